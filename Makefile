@@ -1,0 +1,90 @@
+# Every task of the project. `make` alone lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+
+# Pure Go: the binaries are static and need no C compiler.
+export CGO_ENABLED := 0
+
+WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/test-results/*' 2>/dev/null)
+
+.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray bench bench-quick fuzz lint fmt clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: web ## build bin/remora and bin/remora-agent, static, with the page inside
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+web: web/dist/index.html ## build the page into web/dist
+
+web/node_modules/.package-lock.json: web/package.json web/package-lock.json
+	cd web && npm ci --no-audit --no-fund
+	touch $@
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && npm run --silent build
+	touch $@
+
+demo: build ## replay a recorded Ray session live and open it to questions
+	bin/remora up --demo
+
+test: test-go test-web test-page ## run every test that needs no Ray
+
+test-go: build
+	go test ./...
+	cd bench && go test ./...
+
+test-web: web/node_modules/.package-lock.json
+	cd web && npm test
+
+# The page in a real browser. Without Chromium this says so; in CI that is a failure.
+test-page: build
+	@if command -v chromium >/dev/null || [ -n "$${CI:-}" ] || [ -n "$${CHROMIUM:-}" ]; then \
+		cd web && npm run --silent test:e2e; \
+	else \
+		echo 'test-page: not run, as chromium is not installed (Debian: apt-get install chromium)'; \
+	fi
+
+CORPUS ?= testdata/corpus
+truth: ## how many lines of the recordings (CORPUS=DIR) are attributed right
+	go run ./test/truth $(CORPUS)
+
+e2e: e2e-ray ## every long test with real programs
+
+E2E_FLAGS ?=
+e2e-ray: build ## a real Ray from PyPI, with agent and server killed on the way
+	go run ./test/e2e/ray -bin bin $(E2E_FLAGS)
+
+BENCH_FLAGS ?=
+bench: build ## CPU, memory, disk and query times on 1 GiB, beside a floor program
+	cd bench && go run . -bin ../bin $(BENCH_FLAGS)
+
+FUZZTIME ?= 20s
+fuzz: ## each fuzz target for FUZZTIME
+	@go list -f '{{.ImportPath}} {{.Dir}}' ./internal/... | while read -r pkg dir; do \
+		for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$$dir"/*_test.go 2>/dev/null | cut -d' ' -f2); do \
+			echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) "$$pkg"; \
+		done; \
+	done
+
+lint: web/node_modules/.package-lock.json ## gofumpt, vet, staticcheck, module tidiness, the page's types and rules
+	@out="$$(go tool gofumpt -l $$(git ls-files '*.go'))"; if [ -n "$$out" ]; then echo "not formatted (make fmt):"; echo "$$out"; exit 1; fi
+	go vet ./...
+	cd bench && go vet ./...
+	go tool staticcheck ./...
+	go mod tidy -diff
+	cd bench && go mod tidy -diff
+	cd web && npm run --silent lint
+
+fmt: ## format the Go code
+	go tool gofumpt -w $$(git ls-files '*.go')
+
+clean: ## remove what was built
+	rm -rf bin web/node_modules web/test-results
+	find web/dist -mindepth 1 -not -name placeholder.txt -delete
