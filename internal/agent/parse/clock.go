@@ -1,0 +1,80 @@
+package parse
+
+import "time"
+
+// Anchor gives a line without a time of its own one: the line that begins at
+// Offset, and those behind it, count from Time on until a time is seen again.
+type Anchor struct {
+	Offset uint64
+	Time   int64
+}
+
+// clock gives out the times of one stream.
+type clock struct {
+	seen     int64 // last time seen, own or anchor
+	last     int64 // last time given
+	anchored bool
+}
+
+// at returns the time for a line of time t: t itself, or one nanosecond more than
+// the line before where that time is given away already. Times that go backwards
+// are kept as they are.
+func (c *clock) at(t int64) int64 {
+	if t >= c.seen && t <= c.last {
+		c.last++
+		return c.last
+	}
+	c.seen, c.last = t, t
+	return t
+}
+
+// A time stamp further ahead of the reader's clock than this is user text.
+const farAhead = int64(24 * time.Hour)
+
+// stale is how much older than the write of a line the last own time of its
+// stream may be before an anchor says better when the line was written.
+const stale = int64(2 * time.Second)
+
+// time gives the current line its time:
+//
+//	own time stamp                                           → that
+//	recorded anchor at or before the line                    → the anchor's
+//	no time seen in the stream so far                        → a new anchor
+//	written after the stream was seen to end, last time old  → a new anchor
+//	otherwise, and each piece and continuation of a record   → the last time seen
+func (s *Stream) time(at uint64, continued bool, c *Chunk, r *Result) int64 {
+	for len(s.anchors) > 0 && s.anchors[0].Offset <= at {
+		s.clock.seen, s.clock.anchored = max(s.anchors[0].Time, s.clock.seen), true
+		s.anchors = s.anchors[1:]
+	}
+	if t := s.line.Time; t != 0 && !continued && t <= c.Now+farAhead {
+		s.clock.anchored = false
+		return s.clock.at(t)
+	}
+	if s.needsAnchor(continued, c) {
+		t := c.Now
+		if c.Written > 0 && c.Written < t {
+			t = c.Written
+		}
+		if t > s.clock.seen {
+			s.clock.seen, s.clock.anchored = t, true
+			r.Anchors = append(r.Anchors, Anchor{Offset: at, Time: t})
+		}
+	}
+	return s.clock.at(s.clock.seen)
+}
+
+func (s *Stream) needsAnchor(continued bool, c *Chunk) bool {
+	switch {
+	case len(s.anchors) > 0:
+		return false // an earlier run was here: say what it said
+	case s.clock.seen == 0:
+		return true
+	case continued || s.line.Continuation || c.Idle == 0:
+		return false
+	case s.clock.anchored:
+		return c.Idle > s.clock.seen
+	default:
+		return c.Idle > s.clock.seen+stale
+	}
+}

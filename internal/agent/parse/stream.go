@@ -1,0 +1,247 @@
+// Package parse turns bytes of Ray's log files into encoded entries of a push:
+// it finds the lines, asks package ray what each one tells, gives it a time, and
+// writes it with its metadata straight from the read buffer.
+//
+// Invariant: what comes out depends on nothing but the bytes, the position they
+// begin at (Position) and the anchors recorded for them, so that reading the
+// same bytes again gives the same entries.
+//
+// To read one stream from its first byte (an archived file, say):
+//
+//	s := parse.New(parse.Source{File: ray.ParsePath(rel), Context: c, Labels: node.Labels(f), Metadata: node.Metadata(session, f)}, parse.Remora)
+//	for each chunk, beginning where the last one was consumed up to:
+//		entries, r := s.Append(entries[:0], parse.Chunk{Data: data, At: at, Ended: isLast, Now: now, Written: mtime}, limit)
+//		body = s.AppendStream(body, entries, loki.FileRange{File: id, Generation: fingerprint, From: at, To: at + uint64(r.Consumed)})
+//		at += uint64(r.Consumed)
+//
+// A chunk should hold more than MaxLine bytes where the file has them: a line
+// that does not end within MaxLine is split. Generations of one stream are given
+// to the same Stream one after the other, At counting on.
+package parse
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+	"unicode/utf8"
+
+	"github.com/remora-ray/remora/internal/logs"
+	"github.com/remora-ray/remora/internal/loki"
+	"github.com/remora-ray/remora/internal/ray"
+)
+
+// MaxLine is the longest line in bytes that is sent whole; Loki's default limit.
+// A longer one becomes several entries, each with the metadata "split": "1", "2", …
+// in order; joined without anything between them they are the line.
+const MaxLine = 256 << 10
+
+// Wire says how metadata that is constant for a file is sent.
+type Wire uint8
+
+// Remora takes it once per range; Loki needs it on each entry.
+const (
+	Remora Wire = iota
+	Loki
+)
+
+// Source is what is known of a stream before its first line.
+type Source struct {
+	File     ray.File
+	Context  ray.Context
+	Labels   logs.Labels // stream labels
+	Metadata logs.Labels // constant for the file
+}
+
+// Chunk is a piece of a stream. Times are Unix nanoseconds.
+type Chunk struct {
+	Data  []byte
+	At    uint64 // logical offset of Data[0]
+	Ended bool   // nothing will come behind Data: a last half line is a line
+	Emit  uint64 // lines that begin before this offset are read, not emitted
+
+	Now     int64 // time of reading
+	Written int64 // when the file was last written to; 0 if not known
+	Idle    int64 // when the stream was last seen to end at At; 0 if more was there already
+}
+
+// Result tells what became of a chunk.
+type Result struct {
+	Consumed int      // bytes of whole lines (and of split pieces) taken
+	Lines    int      // entries written
+	Anchors  []Anchor // newly made; they must be durable before the entries are sent
+}
+
+// Stream is the state of reading one stream. It is not safe for concurrent use.
+type Stream struct {
+	src    Source
+	wire   Wire
+	labels string
+	parser *ray.Parser
+	line   ray.Line
+	fresh  bool // line belongs to the piece before in this process
+
+	clock   clock
+	anchors []Anchor // recorded by an earlier run, sorted, still to come
+	split   uint32   // pieces of the current line sent so far
+
+	meta   metadata
+	buf    []byte
+	digits [20]byte
+}
+
+// New begins a stream at its first byte; see Restore for going on in the middle.
+func New(src Source, wire Wire) *Stream {
+	s := &Stream{src: src, wire: wire, labels: src.Labels.String(), parser: ray.NewParser(src.File, src.Context)}
+	s.meta.init(src.Metadata, wire)
+	return s
+}
+
+// SetFacts changes stream labels and constant metadata from the next line on:
+// facts learnt late are not written back.
+func (s *Stream) SetFacts(labels, constant logs.Labels) {
+	if !labels.Equal(s.src.Labels) {
+		s.src.Labels, s.labels = labels, labels.String()
+	}
+	if !constant.Equal(s.src.Metadata) {
+		s.src.Metadata = constant
+		s.meta.init(constant, s.wire)
+	}
+}
+
+// Append appends the entries of c's lines to dst, as fields of a stream of a
+// push, until dst has grown by about limit bytes (at least one line is taken
+// where there is one, so an entry of MaxLine may exceed it).
+func (s *Stream) Append(dst []byte, c Chunk, limit int) ([]byte, Result) {
+	var r Result
+	begin := len(dst)
+	for r.Consumed < len(c.Data) {
+		line, size, last := s.next(c.Data[r.Consumed:], c.Ended)
+		if size == 0 {
+			break
+		}
+		if grown := len(dst) - begin; grown > 0 && grown+len(line)+entryRoom > limit {
+			break
+		}
+		dst = s.emit(dst, line, last, c.At+uint64(r.Consumed), &c, &r)
+		r.Consumed += size
+	}
+	return dst, r
+}
+
+// entryRoom is what an entry takes beside its line, roughly.
+const entryRoom = 512
+
+// next finds the line, or the piece of one, that rest begins with, and how many
+// bytes to go on by; 0 while its end has not been seen. last is false for a piece
+// that others follow.
+func (s *Stream) next(rest []byte, ended bool) (line []byte, size int, last bool) {
+	end := bytes.IndexByte(rest, '\n')
+	switch {
+	case end >= 0 && end <= MaxLine:
+		return rest[:end], end + 1, true
+	case end > MaxLine || len(rest) > MaxLine:
+		cut := wholeRunes(rest[:MaxLine])
+		return rest[:cut], cut, false
+	case ended:
+		return rest, len(rest), true
+	default:
+		return nil, 0, false
+	}
+}
+
+// wholeRunes is how many bytes of b to take so as not to cut a character of UTF-8.
+func wholeRunes(b []byte) int {
+	for back := 1; back < utf8.UTFMax && back < len(b); back++ {
+		if c := b[len(b)-back]; utf8.RuneStart(c) {
+			if c >= utf8.RuneSelf && !utf8.FullRune(b[len(b)-back:]) {
+				return len(b) - back
+			}
+			break
+		}
+	}
+	return len(b)
+}
+
+func (s *Stream) emit(dst, line []byte, last bool, at uint64, c *Chunk, r *Result) []byte {
+	continued := s.split > 0
+	if !continued || !s.fresh {
+		text := line
+		if continued {
+			text = nil // the rest of a line whose beginning an earlier run saw
+		}
+		s.parser.Line(text, &s.line)
+		s.fresh = true
+	}
+	ns := s.time(at, continued, c, r)
+	if continued || !last {
+		s.split++
+	}
+	if at >= c.Emit {
+		s.buf = s.meta.append(s.buf[:0], &s.line, at, s.split, s.digits[:0])
+		dst = loki.AppendEntry(dst, ns, line, s.buf)
+		r.Lines++
+	}
+	if last {
+		s.split = 0
+	}
+	return dst
+}
+
+// AppendStream appends a stream of a push: the entries that Append wrote, their
+// range to our server. r.Metadata is filled in.
+func (s *Stream) AppendStream(dst, entries []byte, r loki.FileRange) []byte {
+	if s.wire == Loki {
+		if len(entries) == 0 {
+			return dst
+		}
+		return loki.AppendStream(dst, s.labels, entries, nil)
+	}
+	r.Metadata = s.src.Metadata
+	return loki.AppendStream(dst, s.labels, entries, &r)
+}
+
+// Labels are the stream labels as a push carries them.
+func (s *Stream) Labels() string { return s.labels }
+
+// Position is the state of a stream between two lines: with it and the bytes
+// that follow, reading goes on as if it had never stopped.
+type Position struct {
+	Offset   uint64 // logical
+	Seen     int64  // last time seen in the stream, its own or an anchor's
+	Last     int64  // last time given to an entry
+	Anchored bool   // Seen is an anchor's
+	Split    uint32 // pieces sent of the line that Offset lies in
+	Parser   []byte // state of the ray.Parser
+}
+
+// Position returns the state at the given offset, which must be where the last
+// Append ended.
+func (s *Stream) Position(offset uint64) Position {
+	return Position{
+		Offset: offset, Seen: s.clock.seen, Last: s.clock.last, Anchored: s.clock.anchored,
+		Split: s.split, Parser: s.parser.AppendState(nil),
+	}
+}
+
+// Restore goes on at p with the anchors recorded at and behind it.
+func (s *Stream) Restore(p Position, anchors []Anchor) error {
+	s.parser = ray.NewParser(s.src.File, s.src.Context)
+	if len(p.Parser) > 0 {
+		if err := s.parser.Restore(p.Parser); err != nil {
+			return fmt.Errorf("state of %s at byte %d: %w", s.src.File.Stream, p.Offset, err)
+		}
+	}
+	s.clock = clock{seen: p.Seen, last: p.Last, anchored: p.Anchored}
+	s.split, s.fresh = p.Split, false
+	s.anchors = s.anchors[:0]
+	for _, a := range anchors {
+		if a.Offset >= p.Offset {
+			s.anchors = append(s.anchors, a)
+		}
+	}
+	return nil
+}
+
+func appendOffset(dst []byte, at uint64, digits []byte) []byte {
+	return loki.AppendMetadata(dst, loki.MetadataOffset, strconv.AppendUint(digits, at, 10))
+}

@@ -1,0 +1,114 @@
+package loki
+
+import (
+	"encoding/binary"
+
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+// The functions of this file build the same bytes as AppendPush, piece by piece,
+// for a sender that has its lines in a read buffer and allocates nothing for
+// each of them. A push body is the concatenation of its streams, so bodies may
+// be put together from streams built apart.
+
+// Tags of length-delimited fields below 16 and of the numbers: one byte each.
+const (
+	tagStreams    = pushStreams<<3 | 2
+	tagLabels     = streamLabels<<3 | 2
+	tagEntries    = streamEntries<<3 | 2
+	tagTimestamp  = entryTimestamp<<3 | 2
+	tagLine       = entryLine<<3 | 2
+	tagMetadata   = entryMetadata<<3 | 2
+	tagSeconds    = timeSeconds << 3
+	tagNanos      = timeNanos << 3
+	tagLabelName  = labelName<<3 | 2
+	tagLabelValue = labelValue<<3 | 2
+)
+
+// AppendMetadata appends one label as a field of an entry: what AppendEntry
+// takes as metadata is a concatenation of these.
+func AppendMetadata[V string | []byte](dst []byte, name string, value V) []byte {
+	dst = append(dst, tagMetadata)
+	dst = binary.AppendUvarint(dst, uint64(2+uvarintLen(len(name))+len(name)+uvarintLen(len(value))+len(value)))
+	dst = appendBytes(dst, tagLabelName, name)
+	return appendBytes(dst, tagLabelValue, value)
+}
+
+// AppendEntry appends one entry as a field of a stream. Metadata is what
+// AppendMetadata wrote.
+func AppendEntry(dst []byte, ns int64, line, metadata []byte) []byte {
+	sec, nsec := splitTime(ns)
+	stamp := 2 + uvarintLen64(uint64(sec)) + uvarintLen64(uint64(nsec))
+	size := 1 + uvarintLen(stamp) + stamp + 1 + uvarintLen(len(line)) + len(line) + len(metadata)
+	dst = append(dst, tagEntries)
+	dst = binary.AppendUvarint(dst, uint64(size))
+	dst = append(dst, tagTimestamp, byte(stamp), tagSeconds)
+	dst = binary.AppendUvarint(dst, uint64(sec))
+	dst = append(dst, tagNanos)
+	dst = binary.AppendUvarint(dst, uint64(nsec))
+	dst = appendBytes(dst, tagLine, line)
+	return append(dst, metadata...)
+}
+
+// AppendStream appends one stream of a push: labels as logs.Labels.String writes
+// them, entries as AppendEntry wrote them, and r where it is not nil.
+func AppendStream(dst []byte, labels string, entries []byte, r *FileRange) []byte {
+	var room [512]byte
+	var rng []byte
+	if r != nil {
+		rng = appendRange(room[:0], r)
+	}
+	size := 1 + uvarintLen(len(labels)) + len(labels) + len(entries) + len(rng)
+	dst = append(dst, tagStreams)
+	dst = binary.AppendUvarint(dst, uint64(size))
+	dst = appendBytes(dst, tagLabels, labels)
+	dst = append(dst, entries...)
+	return append(dst, rng...)
+}
+
+// appendRange appends r as field 1000 of a stream.
+func appendRange(dst []byte, r *FileRange) []byte {
+	size := 2 + len(r.File) + 1 + uvarintLen(len(r.Generation)) + len(r.Generation) +
+		1 + uvarintLen64(r.From) + 1 + uvarintLen64(r.To) + 1 + uvarintLen(len(r.Gap)) + len(r.Gap)
+	for _, l := range r.Metadata {
+		n := labelLen(l)
+		size += 1 + uvarintLen(n) + n
+	}
+	dst = binary.AppendUvarint(dst, streamRange<<3|2)
+	dst = binary.AppendUvarint(dst, uint64(size))
+	dst = appendBytes(dst, rangeFile<<3|2, r.File[:])
+	dst = appendBytes(dst, rangeGeneration<<3|2, r.Generation)
+	dst = append(dst, rangeFrom<<3)
+	dst = binary.AppendUvarint(dst, r.From)
+	dst = append(dst, rangeTo<<3)
+	dst = binary.AppendUvarint(dst, r.To)
+	dst = appendBytes(dst, rangeGap<<3|2, r.Gap)
+	for _, l := range r.Metadata {
+		dst = append(dst, rangeMetadata<<3|2)
+		dst = binary.AppendUvarint(dst, uint64(labelLen(l)))
+		dst = appendBytes(dst, tagLabelName, l.Name)
+		dst = appendBytes(dst, tagLabelValue, l.Value)
+	}
+	return dst
+}
+
+func labelLen(l logs.Label) int {
+	return 2 + uvarintLen(len(l.Name)) + len(l.Name) + uvarintLen(len(l.Value)) + len(l.Value)
+}
+
+func appendBytes[B string | []byte](dst []byte, tag byte, b B) []byte {
+	dst = append(dst, tag)
+	dst = binary.AppendUvarint(dst, uint64(len(b)))
+	return append(dst, b...)
+}
+
+func uvarintLen(n int) int { return uvarintLen64(uint64(n)) }
+
+func uvarintLen64(v uint64) int {
+	n := 1
+	for v >= 0x80 {
+		v >>= 7
+		n++
+	}
+	return n
+}
