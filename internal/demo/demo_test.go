@@ -1,0 +1,153 @@
+package demo
+
+import (
+	"bytes"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/remora-ray/remora/internal/ray"
+)
+
+var playTime = time.Date(2031, 3, 4, 10, 20, 30, 123456000, time.UTC)
+
+func playInto(t *testing.T, o Options) (r *Recording, session, dir string) {
+	t.Helper()
+	r, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir = t.TempDir()
+	session, err = r.Play(t.Context(), dir, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r, session, dir
+}
+
+// All files come out with the recorded lengths, and no recorded time is left in
+// them, nor in their names.
+func TestPlayMovesEveryStamp(t *testing.T) {
+	r, session, dir := playInto(t, Options{Begin: playTime, Zone: time.UTC})
+	if want := "session_2031-03-04_10-20-30_123456_1"; session != want {
+		t.Errorf("session %s, want %s", session, want)
+	}
+	sizes := map[string]int{}
+	for _, f := range r.files {
+		sizes[strings.Replace(f.path, r.Session, session, 1)] = len(f.content)
+	}
+	seen := 0
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		seen++
+		b, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(dir, path)
+		if want, ok := sizes[filepath.ToSlash(rel)]; !ok || len(b) != want {
+			t.Errorf("%s has %d bytes, recorded were %d (%t)", rel, len(b), want, ok)
+		}
+		for _, old := range []string{"2026-11-21", "21/Nov/2026", " 179523", "=179523", `:179523`, `"179523`} {
+			if i := bytes.Index(b, []byte(old)); i >= 0 {
+				t.Errorf("%s still holds a recorded time: %.80q", rel, b[max(0, i-20):])
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen != len(sizes) || seen < 100 {
+		t.Errorf("%d files were written, %d are recorded", seen, len(sizes))
+	}
+	if target, err := os.Readlink(filepath.Join(dir, "session_latest")); err != nil || filepath.Base(target) != session {
+		t.Errorf("session_latest leads to %s (%v)", target, err)
+	}
+}
+
+// A play takes the recorded time divided by its speed, and its stamps say so.
+func TestPlayKeepsThePace(t *testing.T) {
+	start := time.Now()
+	r, session, dir := playInto(t, Options{Begin: start, Speed: 100})
+	if want, took := r.End.Sub(r.Begin)/100, time.Since(start); took < want {
+		t.Errorf("play took %s, want at least %s", took, want)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, session, "logs", "dashboard.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	last, err := time.ParseInLocation("2006-01-02 15:04:05", lines[len(lines)-1][:19], time.Local)
+	if err != nil || last.Before(start.Truncate(time.Second)) || last.After(time.Now()) {
+		t.Errorf("the last line of a play of %s says %s (%v)", start, last, err)
+	}
+}
+
+// The recording's pace follows its own stamps: a job's first line is not written
+// before the job was submitted, and most of the recorded minute has writes.
+func TestPace(t *testing.T) {
+	r, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := r.End.Sub(r.Begin); d < 30*time.Second || d > 5*time.Minute {
+		t.Errorf("recording lasts %s", d)
+	}
+	if n := r.Lines(); n < 2000 {
+		t.Errorf("recording has %d lines", n)
+	}
+	busy := map[time.Duration]bool{}
+	next := map[int]int{}
+	for _, w := range r.writes {
+		busy[w.at.Truncate(time.Second)] = true
+		if next[w.file] != w.from {
+			t.Fatalf("%s is written at %d, want %d", r.files[w.file].path, w.from, next[w.file])
+		}
+		next[w.file] = w.to
+		f := ray.ParsePath(r.files[w.file].logPath)
+		if f.SubmissionID == "raysubmit_R4SKe5HntKWQJwFY" && w.at < 47*time.Second {
+			t.Errorf("%s is written at %s, its job was submitted after 47 s", f.Path, w.at)
+		}
+	}
+	for file, end := range next {
+		if f := r.files[file]; end != len(f.content) {
+			t.Errorf("%s: %d of %d bytes are written", f.path, end, len(f.content))
+		}
+	}
+	if len(busy) < 45 {
+		t.Errorf("writes come in %d different seconds only", len(busy))
+	}
+}
+
+func TestStamps(t *testing.T) {
+	s := stamps{from: time.Date(2026, 11, 21, 5, 0, 0, 0, time.UTC), to: time.Date(2026, 11, 21, 7, 0, 0, 0, time.UTC), zone: time.FixedZone("", 3600)}
+	for _, tc := range []struct{ in, want string }{
+		{"2026-11-21 05:45:51,598\tINFO", "2027-11-22 06:45:51,598\tINFO"},
+		{"[2026-11-21 05:45:51,598 I 1 1]", "[2027-11-22 06:45:51,598 I 1 1]"},
+		{"2026-11-21T05:45:51.598123Z", "2027-11-22T05:45:51.598123Z"},
+		{"2026-11-21 05:45:51", "2027-11-22 06:45:51"},
+		{"/tmp/ray/session_2026-11-21_05-45-44_723701_1/logs", "/tmp/ray/session_2027-11-22_06-45-44_723701_1/logs"},
+		{"[21/Nov/2026:05:45:50 +0000] 'GET", "[22/Nov/2027:05:45:50 +0000] 'GET"},
+		{"- [21/Nov/2026 05:47:17] GET", "- [22/Nov/2027 06:47:17] GET"},
+		{"E1121 05:43:37.742374091      11 chttp2", "E1122 06:43:37.742374091      11 chttp2"},
+		{`"timestamp": 1795239979, "x"`, `"timestamp": 1826862379, "x"`},
+		{"after 1795238150.4106078 on", "after 1826860550.4106078 on"},
+		{`"timestamp_ns":1795239953248331145}`, `"timestamp_ns":1826862353248331145}`},
+		{"1795239953248 ms", "1826862353248 ms"},
+		// Other times and other numbers are what a user or Ray wrote.
+		{"2025-02-12 12:25:16,836", "2025-02-12 12:25:16,836"},
+		{"id=a1795239979 n=1795239979b 17952399791", "id=a1795239979 n=1795239979b 17952399791"},
+		{"2026-13-41 05:45:51", "2026-13-41 05:45:51"},
+	} {
+		got := string(s.move([]byte(tc.in), func(t time.Time) time.Time { return t.AddDate(1, 0, 1) }))
+		if got != tc.want {
+			t.Errorf("move(%q)\n got %q\nwant %q", tc.in, got, tc.want)
+		}
+	}
+}

@@ -1,0 +1,135 @@
+// Package demo plays a recorded Ray session again: the same files, written line
+// by line at the pace at which Ray wrote them, as if it were happening now.
+//
+// Invariant: a played file has the recorded bytes except for time stamps of the
+// recording's own time, which are moved and keep their length.
+package demo
+
+import (
+	"archive/tar"
+	"bytes"
+	"embed"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/remora-ray/remora/internal/ray"
+)
+
+// The recording: nine jobs submitted to a Ray 2.60 cluster of one node, five of
+// which fail, each in its own way. session.tar.zst holds its temp directory
+// with the times at which files were last written.
+//
+//go:embed recording
+var recordings embed.FS
+
+// Recording is a session and the pace at which it was written.
+type Recording struct {
+	Session    string // directory name, as recorded
+	Begin, End time.Time
+	files      []file
+	dirs       []string // below the temp directory
+	writes     []write  // in order of time
+}
+
+// file is one file of the recording.
+type file struct {
+	path    string // below Ray's temp directory, slashes
+	logPath string // below logs/, "" where it lies elsewhere
+	content []byte
+	mtime   time.Time
+}
+
+// write is some bytes of a file and the time after Begin at which they came.
+type write struct {
+	at       time.Duration
+	file     int
+	from, to int
+}
+
+// maxRecording bounds what an archive may unpack to.
+const maxRecording = 64 << 20
+
+// Load reads the recording that this program carries.
+func Load() (*Recording, error) {
+	f, err := recordings.Open("recording/session.tar.zst")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return read(f)
+}
+
+// Lines counts the lines of log files that a play writes.
+func (r *Recording) Lines() int {
+	n := 0
+	for _, f := range r.files {
+		if f.logPath != "" && ray.ParsePath(f.logPath).Skip == "" {
+			n += bytes.Count(f.content, []byte("\n"))
+		}
+	}
+	return n
+}
+
+func read(src io.Reader) (*Recording, error) {
+	zr, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	defer zr.Close()
+	r := &Recording{}
+	tr := tar.NewReader(io.LimitReader(zr, maxRecording))
+	for {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read recording: %w", err)
+		}
+		if err := r.add(h, tr); err != nil {
+			return nil, err
+		}
+	}
+	if r.Session == "" {
+		return nil, errors.New("recording holds no session")
+	}
+	r.setPace()
+	return r, nil
+}
+
+// add takes one entry of the archive, whose paths begin with the temp
+// directory's own name.
+func (r *Recording) add(h *tar.Header, content io.Reader) error {
+	_, name, ok := strings.Cut(path.Clean(h.Name), "/")
+	if !ok || strings.Contains("/"+name+"/", "/../") {
+		return nil
+	}
+	if session, rest, ok := strings.Cut(name, "/"); ok {
+		if _, ok := ray.ParseSession(session); !ok {
+			return nil
+		}
+		r.Session = session
+		name = session + "/" + rest
+	}
+	switch h.Typeflag {
+	case tar.TypeDir:
+		r.dirs = append(r.dirs, name)
+	case tar.TypeReg:
+		b, err := io.ReadAll(content)
+		if err != nil {
+			return fmt.Errorf("read %s of the recording: %w", h.Name, err)
+		}
+		f := file{path: name, content: b, mtime: h.ModTime}
+		if _, below, ok := strings.Cut(name, "/logs/"); ok {
+			f.logPath = below
+		}
+		r.files = append(r.files, f)
+	}
+	return nil
+}
