@@ -60,7 +60,11 @@ func (m *metadata) encode(l *ray.Line, split uint32) {
 	if m.wire == Loki {
 		own = append(own, m.constant...)
 	}
-	own = append(own, ofLine(l)...)
+	for _, v := range ofLine(l) {
+		if v.Value != "" { // an empty one would hide the constant of that name
+			own = append(own, v)
+		}
+	}
 	if split > 0 {
 		own = append(own, logs.Label{Name: "split", Value: strconv.FormatUint(uint64(split), 10)})
 	}

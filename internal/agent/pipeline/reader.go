@@ -1,0 +1,142 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+
+	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/loki"
+)
+
+// ChunkBytes is how much of a file is read at once: a line of parse.MaxLine and
+// some more, so that a split is always seen to be needed.
+const ChunkBytes = parse.MaxLine + 64<<10
+
+// partBytes is about how long the entries of one part may be. A part must fit
+// into a batch of the default size, a longest line included.
+const partBytes = 512 << 10
+
+// Job is one chunk of one file to be read. The stream belongs to the reader until
+// Done comes back.
+type Job struct {
+	Follower Follower
+	Epoch    uint32
+	Stream   *parse.Stream
+	FD       int
+	Cursor   tail.Cursor
+	Mark     tail.Mark // of the bytes before the cursor; Len 0 checks nothing
+	Base     uint64    // logical offset of the file's first byte
+	Ended    bool      // take the half line at the end too
+	Emit     uint64    // what begins before this was sent by an earlier run
+	Now      int64
+	Idle     int64 // see parse.Chunk
+	Written  int64
+	Range    loki.FileRange // File, Generation and Gap
+	TellGap  bool           // send the range even if the chunk holds no line
+}
+
+// Done is what became of a job.
+type Done struct {
+	Job
+	Cursor  tail.Cursor // the new one
+	Mark    tail.Mark
+	Read    int // bytes looked at
+	AtEnd   bool
+	Changed bool // the bytes before the cursor are not those of Mark: nothing was read
+	Lines   int
+	Err     error
+}
+
+// Reader runs jobs. Each has one read buffer and one for encoded entries.
+type Reader struct {
+	builder *Builder
+	buf     []byte
+	entries []byte
+	part    []byte
+}
+
+// NewReader makes a reader that adds parts to b.
+func NewReader(b *Builder) *Reader {
+	return &Reader{builder: b, buf: make([]byte, tail.MarkLen+ChunkBytes)}
+}
+
+// Run runs jobs until the channel closes or ctx ends.
+func (r *Reader) Run(ctx context.Context, jobs <-chan Job, done chan<- Done) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case j, ok := <-jobs:
+			if !ok {
+				return
+			}
+			d := r.read(ctx, j)
+			select {
+			case done <- d:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// read reads one chunk, a few bytes before it first so as to see whether the
+// file is still the one that was read before.
+func (r *Reader) read(ctx context.Context, j Job) Done {
+	d := Done{Job: j, Cursor: j.Cursor, Mark: j.Mark}
+	before := int(j.Mark.Len)
+	n, err := tail.ReadAt(j.FD, r.buf[:before+ChunkBytes], j.Cursor.Offset-int64(before))
+	if err != nil {
+		d.Err = err
+		return d
+	}
+	if n < before || (before > 0 && tail.MarkOf(r.buf[:before]) != j.Mark) {
+		d.Changed = true
+		return d
+	}
+	data := r.buf[before:n]
+	d.Read = len(data)
+	d.AtEnd = n < before+ChunkBytes
+	return r.parse(ctx, d, data, r.buf[:n], before)
+}
+
+func (r *Reader) parse(ctx context.Context, d Done, data, all []byte, before int) Done {
+	j := &d.Job
+	at := j.Base + uint64(j.Cursor.Offset)
+	var res parse.Result
+	r.entries, res = j.Stream.Append(r.entries[:0], parse.Chunk{
+		Data: data, At: at, Ended: j.Ended && d.AtEnd, Emit: j.Emit,
+		Now: j.Now, Written: j.Written, Idle: j.Idle,
+	}, partBytes)
+	d.Lines = res.Lines
+	d.Cursor.Offset += int64(res.Consumed)
+	d.Cursor.Seen = max(d.Cursor.Offset, j.Cursor.Offset+int64(len(data)))
+	d.AtEnd = d.AtEnd && !hasMore(data[res.Consumed:])
+	if !d.AtEnd {
+		d.Cursor.Seen = d.Cursor.Offset
+	}
+	d.Mark = tail.MarkOf(all[:before+res.Consumed])
+	to := at + uint64(res.Consumed)
+	if res.Consumed == 0 && !j.TellGap || to <= j.Emit {
+		return d
+	}
+	d.Err = r.send(ctx, &d, max(at, j.Emit), to, res)
+	return d
+}
+
+// hasMore reports whether rest, which was not taken, holds more than a half line.
+func hasMore(rest []byte) bool {
+	return len(rest) > parse.MaxLine || bytes.IndexByte(rest, '\n') >= 0
+}
+
+func (r *Reader) send(ctx context.Context, d *Done, from, to uint64, res parse.Result) error {
+	rng := d.Range
+	rng.From, rng.To = from, to
+	p := Part{
+		Follower: d.Follower, Epoch: d.Epoch, File: rng.File, From: from, To: to, Gap: rng.Gap,
+		Lines: res.Lines, Position: d.Stream.Position(to), Mark: d.Mark, Anchors: res.Anchors,
+	}
+	r.part = d.Stream.AppendStream(r.part[:0], r.entries, rng)
+	return r.builder.Add(ctx, p, r.part)
+}

@@ -1,0 +1,233 @@
+// Package state keeps an agent's positions and anchors in a directory: an
+// append-only log, compacted by rename. It never holds a line's content: the log
+// files that are followed are their own write-ahead log.
+//
+// Invariant: once Sync has returned, what was recorded before it is read back by
+// the next Open, whatever happens in between; a tail torn by a crash is cut off.
+package state
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/loki"
+)
+
+const (
+	fileName = "positions"
+	magic    = "remora-agent positions 1\n"
+	idLen    = 8
+	// Records of 64 KiB and more do not exist; a length beyond is a torn tail.
+	maxRecord = 1 << 16
+	// The log is written anew when it is this large and four times what is alive in it.
+	compactAt = 4 << 20
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Log is an open state directory. Its methods may be called from several goroutines.
+type Log struct {
+	dir  string
+	lock *os.File
+
+	mu      sync.Mutex
+	file    *os.File
+	id      [idLen]byte
+	size    int64
+	live    map[loki.FileID]*kept
+	liveLen int64
+	dirty   bool
+	failed  error // the file's end is not what we think: write it anew
+	buf     []byte
+}
+
+// kept is what a compaction writes of one stream.
+type kept struct {
+	record  []byte // of typeStream; nil if only anchors were recorded
+	anchors []parse.Anchor
+	offset  uint64
+}
+
+// Contents is what Open found.
+type Contents struct {
+	Fresh   bool // there was no state: the directory is new
+	Torn    int64
+	Streams []*Stream // with their anchors
+}
+
+// Open locks dir, makes it if it is not there, and reads the log.
+func Open(dir string) (*Log, Contents, error) {
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return nil, Contents{}, fmt.Errorf("make state directory: %w (name a writable one with --state)", err)
+	}
+	lock, err := lockDir(dir)
+	if err != nil {
+		return nil, Contents{}, err
+	}
+	l := &Log{dir: dir, lock: lock, live: map[loki.FileID]*kept{}}
+	c, err := l.load()
+	if err == nil {
+		// Also proves that the directory can be written to, and leaves no torn tail.
+		err = l.rewrite()
+	}
+	if err != nil {
+		lock.Close()
+		return nil, Contents{}, err
+	}
+	return l, c, nil
+}
+
+func lockDir(dir string) (*os.File, error) {
+	path := filepath.Join(dir, "lock")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("open lock of state directory: %w (name a writable one with --state)", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("state directory %s is in use by another agent: stop it, or give this one a directory of its own with --state", dir)
+		}
+		return nil, fmt.Errorf("lock state directory %s: %w", dir, err)
+	}
+	return f, nil
+}
+
+func (l *Log) load() (Contents, error) {
+	path := filepath.Join(l.dir, fileName)
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		if _, err := rand.Read(l.id[:]); err != nil {
+			return Contents{}, fmt.Errorf("name this agent: %w", err)
+		}
+		return Contents{Fresh: true}, nil
+	}
+	if err != nil {
+		return Contents{}, fmt.Errorf("read state: %w", err)
+	}
+	if !bytes.HasPrefix(data, []byte(magic)) || len(data) < len(magic)+idLen {
+		return Contents{}, fmt.Errorf("%s is not the state of this version of remora-agent: "+
+			"use the version that wrote it, or move it away (the server then tells where to go on)", path)
+	}
+	copy(l.id[:], data[len(magic):])
+	streams, torn := l.replay(data[len(magic)+idLen:])
+	return Contents{Streams: streams, Torn: torn}, nil
+}
+
+// replay reads records up to the end or to the first that is not whole.
+func (l *Log) replay(data []byte) (streams []*Stream, torn int64) {
+	found := map[loki.FileID]*Stream{}
+	for len(data) > 0 {
+		payload, size := record(data)
+		if size == 0 || !l.apply(payload, found) {
+			break
+		}
+		data = data[size:]
+	}
+	for id, k := range l.live {
+		if s := found[id]; s != nil {
+			s.Anchors = slices.Clone(k.anchors)
+			streams = append(streams, s)
+		}
+	}
+	slices.SortFunc(streams, func(a, b *Stream) int { return bytes.Compare(a.ID[:], b.ID[:]) })
+	return streams, int64(len(data))
+}
+
+// record splits a record off data; size 0 means that it is not whole.
+func record(data []byte) (payload []byte, size int) {
+	if len(data) < 8 {
+		return nil, 0
+	}
+	n := binary.BigEndian.Uint32(data)
+	if n == 0 || n > maxRecord || int(n) > len(data)-8 {
+		return nil, 0
+	}
+	payload = data[8 : 8+n]
+	if crc32.Checksum(payload, castagnoli) != binary.BigEndian.Uint32(data[4:]) {
+		return nil, 0
+	}
+	return payload, 8 + int(n)
+}
+
+func (l *Log) apply(payload []byte, found map[loki.FileID]*Stream) bool {
+	r := reader{b: payload[1:]}
+	switch payload[0] {
+	case typeStream:
+		s := r.stream()
+		if r.err == nil {
+			found[s.ID] = s
+			l.keep(s.ID, s.Position.Offset, payload)
+		}
+	case typeAnchor:
+		id := r.id()
+		a := parse.Anchor{Offset: r.uvarint(), Time: r.varint()}
+		if r.err == nil {
+			l.keepAnchor(id, a)
+		}
+	case typeForget:
+		id := r.id()
+		if r.err == nil {
+			delete(found, id)
+			l.drop(id)
+		}
+	default:
+		return false
+	}
+	return r.err == nil
+}
+
+// keep remembers a stream's last record and the anchors that still matter.
+func (l *Log) keep(id loki.FileID, offset uint64, record []byte) {
+	k := l.live[id]
+	if k == nil {
+		k = &kept{}
+		l.live[id] = k
+	}
+	l.liveLen += int64(len(record)) - int64(len(k.record))
+	k.record = append(k.record[:0], record...)
+	k.offset = offset
+	k.anchors = slices.DeleteFunc(k.anchors, func(a parse.Anchor) bool { return a.Offset < offset })
+}
+
+func (l *Log) keepAnchor(id loki.FileID, a parse.Anchor) {
+	k := l.live[id]
+	if k == nil {
+		k = &kept{}
+		l.live[id] = k
+	}
+	if a.Offset >= k.offset {
+		k.anchors = append(k.anchors, a)
+	}
+}
+
+func (l *Log) drop(id loki.FileID) {
+	if k := l.live[id]; k != nil {
+		l.liveLen -= int64(len(k.record))
+		delete(l.live, id)
+	}
+}
+
+// ID names this state directory for ever.
+func (l *Log) ID() string { return hex.EncodeToString(l.id[:]) }
+
+// Close writes everything to disk and unlocks the directory.
+func (l *Log) Close() error {
+	err := l.Sync()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return errors.Join(err, l.file.Close(), l.lock.Close())
+}
