@@ -1,0 +1,92 @@
+package ray
+
+// Levels in Loki's words.
+const (
+	levelTrace    = "trace"
+	levelDebug    = "debug"
+	levelInfo     = "info"
+	levelWarn     = "warn"
+	levelError    = "error"
+	levelCritical = "critical"
+	levelFatal    = "fatal"
+)
+
+// letterLevel reads the one letter that the C++ side of Ray writes; its FATAL is
+// spdlog's critical and ends the process.
+func letterLevel(c byte) string {
+	switch c {
+	case 'T':
+		return levelTrace
+	case 'D':
+		return levelDebug
+	case 'I':
+		return levelInfo
+	case 'W':
+		return levelWarn
+	case 'E':
+		return levelError
+	case 'C':
+		return levelCritical
+	case 'F':
+		return levelFatal
+	}
+	return ""
+}
+
+// wordLevel reads Python's level names and those of Ray's events.
+func wordLevel(w []byte) string {
+	switch string(w) {
+	case "INFO":
+		return levelInfo
+	case "DEBUG":
+		return levelDebug
+	case "WARNING", "WARN":
+		return levelWarn
+	case "ERROR":
+		return levelError
+	case "CRITICAL":
+		return levelCritical
+	case "FATAL":
+		return levelFatal
+	case "TRACE":
+		return levelTrace
+	}
+	return ""
+}
+
+// anyLevel reads either form, as the JSON lines have both.
+func anyLevel(w []byte) string {
+	if len(w) == 1 {
+		return letterLevel(w[0])
+	}
+	return wordLevel(w)
+}
+
+// levelCodes order the levels in a saved state.
+var levelCodes = [...]string{"", levelTrace, levelDebug, levelInfo, levelWarn, levelError, levelCritical, levelFatal}
+
+// leadingWord is the run of capitals that b begins with, at most 8 of them.
+func leadingWord(b []byte) []byte {
+	i := 0
+	for i < len(b) && i < 9 && b[i] >= 'A' && b[i] <= 'Z' {
+		i++
+	}
+	return b[:i]
+}
+
+// levelAfterTime finds the level in what follows a time stamp, for the orders
+// that Python programs use: "\tINFO …", " [INFO] …", " - name - INFO - …".
+func levelAfterTime(b []byte) string {
+	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t' || b[0] == '[' || b[0] == '-' || b[0] == '|') {
+		b = b[1:]
+	}
+	if l := wordLevel(leadingWord(b)); l != "" {
+		return l
+	}
+	for i := 0; i+3 < len(b) && i < 64; i++ {
+		if b[i] == ' ' && b[i+1] == '-' && b[i+2] == ' ' {
+			return wordLevel(leadingWord(b[i+3:]))
+		}
+	}
+	return ""
+}
