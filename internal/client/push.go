@@ -20,10 +20,10 @@ func (e *RefusedError) Error() string {
 	return fmt.Sprintf("server goes on from elsewhere in %d files", len(e.Files))
 }
 
-// Push sends one push. A nil error means that the server has every line of it
-// on disk.
-func (c *Client) Push(ctx context.Context, p *loki.Push) error {
-	body := s2.EncodeSnappy(nil, loki.AppendPush(nil, p))
+// Push sends one push: protobuf as loki.AppendPush writes it, not compressed. A
+// nil error means that the server has every line of it on disk.
+func (c *Client) Push(ctx context.Context, push []byte) error {
+	body := s2.EncodeSnappy(nil, push)
 	_, err := c.do(ctx, http.MethodPost, c.url("/loki/api/v1/push", nil), "application/x-protobuf", body)
 	var status *StatusError
 	if errors.As(err, &status) && status.Status == http.StatusConflict {
