@@ -1,0 +1,53 @@
+package exec
+
+import (
+	"slices"
+
+	"github.com/remora-ray/remora/internal/logql/syntax"
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+// grouper picks the labels of a line that name its series.
+type grouper struct {
+	grouping *syntax.Grouping
+	out      []logs.Label
+	names    []string // of by, sorted
+}
+
+// of returns the labels, sorted and without empty ones, valid until the next call.
+func (g *grouper) of(l *line) []logs.Label {
+	g.out = g.out[:0]
+	if g.grouping != nil && !g.grouping.Without {
+		if g.names == nil {
+			g.names = slices.Compact(slices.Sorted(slices.Values(g.grouping.Labels)))
+		}
+		for _, n := range g.names {
+			if v := l.get(n); v != "" {
+				g.out = append(g.out, logs.Label{Name: n, Value: v})
+			}
+		}
+		return g.out
+	}
+	for _, x := range l.all() {
+		if x.Value == "" || g.grouping != nil && slices.Contains(g.grouping.Labels, x.Name) {
+			continue
+		}
+		g.out = append(g.out, x)
+	}
+	return g.out
+}
+
+// pick returns the labels of a series that a grouping keeps: none without a
+// grouping.
+func pick(g *syntax.Grouping, ls logs.Labels) logs.Labels {
+	if g == nil {
+		return logs.Labels{}
+	}
+	out := make(logs.Labels, 0, len(ls))
+	for _, l := range ls {
+		if slices.Contains(g.Labels, l.Name) != g.Without {
+			out = append(out, l)
+		}
+	}
+	return out
+}

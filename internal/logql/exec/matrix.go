@@ -1,0 +1,80 @@
+package exec
+
+import (
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+// absent stands for no value at a step. It is a NaN of its own, so that a NaN
+// that was computed stays a value.
+var absent = math.Float64frombits(0x7ff0_dead_0000_0001)
+
+func isAbsent(v float64) bool { return math.Float64bits(v) == 0x7ff0_dead_0000_0001 }
+
+// row is one series: a value or absent at each step.
+type row struct {
+	labels logs.Labels
+	vals   []float64
+}
+
+// table is the value of a metric expression at all steps.
+type table []row
+
+// grid collects rows by their labels while a table is built.
+type grid struct {
+	q      *query
+	points int
+	max    int // rows allowed, 0 for as many as memory has
+	index  map[string]int
+	rows   table
+	key    []byte
+}
+
+func (q *query) newGrid(points, max int) *grid {
+	return &grid{q: q, points: points, max: max, index: make(map[string]int)}
+}
+
+// row returns the number of the row with these labels, which are copied when it
+// is new. fill is the value that a new row begins with.
+func (g *grid) row(ls []logs.Label, fill float64) (int, error) {
+	g.key = appendKey(g.key[:0], ls)
+	if i, ok := g.index[string(g.key)]; ok {
+		return i, nil
+	}
+	if g.max > 0 && len(g.rows) >= g.max {
+		return 0, g.q.tooManySeries()
+	}
+	if err := g.q.hold(1, g.points); err != nil {
+		return 0, err
+	}
+	r := row{labels: slices.Clone(ls), vals: make([]float64, g.points)}
+	if fill != 0 {
+		for i := range r.vals {
+			r.vals[i] = fill
+		}
+	}
+	i := len(g.rows)
+	g.index[string(g.key)] = i
+	g.rows = append(g.rows, r)
+	return i, nil
+}
+
+// appendKey writes labels so that different sets differ.
+func appendKey(dst []byte, ls []logs.Label) []byte {
+	for _, l := range ls {
+		dst = binary.AppendUvarint(dst, uint64(len(l.Name)))
+		dst = append(dst, l.Name...)
+		dst = binary.AppendUvarint(dst, uint64(len(l.Value)))
+		dst = append(dst, l.Value...)
+	}
+	return dst
+}
+
+// sorted orders the rows by their labels.
+func (t table) sorted() table {
+	slices.SortFunc(t, func(a, b row) int { return a.labels.Compare(b.labels) })
+	return t
+}

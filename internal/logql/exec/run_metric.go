@@ -1,0 +1,134 @@
+package exec
+
+import (
+	"github.com/remora-ray/remora/internal/logql/plan"
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+// runMetric answers a metric query: a Matrix, or for one moment a Vector or
+// Scalar.
+func (q *query) runMetric(n plan.Node) (Value, error) {
+	if s, ok := n.(*plan.Scalar); ok {
+		return q.number(s.Value), nil
+	}
+	if err := q.checkInstantOnly(n); err != nil {
+		return nil, err
+	}
+	t, err := q.eval(n, q.limits.MaxSeries)
+	if err != nil {
+		return nil, err
+	}
+	if q.params.instant() {
+		return q.vector(t, n)
+	}
+	return q.matrix(t)
+}
+
+// number is the answer of a query that is a number: over a range a series
+// without labels, as in Loki.
+func (q *query) number(v float64) Value {
+	if q.params.instant() {
+		return Scalar{T: q.steps.millis(0), V: v}
+	}
+	points := make([]Point, q.steps.n)
+	for i := range points {
+		points[i] = Point{T: q.steps.millis(i), V: v}
+	}
+	return Matrix{{Metric: logs.Labels{}, Points: points}}
+}
+
+// eval computes a node at all steps. max bounds the rows where they are the
+// answer itself.
+func (q *query) eval(n plan.Node, max int) (table, error) {
+	if err := q.ctx.Err(); err != nil {
+		return nil, err
+	}
+	switch n := n.(type) {
+	case *plan.Range:
+		return q.evalRange(n, max)
+	case *plan.Vector:
+		g := q.newGrid(q.steps.n, 0)
+		_, err := g.row(nil, n.Value)
+		return g.rows, err
+	}
+	return nil, unsupported(n)
+}
+
+func unsupported(n plan.Node) error {
+	switch n := n.(type) {
+	case *plan.Range:
+		return plan.Errorf(n.At, "%s is not supported yet", n.Op)
+	case *plan.Aggregate:
+		return plan.Errorf(n.At, "%s is not supported yet", n.Op)
+	case *plan.Binary:
+		return plan.Errorf(n.At, "operator %s between these operands is not supported yet", n.Op)
+	case *plan.LabelReplace:
+		return plan.Errorf(n.At, "label_replace is not supported yet")
+	}
+	return &plan.Error{Msg: "this query is not supported yet"}
+}
+
+// checkInstantOnly refuses over a range what only has a meaning at one moment.
+func (q *query) checkInstantOnly(n plan.Node) error {
+	a, ok := n.(*plan.Aggregate)
+	if ok && !q.params.instant() && (a.Op == "sort" || a.Op == "sort_desc" || a.Op == "approx_topk") {
+		return plan.Errorf(a.At, "%s is only supported for instant queries", a.Op)
+	}
+	return nil
+}
+
+func (q *query) matrix(t table) (Value, error) {
+	out := make(Matrix, 0, len(t))
+	for _, r := range t.sorted() {
+		n := 0
+		for _, v := range r.vals {
+			if !isAbsent(v) {
+				n++
+			}
+		}
+		if n == 0 {
+			continue
+		}
+		points := make([]Point, 0, n)
+		for i, v := range r.vals {
+			if !isAbsent(v) {
+				points = append(points, Point{T: q.steps.millis(i), V: v})
+			}
+		}
+		out = append(out, Series{Metric: r.labels, Points: points})
+	}
+	if len(out) > q.limits.MaxSeries {
+		return nil, q.tooManySeries()
+	}
+	return out, nil
+}
+
+func (q *query) vector(t table, n plan.Node) (Value, error) {
+	if !keepsOrder(n) {
+		t = t.sorted()
+	}
+	out := make(Vector, 0, len(t))
+	for _, r := range t {
+		if !isAbsent(r.vals[0]) {
+			out = append(out, Sample{Metric: r.labels, Point: Point{T: q.steps.millis(0), V: r.vals[0]}})
+		}
+	}
+	if len(out) > q.limits.MaxSeries {
+		return nil, q.tooManySeries()
+	}
+	return out, nil
+}
+
+// keepsOrder reports whether the rows of a node are in an order that was asked
+// for.
+func keepsOrder(n plan.Node) bool {
+	a, ok := n.(*plan.Aggregate)
+	if !ok {
+		return false
+	}
+	switch a.Op {
+	case "sort", "sort_desc", "topk", "bottomk", "approx_topk":
+		return true
+	}
+	return false
+}

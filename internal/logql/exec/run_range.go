@@ -1,0 +1,200 @@
+package exec
+
+import (
+	"strings"
+	"time"
+
+	"github.com/remora-ray/remora/internal/logql/plan"
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+// evalRange computes a range aggregation at all steps.
+func (q *query) evalRange(r *plan.Range, max int) (table, error) {
+	switch {
+	case r.Buckets && q.bucketWidth(r) > 0:
+		return q.evalBuckets(r, max)
+	case r.Unwrap != nil || r.Op == "absent_over_time":
+		return nil, unsupported(r)
+	}
+	return q.evalCounts(r, max)
+}
+
+// maxBuckets bounds how many buckets a query asks of each group.
+const maxBuckets = 1 << 20
+
+// bucketWidth is the widest bucket of which every window is made up, or 0 where
+// there would be too many.
+func (q *query) bucketWidth(r *plan.Range) int64 {
+	width := int64(r.Window)
+	if q.steps.n > 1 {
+		width = gcd(width, q.steps.step)
+	}
+	start, end := q.steps.span(int64(r.Window), int64(r.Offset))
+	if satSub(end, start)/width > maxBuckets {
+		return 0
+	}
+	return width
+}
+
+func gcd(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// evalBuckets lets the source count.
+func (q *query) evalBuckets(r *plan.Range, max int) (table, error) {
+	bq := logs.BucketQuery{
+		Selection: r.Selection,
+		Origin:    q.steps.start - int64(r.Offset),
+		Width:     q.bucketWidth(r),
+		By:        r.Grouping.Labels,
+	}
+	bq.Start, bq.End = q.steps.span(int64(r.Window), int64(r.Offset))
+	sums := q.newSums(r, max)
+	err := q.src.Buckets(q.ctx, bq, func(b logs.Bucket) error {
+		if err := q.ctx.Err(); err != nil {
+			return err
+		}
+		q.stats.Buckets++
+		v := b.Lines
+		if sums.bytes {
+			v = b.Bytes
+		}
+		return sums.add(b.Group, b.End, v, b.Lines)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sums.table(), nil
+}
+
+// evalCounts counts lines that the pipeline lets pass.
+func (q *query) evalCounts(r *plan.Range, max int) (table, error) {
+	sums := q.newSums(r, max)
+	labels := grouper{grouping: r.Grouping}
+	err := q.samples(r, func(l *line) error {
+		v := uint64(1)
+		if sums.bytes {
+			v = uint64(len(l.text))
+		}
+		return sums.add(labels.of(l), l.time, v, 1)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return sums.table(), nil
+}
+
+// samples runs the lines of a range aggregation through its pipeline, oldest
+// first.
+func (q *query) samples(r *plan.Range, yield func(*line) error) error {
+	var needed []string
+	if !r.NeedsAll {
+		needed = r.Needed
+	}
+	pipe, err := compile(r.Stages, needed)
+	if err != nil {
+		return err
+	}
+	sel := r.Selection
+	sel.Direction = logs.Forward
+	sel.Start, sel.End = q.steps.span(int64(r.Window), int64(r.Offset))
+	var ln line
+	return q.src.Select(q.ctx, sel, func(rec *logs.Record) error {
+		if err := q.ctx.Err(); err != nil {
+			return err
+		}
+		q.count(rec)
+		ln.reset(rec)
+		if !pipe.run(&ln) {
+			return nil
+		}
+		if ln.err != "" {
+			return pipelineError(&ln)
+		}
+		return yield(&ln)
+	})
+}
+
+// pipelineError fails a metric query on a line that could not be processed.
+func pipelineError(l *line) error {
+	name := l.err
+	return &plan.Error{Msg: "pipeline error: '" + name + "' for series: '" + strings.ReplaceAll(logs.Labels(l.all()).String(), "\n", " ") +
+		"'; skip such lines with | __error__!=\"" + name + "\", or lines with any error with | __error__=\"\""}
+}
+
+// sums adds up counts in windows. Each addition is made once, as a difference
+// between neighbouring steps, however many windows hold it; as the numbers are
+// whole that is exact.
+type sums struct {
+	q      *query
+	grid   *grid
+	window int64
+	offset int64
+	bytes  bool
+	per    float64 // seconds to divide by
+}
+
+func (q *query) newSums(r *plan.Range, max int) *sums {
+	s := &sums{q: q, window: int64(r.Window), offset: int64(r.Offset), per: 1}
+	s.bytes = r.Op == "bytes_over_time" || r.Op == "bytes_rate"
+	if r.Op == "rate" || r.Op == "bytes_rate" {
+		s.per = time.Duration(r.Window).Seconds()
+	}
+	points := q.steps.n
+	if s.bytes {
+		// A window of empty lines has no bytes and yet a value.
+		points *= 2
+	}
+	s.grid = q.newGrid(points, max)
+	return s
+}
+
+func (s *sums) add(ls []logs.Label, ts int64, value, lines uint64) error {
+	first, last := s.q.steps.windows(ts, s.window, s.offset)
+	if first > last {
+		return nil
+	}
+	i, err := s.grid.row(ls, 0)
+	if err != nil {
+		return err
+	}
+	vals, n := s.grid.rows[i].vals, s.q.steps.n
+	vals[first] += float64(value)
+	if last+1 < n {
+		vals[last+1] -= float64(value)
+	}
+	if s.bytes {
+		vals[n+first] += float64(lines)
+		if last+1 < n {
+			vals[n+last+1] -= float64(lines)
+		}
+	}
+	return nil
+}
+
+// table turns differences into values.
+func (s *sums) table() table {
+	n := s.q.steps.n
+	for r := range s.grid.rows {
+		vals := s.grid.rows[r].vals
+		lines := vals[:n]
+		if s.bytes {
+			lines = vals[n:]
+		}
+		value, count := 0.0, 0.0
+		for i := range n {
+			delta := lines[i]
+			value += vals[i]
+			count += delta
+			vals[i] = value / s.per
+			if count == 0 {
+				vals[i] = absent
+			}
+		}
+		s.grid.rows[r].vals = vals[:n]
+	}
+	return s.grid.rows
+}

@@ -1,0 +1,45 @@
+package plan
+
+import (
+	"time"
+
+	"github.com/remora-ray/remora/internal/logql/syntax"
+)
+
+// Limits of one query. The zero value of each field means its default.
+type Limits struct {
+	MaxEntries    int           // lines that a log query may ask for: 5,000
+	MaxSeries     int           // series in an answer: 500
+	MaxQueryBytes int           // length of a query: 131,071
+	MaxRange      time.Duration // from start to end: 30d1h
+	MaxPoints     int           // points of a series: 11,000
+	// MaxCells bounds the memory of a query: the points, of eight bytes each, of
+	// all series at a time, a series itself counting as 256 of them: 8,388,608.
+	MaxCells int
+	// MaxSamples bounds the unwrapped samples held for overlapping windows, of
+	// sixteen bytes each: 4,194,304.
+	MaxSamples int
+	// ExactSteps evaluates range queries at start, start+step … as asked. Otherwise
+	// start is rounded down and end up to a multiple of the step, as Loki's
+	// frontend does with its default settings.
+	ExactSteps bool
+}
+
+// WithDefaults returns the limits with every zero replaced.
+func (l Limits) WithDefaults() Limits {
+	set := func(v *int, d int) {
+		if *v == 0 {
+			*v = d
+		}
+	}
+	set(&l.MaxEntries, 5_000)
+	set(&l.MaxSeries, 500)
+	set(&l.MaxQueryBytes, syntax.MaxQueryBytes)
+	set(&l.MaxPoints, 11_000)
+	set(&l.MaxCells, 8<<20)
+	set(&l.MaxSamples, 4<<20)
+	if l.MaxRange == 0 {
+		l.MaxRange = 30*24*time.Hour + time.Hour
+	}
+	return l
+}

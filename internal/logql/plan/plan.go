@@ -1,0 +1,206 @@
+// Package plan splits a query into what the store does (matchers, time, line
+// filters, label filters on stored labels, bucketed counts) and what is left for
+// the engine.
+//
+// Invariant: a plan asks the store for every line that the query needs, and
+// running the rest over what the store gives is the same as running the query
+// over all lines.
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/remora-ray/remora/internal/logql/syntax"
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+// Error is a user's mistake that only shows when a query is planned or run.
+type Error struct {
+	syntax.Pos
+	Msg string
+}
+
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return e.Msg
+	}
+	return (&syntax.Error{Pos: e.Pos, Msg: e.Msg}).Error()
+}
+
+// Errorf returns an *Error at a place of the query.
+func Errorf(at syntax.Pos, format string, args ...any) *Error {
+	return &Error{Pos: at, Msg: fmt.Sprintf(format, args...)}
+}
+
+// Node is a part of a plan: *Log, *Range, *Aggregate, *Binary, *LabelReplace,
+// *Vector or *Scalar.
+type Node interface{ node() }
+
+// Log is a log query.
+type Log struct {
+	// Selection has everything but time, direction and limit.
+	Selection logs.Selection
+	// Stages are what the engine does with the lines that it gets.
+	Stages []syntax.Stage
+}
+
+// LimitPushed reports whether the store may stop after as many lines as the
+// query wants.
+func (l *Log) LimitPushed() bool { return len(l.Stages) == 0 }
+
+// Range is a range aggregation.
+type Range struct {
+	Log
+	Op            syntax.RangeOp
+	Param         float64
+	Unwrap        *syntax.Unwrap
+	Window        time.Duration
+	Offset        time.Duration
+	Grouping      *syntax.Grouping
+	AbsentLabels  logs.Labels // of absent_over_time's answer
+	At            syntax.Pos
+	Buckets       bool     // the store counts; Grouping is by then
+	Needed        []string // the labels that parsers must find; see NeedsAll
+	NeedsAll      bool     // parsers find all labels
+	SummedByOuter bool     // a sum around it has been merged into Grouping
+}
+
+// Aggregate is a vector aggregation.
+type Aggregate struct {
+	*syntax.VectorAgg
+	Input Node
+}
+
+// Binary is an operation between vectors or a vector and a number.
+type Binary struct {
+	*syntax.Binary
+	Left, Right Node
+}
+
+// LabelReplace is label_replace.
+type LabelReplace struct {
+	*syntax.LabelReplace
+	Input Node
+}
+
+// Vector is vector(1).
+type Vector struct{ Value float64 }
+
+// Scalar is a number, computed where the query has an operation.
+type Scalar struct{ Value float64 }
+
+func (*Log) node()          {}
+func (*Range) node()        {}
+func (*Aggregate) node()    {}
+func (*Binary) node()       {}
+func (*LabelReplace) node() {}
+func (*Vector) node()       {}
+func (*Scalar) node()       {}
+
+// New plans a query.
+func New(e syntax.Expr) (Node, error) {
+	switch e := e.(type) {
+	case *syntax.LogQuery:
+		l, err := split(e)
+		return &l, err
+	case *syntax.RangeAgg:
+		return newRange(e, nil)
+	case *syntax.VectorAgg:
+		return newAggregate(e)
+	case *syntax.Binary:
+		return newBinary(e)
+	case *syntax.LabelReplace:
+		in, err := New(e.Expr)
+		return &LabelReplace{LabelReplace: e, Input: in}, err
+	case *syntax.VectorLiteral:
+		return &Vector{Value: e.Value}, nil
+	case *syntax.Literal:
+		return &Scalar{Value: e.Value}, nil
+	default:
+		return nil, Errorf(e.Pos(), "%T is not supported yet", e)
+	}
+}
+
+func newAggregate(e *syntax.VectorAgg) (Node, error) {
+	if r, ok := e.Expr.(*syntax.RangeAgg); ok && e.Op == "sum" && counts(r.Op) && r.Range.Unwrap == nil {
+		g := e.Grouping
+		if g == nil {
+			g = &syntax.Grouping{}
+		}
+		return newRange(r, g)
+	}
+	in, err := New(e.Expr)
+	return &Aggregate{VectorAgg: e, Input: in}, err
+}
+
+func newBinary(e *syntax.Binary) (Node, error) {
+	l, err := New(e.L)
+	if err != nil {
+		return nil, err
+	}
+	r, err := New(e.R)
+	if err != nil {
+		return nil, err
+	}
+	ls, lok := l.(*Scalar)
+	rs, rok := r.(*Scalar)
+	if lok && rok {
+		v, pass := Apply(e.Op, ls.Value, rs.Value)
+		if e.Op.Comparison() {
+			v = 0
+			if pass {
+				v = 1
+			}
+		}
+		return &Scalar{Value: v}, nil
+	}
+	return &Binary{Binary: e, Left: l, Right: r}, nil
+}
+
+// counts reports whether an aggregation without unwrap adds up lines, so that a
+// sum of it over series is the same count over their lines together.
+func counts(op syntax.RangeOp) bool {
+	switch op {
+	case "count_over_time", "rate", "bytes_over_time", "bytes_rate":
+		return true
+	}
+	return false
+}
+
+// newRange plans a range aggregation; sum is the grouping of a sum around it
+// that is merged into it, or nil.
+func newRange(e *syntax.RangeAgg, sum *syntax.Grouping) (Node, error) {
+	l, err := split(e.Range.Query)
+	if err != nil {
+		return nil, err
+	}
+	r := &Range{
+		Log: l, Op: e.Op, Param: e.Param, Unwrap: e.Range.Unwrap, Window: e.Range.Range, Offset: e.Range.Offset,
+		Grouping: e.Grouping, At: e.At, NeedsAll: true,
+	}
+	if e.Op == "absent_over_time" {
+		r.AbsentLabels = absentLabels(e.Range.Query.Matchers)
+	}
+	if sum != nil {
+		r.Grouping, r.SummedByOuter = sum, true
+		r.hint()
+		r.Buckets = len(r.Stages) == 0 && !sum.Without && storedNames(sum.Labels)
+	}
+	return r, nil
+}
+
+// absentLabels are those that equality matchers fix, each name matched once.
+func absentLabels(ms []syntax.Matcher) logs.Labels {
+	seen := map[string]int{}
+	for _, m := range ms {
+		seen[m.Name]++
+	}
+	var pairs []string
+	for _, m := range ms {
+		if m.Op == logs.Equal && seen[m.Name] == 1 {
+			pairs = append(pairs, m.Name, m.Value)
+		}
+	}
+	return logs.LabelsOf(pairs...)
+}

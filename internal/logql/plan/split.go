@@ -1,0 +1,136 @@
+package plan
+
+import (
+	"strings"
+
+	"github.com/remora-ray/remora/internal/logql/syntax"
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+// split moves what it can of a pipeline into the selection. A line filter moves
+// ahead of every stage that leaves the line alone, a label filter ahead of other
+// filters, since whether a line passes two filters does not depend on their
+// order.
+func split(q *syntax.LogQuery) (Log, error) {
+	var l Log
+	for _, m := range q.Matchers {
+		c, err := logs.NewMatcher(m.Name, m.Op, m.Value)
+		if err != nil {
+			return l, Errorf(m.At, "%s", err)
+		}
+		l.Selection.Matchers = append(l.Selection.Matchers, c)
+	}
+	sameLine, sameLabels := true, true
+	for _, s := range q.Stages {
+		switch s := s.(type) {
+		case *syntax.LineFilter:
+			if f, ok := storeFilter(s); ok && sameLine {
+				l.addLine(f)
+				continue
+			}
+		case *syntax.LabelFilterStage:
+			if sameLabels {
+				rest, err := l.pushLabels(s.Filter)
+				if err != nil {
+					return l, err
+				}
+				if rest == nil {
+					continue
+				}
+				l.Stages = append(l.Stages, &syntax.LabelFilterStage{At: s.At, Filter: rest})
+				continue
+			}
+		case *syntax.LineFormatStage, *syntax.DecolorizeStage:
+			sameLine = false
+			// A template that fails leaves a label: __error__.
+			sameLabels = false
+		case *syntax.UnpackStage:
+			sameLine, sameLabels = false, false
+		default:
+			sameLabels = false
+		}
+		l.Stages = append(l.Stages, s)
+	}
+	return l, nil
+}
+
+// storeFilter returns the store's form of a line filter where it has one.
+func storeFilter(f *syntax.LineFilter) (logs.LineFilter, bool) {
+	ops := map[syntax.LineOp]logs.LineOp{
+		"|=": logs.Contains, "!=": logs.NotContains, "|~": logs.MatchesRegexp, "!~": logs.NotMatchesRegexp,
+	}
+	op, ok := ops[f.Op]
+	if !ok {
+		return logs.LineFilter{}, false
+	}
+	out := logs.LineFilter{Op: op, Any: make([]string, 0, len(f.Terms))}
+	for _, t := range f.Terms {
+		if t.IP {
+			return logs.LineFilter{}, false
+		}
+		out.Any = append(out.Any, t.Value)
+	}
+	return out, true
+}
+
+// addLine keeps the filter unless it passes every line.
+func (l *Log) addLine(f logs.LineFilter) {
+	if f.Op == logs.Contains || f.Op == logs.MatchesRegexp {
+		for _, v := range f.Any {
+			if v == "" {
+				return
+			}
+		}
+	}
+	l.Selection.Lines = append(l.Selection.Lines, f)
+}
+
+// pushLabels moves the conditions of a filter that the store can test and
+// returns the others, nil where there are none.
+func (l *Log) pushLabels(f syntax.LabelFilter) (syntax.LabelFilter, error) {
+	switch f := f.(type) {
+	case *syntax.StringFilter:
+		if !storedName(f.Name) {
+			return f, nil
+		}
+		m, err := logs.NewMatcher(f.Name, f.Op, f.Value)
+		if err != nil {
+			return nil, Errorf(f.At, "%s", err)
+		}
+		l.Selection.Labels = append(l.Selection.Labels, m)
+		return nil, nil
+	case *syntax.BinaryFilter:
+		if f.Or {
+			return f, nil
+		}
+		left, err := l.pushLabels(f.L)
+		if err != nil {
+			return nil, err
+		}
+		right, err := l.pushLabels(f.R)
+		switch {
+		case err != nil || left == nil:
+			return right, err
+		case right == nil:
+			return left, nil
+		}
+		return &syntax.BinaryFilter{At: f.At, L: left, R: right}, nil
+	}
+	return f, nil
+}
+
+// storedName reports whether a label of that name, before any parser, is one
+// that the store has under this name. Error labels are the engine's, and
+// x_extracted may be the structured metadata x.
+func storedName(name string) bool {
+	return !strings.HasPrefix(name, "__error") && !strings.HasSuffix(name, "_extracted")
+}
+
+func storedNames(names []string) bool {
+	for _, n := range names {
+		if !storedName(n) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,39 @@
+// Package syntax reads and writes LogQL: tokens, parser, tree and printer of
+// the whole language.
+//
+// Invariant: printing a tree and parsing what was printed gives the same tree,
+// positions aside.
+package syntax
+
+import "fmt"
+
+// MaxQueryBytes is the length of the longest query that Loki takes.
+const MaxQueryBytes = 131_071
+
+// maxDepth bounds how deep a tree may be, so that no query, however hostile,
+// can exhaust the stack of those who walk it.
+const maxDepth = 2_000
+
+// Pos is a place in the query. Line and Col count from 1, Col in characters;
+// Offset counts bytes from 0.
+type Pos struct {
+	Offset, Line, Col int
+}
+
+// Error is a mistake in a query.
+type Error struct {
+	Pos
+	Msg string
+}
+
+// Error words the mistake as Loki does.
+func (e *Error) Error() string {
+	if e.Line == 0 {
+		return "parse error : " + e.Msg
+	}
+	return fmt.Sprintf("parse error at line %d, col %d: %s", e.Line, e.Col, e.Msg)
+}
+
+func errorAt(p Pos, format string, args ...any) *Error {
+	return &Error{Pos: p, Msg: fmt.Sprintf(format, args...)}
+}

@@ -1,0 +1,249 @@
+package syntax
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// lexer cuts a query into tokens.
+type lexer struct {
+	src  string
+	off  int
+	line int
+	bol  int // offset of the first byte of the line
+	wide int // bytes in the line so far that are not the first of a character
+}
+
+// lex returns all tokens of a query, the last one tEOF.
+func lex(query string) ([]token, error) {
+	l := lexer{src: query, line: 1}
+	tokens := make([]token, 0, 16+len(query)/6)
+	for {
+		t, err := l.next()
+		if err != nil {
+			return nil, err
+		}
+		tokens = append(tokens, t)
+		if t.kind == tEOF {
+			return tokens, nil
+		}
+	}
+}
+
+func (l *lexer) pos() Pos {
+	return Pos{Offset: l.off, Line: l.line, Col: l.off - l.bol - l.wide + 1}
+}
+
+// advance moves over n bytes and keeps count of lines and columns.
+func (l *lexer) advance(n int) {
+	for _, c := range []byte(l.src[l.off : l.off+n]) {
+		l.off++
+		switch {
+		case c == '\n':
+			l.line++
+			l.bol, l.wide = l.off, 0
+		case !utf8.RuneStart(c):
+			l.wide++
+		}
+	}
+}
+
+func (l *lexer) skipBlank() {
+	for l.off < len(l.src) {
+		switch c := l.src[l.off]; {
+		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
+			l.advance(1)
+		case c == '#':
+			n := strings.IndexByte(l.src[l.off:], '\n')
+			if n < 0 {
+				n = len(l.src) - l.off
+			}
+			l.advance(n)
+		default:
+			return
+		}
+	}
+}
+
+func (l *lexer) next() (token, error) {
+	l.skipBlank()
+	t := token{pos: l.pos()}
+	rest := l.src[l.off:]
+	var n int
+	var err error
+	switch {
+	case rest == "":
+		t.end = l.off
+		return t, nil
+	case rest[0] == '"' || rest[0] == '`':
+		n, err = scanString(&t, rest)
+	case rest[0] == '[':
+		n, err = scanRange(&t, rest)
+	case digit(rest[0]) || rest[0] == '.' && len(rest) > 1 && digit(rest[1]):
+		n, err = scanNumber(&t, rest)
+	case strings.HasPrefix(rest, "--") && len(rest) > 2 && asciiLetter(rest[2]):
+		n = scanFlag(&t, rest)
+	default:
+		n = scanWord(&t, rest)
+		if n == 0 {
+			n = scanOperator(&t, rest)
+		}
+	}
+	if err != nil {
+		return t, err
+	}
+	if n == 0 {
+		return t, errorAt(t.pos, "syntax error: unexpected character %s", strconv.QuoteRune(firstRune(rest)))
+	}
+	l.advance(n)
+	t.end = l.off
+	return t, nil
+}
+
+func scanString(t *token, s string) (int, error) {
+	quoted, err := strconv.QuotedPrefix(s)
+	if err == nil {
+		t.str, err = strconv.Unquote(quoted)
+	}
+	if err == nil {
+		t.kind, t.text = tString, quoted
+		return len(quoted), nil
+	}
+	if closed(s) {
+		return 0, errorAt(t.pos, "invalid char escape")
+	}
+	return 0, errorAt(t.pos, "literal not terminated")
+}
+
+// closed reports whether a string that cannot be unquoted has its other quote.
+func closed(s string) bool {
+	if s[0] == '`' {
+		return strings.IndexByte(s[1:], '`') >= 0
+	}
+	for i := 1; i < len(s) && s[i] != '\n'; i++ {
+		switch s[i] {
+		case '\\':
+			i++
+		case '"':
+			return true
+		}
+	}
+	return false
+}
+
+func scanRange(t *token, s string) (int, error) {
+	end := strings.IndexByte(s, ']')
+	if end < 0 {
+		return 0, errorAt(t.pos, "missing closing ']' in duration")
+	}
+	d, err := ParsePromDuration(strings.TrimSpace(s[1:end]))
+	if err != nil {
+		return 0, errorAt(t.pos, "%s", err)
+	}
+	t.kind, t.text, t.dur = tRange, s[:end+1], d
+	return end + 1, nil
+}
+
+// scanNumber reads 1, .5, 1e3, 0x1f, and literals with a unit: 5m, 1h30m, 10KB.
+func scanNumber(t *token, s string) (int, error) {
+	n := 0
+	for n < len(s) && literalByte(s[n]) {
+		n++
+	}
+	word := s[:n]
+	if d, err := parseDuration(word); err == nil {
+		t.kind, t.text, t.dur = tDuration, word, d
+		return n, nil
+	}
+	if b, err := ParseBytes(word); err == nil && !digit(word[n-1]) && word[n-1] != '.' {
+		t.kind, t.text, t.num = tBytes, word, float64(b)
+		return n, nil
+	}
+	n = numberLen(s)
+	v, err := strconv.ParseFloat(s[:n], 64)
+	if err != nil {
+		if u, uerr := strconv.ParseUint(s[:n], 0, 64); uerr == nil {
+			v, err = float64(u), nil
+		}
+	}
+	if err != nil {
+		return 0, errorAt(t.pos, "%s", strings.TrimPrefix(err.Error(), "strconv."))
+	}
+	t.kind, t.text, t.num = tNumber, s[:n], v
+	return n, nil
+}
+
+// literalByte reports whether c may be part of a number or its unit.
+func literalByte(c byte) bool {
+	return digit(c) || asciiLetter(c) || c == '.' || c == 0xc2 || c == 0xb5 || c == 0xce || c == 0xbc
+}
+
+// numberLen is the length of the number at the start of s.
+func numberLen(s string) int {
+	if len(s) > 2 && s[0] == '0' && (s[1]|0x20 == 'x') {
+		n := 2
+		for n < len(s) && (digit(s[n]) || 'a' <= s[n]|0x20 && s[n]|0x20 <= 'f') {
+			n++
+		}
+		return n
+	}
+	n := 0
+	for n < len(s) && (digit(s[n]) || s[n] == '.') {
+		n++
+	}
+	if n < len(s) && s[n]|0x20 == 'e' {
+		e := n + 1
+		if e < len(s) && (s[e] == '+' || s[e] == '-') {
+			e++
+		}
+		if e < len(s) && digit(s[e]) {
+			for n = e; n < len(s) && digit(s[n]); n++ {
+			}
+		}
+	}
+	return n
+}
+
+func scanFlag(t *token, s string) int {
+	n := 2
+	for n < len(s) && (asciiLetter(s[n]) || s[n] == '-') {
+		n++
+	}
+	t.kind, t.text = tFlag, s[:n]
+	return n
+}
+
+func scanWord(t *token, s string) int {
+	n := 0
+	for i, r := range s {
+		if r != '_' && !unicode.IsLetter(r) && (i == 0 || !unicode.IsDigit(r)) {
+			break
+		}
+		n = i + utf8.RuneLen(r)
+	}
+	if n > 0 {
+		t.kind, t.text, t.str = tWord, s[:n], strings.ToLower(s[:n])
+	}
+	return n
+}
+
+func scanOperator(t *token, s string) int {
+	for _, op := range operators {
+		if strings.HasPrefix(s, op) {
+			t.kind, t.text = tOp, op
+			return len(op)
+		}
+	}
+	return 0
+}
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }
+
+func asciiLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
+
+func firstRune(s string) rune {
+	r, _ := utf8.DecodeRuneInString(s)
+	return r
+}

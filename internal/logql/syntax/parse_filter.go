@@ -1,0 +1,126 @@
+package syntax
+
+import "github.com/remora-ray/remora/internal/logs"
+
+func (p *parser) labelFilterStage(at Pos) *LabelFilterStage {
+	return &LabelFilterStage{At: at, Filter: p.orFilter()}
+}
+
+// labelFilter = andFilter { "or" andFilter } .
+func (p *parser) orFilter() LabelFilter {
+	p.enter()
+	entered := 1
+	f := p.andFilter()
+	for p.atWord("or") && !p.comparisonFollows() {
+		at := p.take().pos
+		f = &BinaryFilter{At: at, Or: true, L: f, R: p.andFilter()}
+		p.enter()
+		entered++
+	}
+	p.leave(entered)
+	return f
+}
+
+// andFilter = condition { [ "and" | "," ] condition } .
+func (p *parser) andFilter() LabelFilter {
+	entered := 0
+	f := p.condition()
+	for {
+		t := p.cur()
+		switch {
+		case t.isWord("or") && !p.comparisonFollows():
+			p.leave(entered)
+			return f
+		case t.is(","), t.isWord("and") && !p.comparisonFollows():
+			p.take()
+		case t.kind == tWord, t.is("("):
+		default:
+			p.leave(entered)
+			return f
+		}
+		f = &BinaryFilter{At: t.pos, L: f, R: p.condition()}
+		p.enter()
+		entered++
+	}
+}
+
+// comparisonFollows reports whether the word here is a label that is compared.
+func (p *parser) comparisonFollows() bool {
+	n := p.peek()
+	_, ok := matchOps[n.text]
+	return n.kind == tOp && (ok || compareOps[n.text])
+}
+
+var compareOps = map[string]bool{"=": true, "==": true, "!=": true, ">": true, ">=": true, "<": true, "<=": true}
+
+// condition = "(" labelFilter ")" | matcher | name ( "=" | "!=" ) ip
+//
+//	| name ( "=" | "==" | "!=" | ">" | ">=" | "<" | "<=" ) [ "+" | "-" ] ( NUMBER | DURATION | BYTES ) .
+func (p *parser) condition() LabelFilter {
+	if p.accept("(") {
+		f := p.orFilter()
+		p.expect(")")
+		return f
+	}
+	name := p.cur()
+	if name.kind != tWord {
+		p.unexpected()
+	}
+	op := p.peek()
+	_, isMatch := matchOps[op.text]
+	if op.kind != tOp || !isMatch && !compareOps[op.text] {
+		p.take()
+		p.unexpected()
+	}
+	value := p.toks[min(p.i+2, len(p.toks)-1)]
+	if isMatch && value.kind == tString {
+		return &StringFilter{p.matcher()}
+	}
+	p.i += 2
+	if isMatch && value.isWord("ip") && compareOps[op.text] {
+		return &IPFilter{At: name.pos, Name: name.text, Not: op.text == "!=", Pattern: p.ip()}
+	}
+	if !compareOps[op.text] {
+		p.unexpected("STRING")
+	}
+	return p.compare(name, op.text)
+}
+
+func (p *parser) compare(name token, op string) LabelFilter {
+	cmp := CompareOp(op)
+	if op == "=" {
+		cmp = "=="
+	}
+	negative := p.at("-")
+	if !p.accept("-") {
+		p.accept("+")
+	}
+	v := p.cur()
+	switch v.kind {
+	case tNumber:
+		p.take()
+		if negative {
+			v.num = -v.num
+		}
+		return &NumberFilter{At: name.pos, Name: name.text, Op: cmp, Value: v.num}
+	case tDuration:
+		p.take()
+		if negative {
+			v.dur = -v.dur
+		}
+		return &DurationFilter{At: name.pos, Name: name.text, Op: cmp, Value: v.dur}
+	case tBytes:
+		if negative {
+			p.unexpected("NUMBER", "DURATION")
+		}
+		p.take()
+		return &BytesFilter{At: name.pos, Name: name.text, Op: cmp, Value: uint64(v.num)}
+	}
+	p.unexpected("BYTES", "DURATION", "NUMBER", "STRING")
+	return nil
+}
+
+// compile returns the store's form of a matcher; Parse has seen that it compiles.
+func (m Matcher) compile() (logs.Matcher, error) {
+	return logs.NewMatcher(m.Name, m.Op, m.Value)
+}
