@@ -1,0 +1,180 @@
+package loki
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+// DecodePushJSON reads a JSON body that has been decompressed:
+//
+//	{"streams": [{"stream": {name: value}, "values": [["<ns>", "line", {name: value}]]}]}
+//
+// The third element of a value is structured metadata and may be missing; other
+// members are skipped. Strings of the result share one copy of src, which the
+// caller may use again. Metadata is sorted; of equal names the last wins.
+func DecodePushJSON(src []byte) (*Push, error) {
+	d := jsonPush{jsonScanner: jsonScanner{text: string(src)}}
+	p, err := d.push()
+	if err != nil && !errors.Is(err, ErrMalformed) {
+		err = fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+type jsonPush struct {
+	jsonScanner
+	pool []logs.Label // blocks of metadata, shared by many entries
+}
+
+func (d *jsonPush) push() (*Push, error) {
+	p := &Push{}
+	err := d.object(func(name string) error {
+		if name != "streams" {
+			return d.skip(0)
+		}
+		return d.array(func(int) error {
+			var s Stream
+			err := d.stream(&s)
+			p.Streams = append(p.Streams, s)
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	if d.peek(); d.pos < len(d.text) {
+		return nil, d.syntaxError("nothing after the push")
+	}
+	return p, nil
+}
+
+func (d *jsonPush) stream(s *Stream) error {
+	return d.object(func(name string) error {
+		switch name {
+		case "stream":
+			return d.streamLabels(s)
+		case "values":
+			return d.array(func(int) error {
+				s.Entries = append(s.Entries, logs.Entry{})
+				return d.value(&s.Entries[len(s.Entries)-1])
+			})
+		default:
+			return d.skip(0)
+		}
+	})
+}
+
+// streamLabels reads labels by the rules of ParseLabels.
+func (d *jsonPush) streamLabels(s *Stream) error {
+	ls := make([]logs.Label, 0, 8)
+	if err := d.labels(&ls, "label"); err != nil {
+		return err
+	}
+	for i, l := range ls {
+		if !logs.ValidName(l.Name) {
+			err := fmt.Errorf("label name %s does not match [a-zA-Z_][a-zA-Z0-9_]*", quoteShort(l.Name))
+			return &LabelError{Labels: logs.Labels(ls).String(), Err: err}
+		}
+		for j := range ls[:i] {
+			if ls[j].Name == l.Name {
+				return &LabelError{Labels: logs.Labels(ls).String(), Err: fmt.Errorf("label %s appears twice", l.Name)}
+			}
+		}
+	}
+	s.Labels = logs.Normalize(ls)
+	return nil
+}
+
+// labels appends the members of an object whose values must be strings.
+func (d *jsonPush) labels(dst *[]logs.Label, what string) error {
+	return d.object(func(name string) error {
+		if d.peek() != '"' {
+			return fmt.Errorf("value of %s %s is not a string at byte %d", what, quoteShort(name), d.pos)
+		}
+		value, err := d.str()
+		*dst = append(*dst, logs.Label{Name: name, Value: value})
+		return err
+	})
+}
+
+func (d *jsonPush) value(e *logs.Entry) error {
+	start, count := d.pos, 0
+	err := d.array(func(i int) error {
+		count++
+		switch i {
+		case 0:
+			return d.timestamp(e)
+		case 1:
+			if d.peek() != '"' {
+				return fmt.Errorf("log line is not a string at byte %d", d.pos)
+			}
+			var err error
+			e.Line, err = d.str()
+			return err
+		case 2:
+			return d.metadata(e)
+		default:
+			return fmt.Errorf("a value has more than a time stamp, a line and structured metadata at byte %d", d.pos)
+		}
+	})
+	if err == nil && count < 2 {
+		err = fmt.Errorf("a value needs a time stamp and a line at byte %d", start)
+	}
+	return err
+}
+
+func (d *jsonPush) timestamp(e *logs.Entry) error {
+	if d.peek() != '"' {
+		return fmt.Errorf("time stamp is not a string of nanoseconds at byte %d", d.pos)
+	}
+	at := d.pos
+	text, err := d.str()
+	if err != nil {
+		return err
+	}
+	e.Time, err = strconv.ParseInt(text, 10, 64)
+	if err != nil {
+		return fmt.Errorf("time stamp %s is not a number of nanoseconds at byte %d", quoteShort(text), at)
+	}
+	return nil
+}
+
+func (d *jsonPush) metadata(e *logs.Entry) error {
+	if d.word("null") {
+		return nil
+	}
+	if d.peek() != '{' {
+		return fmt.Errorf("structured metadata is not an object at byte %d", d.pos)
+	}
+	start := len(d.pool)
+	if err := d.labels(&d.pool, "structured metadata"); err != nil {
+		return err
+	}
+	own := d.pool[start:len(d.pool):len(d.pool)]
+	for _, l := range own {
+		if l.Name == "" {
+			return errors.New("structured metadata with an empty name")
+		}
+	}
+	if len(own) > 0 {
+		e.Metadata = logs.Normalize(own)
+	}
+	if cap(d.pool)-len(d.pool) < 64 {
+		d.pool = make([]logs.Label, 0, 1024)
+	}
+	return nil
+}
+
+// quoteShort quotes at most 64 bytes of s for an error message.
+func quoteShort(s string) string {
+	if len(s) > 64 {
+		return strconv.Quote(s[:64]) + "…"
+	}
+	return strconv.Quote(s)
+}
