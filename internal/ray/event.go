@@ -98,11 +98,11 @@ func (p *Parser) exportSubject(v []byte, dst *Line) {
 		}
 		switch string(key) {
 		case "job_id":
-			dst.JobID = job(p.base64ID(v, jobIDLen))
+			dst.JobID = job(p.intern.base64ID(v, jobIDLen))
 		case "task_id":
-			dst.TaskID = p.base64ID(v, taskIDLen)
+			dst.TaskID = p.intern.base64ID(v, taskIDLen)
 		case "actor_id":
-			dst.ActorID = p.base64ID(v, actorIDLen)
+			dst.ActorID = p.intern.base64ID(v, actorIDLen)
 		case "attempt_number":
 			if isDigits(v) && len(v) < 10 {
 				dst.Attempt = p.intern.str(v)
@@ -116,7 +116,7 @@ func (p *Parser) exportSubject(v []byte, dst *Line) {
 }
 
 // base64ID gives an id of n hex digits from base64, "" if it is none.
-func (p *Parser) base64ID(v []byte, n int) string {
+func (in *interner) base64ID(v []byte, n int) string {
 	var raw, digits [64]byte
 	if len(v) > base64.StdEncoding.EncodedLen(len(raw)/2) {
 		return ""
@@ -126,5 +126,5 @@ func (p *Parser) base64ID(v []byte, n int) string {
 		return ""
 	}
 	hex.Encode(digits[:], raw[:m])
-	return p.intern.str(digits[:n])
+	return in.str(digits[:n])
 }
