@@ -32,8 +32,9 @@ type Store interface {
 	// stream by the hash of its entries (stored already: counted, not stored).
 	// The error is *RefusedError where some files must go on from elsewhere (the
 	// rest of the batch is then stored and durable), ErrDiskFull or ErrReadOnly
-	// where nothing was taken, *TooLargeError where a line or label cannot be
-	// kept. Anything else means that nothing is known about the batch: send it
+	// where nothing was taken, *TooLargeError or *InvalidError where the batch
+	// holds what cannot be kept and nothing was taken: sending it again is no use.
+	// Anything else means that nothing is known about the batch: send it
 	// again.
 	Append(ctx context.Context, b Batch) (AppendResult, error)
 
@@ -114,6 +115,14 @@ type TooLargeError struct {
 func (e *TooLargeError) Error() string {
 	return fmt.Sprintf("%s has %d bytes, at most %d are kept", e.What, e.Size, e.Limit)
 }
+
+// InvalidError says why a batch or a question cannot be right as it is: a time
+// out of bounds, a line that is not in its file's range, a tenant's name.
+type InvalidError struct {
+	Reason string
+}
+
+func (e *InvalidError) Error() string { return e.Reason }
 
 // ValidTenant checks a tenant's name by Loki's rules: 1 to 150 bytes of letters,
 // digits and !-_.*'(), but not "." or "..".

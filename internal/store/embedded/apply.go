@@ -1,0 +1,187 @@
+package embedded
+
+import (
+	"math"
+	"runtime"
+	"strconv"
+	"time"
+
+	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
+
+	"github.com/remora-ray/remora/internal/logs"
+	"github.com/remora-ray/remora/internal/loki"
+	"github.com/remora-ray/remora/internal/store/journal"
+	"github.com/remora-ray/remora/internal/store/ledger"
+)
+
+// startWorkers starts the appliers. Records may be applied in any order: what
+// is new was decided before, and rows carry what sorts them.
+func (e *Engine) startWorkers() {
+	for range runtime.GOMAXPROCS(0) {
+		e.workers.Add(1)
+		go func() {
+			defer e.workers.Done()
+			w := newRowWriter(e)
+			defer w.close()
+			for j := range e.work {
+				w.apply(j)
+				e.followers.offer(j)
+				e.leave(j.weight)
+				e.progress.done(j.end)
+				e.inFlight.Done()
+			}
+		}()
+	}
+}
+
+// deliver takes what became durable, in order. A mark runs between records:
+// after all before it were applied and before any after it is.
+func (e *Engine) deliver(entry journal.Entry) {
+	switch v := entry.Value.(type) {
+	case *job:
+		v.end = entry.End
+		e.progress.begin(v.end)
+		e.inFlight.Add(1)
+		e.work <- v
+		if e.sinceTable.Add(int64(len(entry.Record.Body))) > e.cfg.CheckpointBytes {
+			e.checkpointSoon()
+		}
+	case func(end int64):
+		e.inFlight.Wait()
+		e.progress.begin(entry.End)
+		v(entry.End)
+		e.progress.done(entry.End)
+	}
+}
+
+// rowWriter puts lines into the engine; each goroutine has its own.
+type rowWriter struct {
+	engine *Engine
+	rows   *logstorage.LogRows
+	fields []logstorage.Field
+	digits []byte
+
+	oldest, newest int64 // times of the rows
+	days           map[string]bool
+	lastDay        int64
+}
+
+func newRowWriter(e *Engine) *rowWriter {
+	return &rowWriter{
+		engine: e, rows: logstorage.GetLogRows(nil, nil, nil, nil, ""),
+		days: make(map[string]bool), lastDay: -1, oldest: math.MaxInt64, newest: math.MinInt64,
+	}
+}
+
+func (w *rowWriter) close() { logstorage.PutLogRows(w.rows) }
+
+func (w *rowWriter) apply(j *job) {
+	t, err := w.engine.tenants.open(j.tenant)
+	if err != nil {
+		// It was open when the push was admitted and stays open.
+		panic(err)
+	}
+	for i := range j.push.Streams {
+		w.stream(t, &j.push.Streams[i], j.verdicts[i], j.received, nil)
+	}
+	w.flush(t)
+}
+
+// stream adds the new lines of one stream, those of which skip is true left
+// out.
+func (w *rowWriter) stream(t *tenant, s *loki.Stream, v ledger.Verdict, received time.Time, skip func(e *logs.Entry, row uint64) bool) (added int) {
+	base := w.begin(s)
+	oldest := w.engine.cfg.Now().Add(-w.engine.cfg.Retention).UnixNano()
+	expired := 0
+	news(s, v, received, func(e *logs.Entry, row uint64) {
+		if e.Time < oldest {
+			expired++
+			return
+		}
+		if skip != nil && skip(e, row) {
+			return
+		}
+		w.entry(s, e, row, base)
+		w.note(e.Time)
+		added++
+		if w.rows.NeedFlush() {
+			w.flush(t)
+		}
+	})
+	w.engine.metrics.expired.Add(float64(expired))
+	return added
+}
+
+// note keeps the times and days of the rows at hand.
+func (w *rowWriter) note(at int64) {
+	w.oldest, w.newest = min(w.oldest, at), max(w.newest, at)
+	if day := at / nanosPerDay; day != w.lastDay {
+		w.lastDay = day
+		w.days[dayName(day)] = true
+	}
+}
+
+// begin lays out the fields that all rows of a stream share and returns how
+// many there are. Equal fields at equal places cost the engine least.
+func (w *rowWriter) begin(s *loki.Stream) int {
+	f := w.fields[:0]
+	for _, l := range s.Labels {
+		f = append(f, logstorage.Field{Name: fieldName(l.Name), Value: l.Value})
+	}
+	if r := s.Range; r != nil {
+		f = append(f, logstorage.Field{Name: fieldFile, Value: r.File.String()})
+		for _, l := range r.Metadata {
+			f = append(f, logstorage.Field{Name: metadataField(s.Labels, l.Name), Value: l.Value})
+		}
+	}
+	w.fields = f
+	return len(f)
+}
+
+func (w *rowWriter) entry(s *loki.Stream, e *logs.Entry, row uint64, base int) {
+	f := w.fields[:base]
+	for _, l := range e.Metadata {
+		f = append(f, logstorage.Field{Name: metadataField(s.Labels, l.Name), Value: l.Value})
+	}
+	if s.Range == nil {
+		w.digits = strconv.AppendUint(w.digits[:0], row, 10)
+		f = append(f, logstorage.Field{Name: fieldRow, Value: string(w.digits)})
+	}
+	f = append(f, logstorage.Field{Name: "_msg", Value: e.Line})
+	w.fields = f
+	restore := hideShadowed(f[:base], len(s.Labels), f[base:len(f)-1])
+	w.rows.MustAdd(logstorage.TenantID{}, e.Time, f, len(s.Labels))
+	restore(f)
+}
+
+// hideShadowed empties the file's metadata that the line has a value of its own
+// for: of two fields of one name the engine would keep both.
+func hideShadowed(shared []logstorage.Field, from int, own []logstorage.Field) (restore func([]logstorage.Field)) {
+	restore = func([]logstorage.Field) {}
+	for _, o := range own {
+		for i := from; i < len(shared); i++ {
+			if shared[i].Name != o.Name || shared[i].Value == "" {
+				continue
+			}
+			was, next := shared[i].Value, restore
+			shared[i].Value = ""
+			restore = func(f []logstorage.Field) { f[i].Value = was; next(f) }
+		}
+	}
+	return restore
+}
+
+func (w *rowWriter) flush(t *tenant) {
+	if w.rows.RowsCount() == 0 {
+		return
+	}
+	t.touch(w.days)
+	t.storage.MustAddRows(w.rows)
+	t.fresh.added(w.oldest, w.newest)
+	clear(w.days)
+	w.lastDay = -1
+	w.rows.ResetKeepSettings()
+	w.oldest, w.newest = math.MaxInt64, math.MinInt64
+}
+
+const nanosPerDay = int64(24 * time.Hour)

@@ -1,0 +1,274 @@
+// Package embedded is the store in our own process: lib/logstorage of
+// VictoriaLogs for rows, a journal in front of it for durability, a ledger for
+// what is committed.
+//
+//	Append ─▶ check ─▶ ledger.Judge ─▶ journal (group fsync) ─▶ 2xx
+//	                                      │ in order
+//	                                      ▼
+//	                     queue ─▶ appliers ─▶ logstorage ─▶ Select, Buckets, …
+//	                                      │ mark
+//	                                      ▼
+//	              checkpoint: appliers idle, engine flushed, table written,
+//	                          old segments of the journal removed
+//
+// Invariant: what the journal acknowledged is in the engine or will be put
+// there at the next open, once; only the appliers write to the engine.
+package embedded
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/remora-ray/remora/internal/loki"
+	"github.com/remora-ray/remora/internal/store"
+	"github.com/remora-ray/remora/internal/store/journal"
+	"github.com/remora-ray/remora/internal/store/ledger"
+)
+
+// Config says where the store lies and what it may take. Only Dir is required.
+type Config struct {
+	Dir string
+	// Retention is how long lines are kept, by their own time; at least a day,
+	// in whole UTC days. 0 keeps them for ever (100 years).
+	Retention time.Duration
+	// DiskFloorBytes is the free space below which appends get ErrDiskFull; 0
+	// means a twentieth of the disk, between 64 MiB and 5 GiB.
+	DiskFloorBytes uint64
+	// MaxDiskPercent bounds what one tenant's lines may take of the disk: beyond
+	// it the oldest days go (never the last two). 0 means 80.
+	MaxDiskPercent int
+	// MemoryBytes bounds the engine's caches; a sort may use a fifth of it, a
+	// query's groups two fifths. It counts once per process: the first store
+	// opened decides. 0 means 640 MiB.
+	MemoryBytes int64
+	// QueueBytes bounds lines that are durable but not yet in the engine; beyond
+	// it appends wait. 0 means 64 MiB.
+	QueueBytes int64
+	// CheckpointBytes is how much journal makes a checkpoint due; 0 means 256 MiB.
+	CheckpointBytes int64
+	Logger          *slog.Logger
+	Registerer      prometheus.Registerer
+	Now             func() time.Time
+
+	// For tests.
+	freeBytes func(dir string) (uint64, error)
+	fault     func(step string) error
+}
+
+// Engine implements store.Store.
+type Engine struct {
+	cfg     Config
+	log     *slog.Logger
+	metrics *metrics
+	home    *home
+
+	judging sync.Mutex // held from Judge to the journal's Append
+	ledger  *ledger.Ledger
+	journal *journal.Journal
+
+	room     *semaphore.Weighted // bytes of the queue
+	queued   atomic.Int64        // bytes of it taken
+	work     chan *job
+	workers  sync.WaitGroup
+	inFlight sync.WaitGroup // jobs given to workers; only the deliverer waits
+	progress progress
+
+	tenants   *tenants
+	followers followers
+	disk      diskFloor
+
+	checkpointing atomic.Bool
+	sinceTable    atomic.Int64 // bytes of journal since the last checkpoint
+	closing       atomic.Bool
+}
+
+var _ store.Store = (*Engine)(nil)
+
+var errClosing = errors.New("the store is closing")
+
+const defaultMemory = 640 << 20
+
+func (cfg Config) withDefaults() Config {
+	if cfg.Retention == 0 {
+		cfg.Retention = 100 * 365 * 24 * time.Hour
+	}
+	if cfg.MaxDiskPercent == 0 {
+		cfg.MaxDiskPercent = 80
+	}
+	if cfg.MemoryBytes == 0 {
+		cfg.MemoryBytes = defaultMemory
+	}
+	if cfg.QueueBytes == 0 {
+		cfg.QueueBytes = 64 << 20
+	}
+	if cfg.CheckpointBytes == 0 {
+		cfg.CheckpointBytes = 256 << 20
+	}
+	if cfg.Logger == nil {
+		cfg.Logger = slog.New(slog.DiscardHandler)
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.freeBytes == nil {
+		cfg.freeBytes = freeBytes
+	}
+	return cfg
+}
+
+func (cfg Config) validate() error {
+	switch {
+	case cfg.Dir == "":
+		return errors.New("the store needs a directory")
+	case cfg.Retention < 24*time.Hour:
+		return fmt.Errorf("retention %s is less than a day: lines are removed in whole days, give 24h or more, or 0 to keep them for ever", cfg.Retention)
+	case cfg.MaxDiskPercent < 1 || cfg.MaxDiskPercent > 100:
+		return fmt.Errorf("at most %d %% of the disk cannot be: give 1 to 100", cfg.MaxDiskPercent)
+	}
+	return nil
+}
+
+// Open opens the store in cfg.Dir, which is made where it is not there, and
+// brings what the journal holds into the engine. The error names the directory
+// and the way out where it is of another version or in use.
+func Open(cfg Config) (*Engine, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	home, err := openHome(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	startLibrary(cfg.MemoryBytes)
+	e := &Engine{
+		cfg: cfg, log: cfg.Logger, home: home,
+		room: semaphore.NewWeighted(cfg.QueueBytes),
+		work: make(chan *job, 64),
+		disk: diskFloor{dir: cfg.Dir, floor: cfg.DiskFloorBytes, free: cfg.freeBytes, now: cfg.Now},
+	}
+	e.metrics = newMetrics(cfg.Registerer, e)
+	e.tenants = newTenants(e)
+	if err := e.open(); err != nil {
+		e.tenants.closeAll()
+		e.metrics.unregister()
+		return nil, errors.Join(err, home.close(false))
+	}
+	return e, nil
+}
+
+func (e *Engine) open() error {
+	if err := e.disk.init(); err != nil {
+		return err
+	}
+	table, err := readTable(e.home.path("table"))
+	if err != nil {
+		return err
+	}
+	e.ledger = table.ledger
+	if !e.home.clean {
+		if err := e.scanParts(); err != nil {
+			return err
+		}
+	}
+	r := &replay{engine: e}
+	e.journal, err = journal.Open(journal.Config{
+		Dir:     e.home.path("journal"),
+		Logger:  e.log,
+		Synced:  e.metrics.synced,
+		Deliver: e.deliver,
+		Judging: &e.judging,
+		Fault:   e.cfg.fault,
+	}, table.position, r.record)
+	if err == nil {
+		err = r.finish()
+	}
+	if err != nil {
+		if e.journal != nil {
+			err = errors.Join(err, e.journal.Close())
+		}
+		return err
+	}
+	e.progress.start(e.journal.End())
+	e.startWorkers()
+	if r.records > 0 {
+		e.log.Info("lines of the journal are in the store again", "records", r.records, "lines", r.lines, "added", r.added)
+		return e.Checkpoint(context.Background())
+	}
+	return nil
+}
+
+// Ready is nil when appends and queries are served.
+func (e *Engine) Ready() error {
+	if e.closing.Load() {
+		return errClosing
+	}
+	if err := e.journal.Err(); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrReadOnly, err)
+	}
+	return nil
+}
+
+// Offsets answers what is committed of each file. After a failed sync it fails,
+// as then nobody knows.
+func (e *Engine) Offsets(_ context.Context, tenant string, files []loki.FileID) ([]loki.FileOffsets, error) {
+	if err := store.ValidTenant(tenant); err != nil {
+		return nil, err
+	}
+	e.judging.Lock()
+	out := e.ledger.Offsets(tenant, files)
+	settled := e.journal.Settled()
+	e.judging.Unlock()
+	if err := settled.Wait(); err != nil {
+		return nil, appendError(err)
+	}
+	return out, nil
+}
+
+// Close writes a checkpoint and closes. Appends and queries must have ended.
+func (e *Engine) Close() error {
+	if e.closing.Swap(true) {
+		return nil
+	}
+	err := e.checkpoint(context.Background())
+	err = errors.Join(err, e.journal.Close())
+	close(e.work)
+	e.workers.Wait()
+	e.followers.close()
+	e.tenants.closeAll()
+	e.metrics.unregister()
+	if errors.Is(err, store.ErrReadOnly) {
+		// Told loudly when it happened; the next open reads the journal.
+		err = nil
+		return errors.Join(err, e.home.close(false))
+	}
+	return errors.Join(err, e.home.close(err == nil))
+}
+
+// readTable reads the table of the last checkpoint; where there is none yet
+// nothing is committed.
+func readTable(path string) (*table, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return &table{ledger: ledger.New()}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read table of committed offsets: %w", err)
+	}
+	t, err := parseTable(data)
+	if err != nil {
+		return nil, fmt.Errorf("table of committed offsets %s: %w: restore it from a backup; "+
+			"without it lines that agents send again would be stored twice", filepath.Clean(path), err)
+	}
+	return t, nil
+}

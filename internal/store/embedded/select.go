@@ -1,0 +1,216 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
+
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+const (
+	// What one slice of time may hold in memory before it is made smaller.
+	sliceBudget = 64 << 20
+	firstSlice  = int64(15 * time.Minute)
+	// How much longer a slice may get than the one before it.
+	sliceGrowth = 4
+)
+
+// Select answers in slices of time, so that its memory is bounded and a small
+// limit over a long range reads only as far as it must; see store.Store.
+func (e *Engine) Select(ctx context.Context, tenants []string, sel logs.Selection, yield func(*logs.Record) error) error {
+	sel.Start, sel.End = e.clampTime(sel.Start, sel.End)
+	if sel.Start >= sel.End {
+		return ctx.Err()
+	}
+	ts, err := e.ask(ctx, tenants, sel.Start, sel.End)
+	if err != nil {
+		return err
+	}
+	p := push(&sel, e.tenants.marked.Load())
+	r, err := newResidual(&sel, p.exact)
+	if err != nil {
+		return err
+	}
+	s := &slicer{start: sel.Start, end: sel.End, direction: sel.Direction, width: firstSlice}
+	if sel.Limit == 0 {
+		s.width = int64(24 * time.Hour)
+	}
+	left := sel.Limit
+	for s.next() {
+		rows, used, err := e.slice(ctx, ts, p.filter, r, s.from, s.to, sel.Direction, left, s.width > 1)
+		if errors.Is(err, errOverBudget) {
+			s.shrink()
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		for i := range rows {
+			if err := yield(&rows[i].Record); err != nil {
+				return err
+			}
+		}
+		if sel.Limit > 0 {
+			if left -= len(rows); left <= 0 {
+				return nil
+			}
+		}
+		s.advance(used)
+	}
+	return ctx.Err()
+}
+
+// slicer cuts a range of time into slices, in the direction of the query.
+type slicer struct {
+	start, end int64 // what is left
+	from, to   int64 // the slice at hand
+	width      int64
+	direction  logs.Direction
+}
+
+func (s *slicer) next() bool {
+	if s.start >= s.end {
+		return false
+	}
+	width := min(s.width, s.end-s.start)
+	if s.direction == logs.Backward {
+		s.from, s.to = s.end-width, s.end
+	} else {
+		s.from, s.to = s.start, s.start+width
+	}
+	return true
+}
+
+// advance goes on behind the slice, with a longer one where this one held little.
+func (s *slicer) advance(used int) {
+	if s.direction == logs.Backward {
+		s.end = s.from
+	} else {
+		s.start = s.to
+	}
+	if used < sliceBudget/8 && s.width < 1<<60 {
+		s.width *= sliceGrowth
+	}
+}
+
+func (s *slicer) shrink() { s.width = max(min(s.width, s.to-s.from)/8, 1) }
+
+var errOverBudget = errors.New("a slice of time holds too much")
+
+// slice returns the rows of one slice in order, at most limit of them (0: all).
+func (e *Engine) slice(ctx context.Context, ts []*tenant, query string, r *residual, from, to int64, dir logs.Direction, limit int, bounded bool) (rows []row, used int, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c := &collector{limit: limit, direction: dir, residual: r, budget: sliceBudget, over: func() { cancel(errOverBudget) }}
+	if !bounded {
+		c.budget = 1 << 62
+	}
+	for _, t := range ts {
+		if err := t.run(ctx, query, from, to, c.block); err != nil {
+			if context.Cause(ctx) == errOverBudget {
+				return nil, 0, errOverBudget
+			}
+			return nil, 0, err
+		}
+	}
+	return c.sorted(), c.bytes, nil
+}
+
+// collector takes rows from several workers and keeps the first ones in order.
+type collector struct {
+	limit     int
+	direction logs.Direction
+	residual  *residual
+	budget    int
+	over      func()
+
+	mu       sync.Mutex
+	decoders map[uint]*decoder
+	rows     []row
+	bytes    int
+	// Once limit rows are there, none beyond this time is wanted.
+	full  bool
+	bound int64
+}
+
+func (c *collector) block(worker uint, b *logstorage.DataBlock) {
+	c.mu.Lock()
+	d := c.decoders[worker]
+	if d == nil {
+		if c.decoders == nil {
+			c.decoders = make(map[uint]*decoder)
+		}
+		d = &decoder{}
+		c.decoders[worker] = d
+	}
+	full, bound := c.full, c.bound
+	c.mu.Unlock()
+	var rows []row
+	bytes := 0
+	var early func(at int64) bool
+	if full {
+		early = func(at int64) bool {
+			if c.direction == logs.Backward {
+				return at >= bound
+			}
+			return at <= bound
+		}
+	}
+	d.block(b, c.residual, early, func(r row) {
+		rows = append(rows, r)
+		bytes += 160 + len(r.Line) + 32*len(r.Metadata)
+	})
+	if len(rows) > 0 {
+		c.take(rows, bytes)
+	}
+}
+
+func (c *collector) take(rows []row, bytes int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.rows = append(c.rows, rows...)
+	c.bytes += bytes
+	if c.limit > 0 && len(c.rows) >= 2*c.limit+1024 {
+		c.cut()
+	}
+	if c.bytes > c.budget {
+		c.over()
+	}
+}
+
+// cut keeps the first limit rows.
+func (c *collector) cut() {
+	c.sort()
+	if len(c.rows) <= c.limit {
+		return
+	}
+	clear(c.rows[c.limit:])
+	c.rows = c.rows[:c.limit]
+	c.full, c.bound = true, c.rows[c.limit-1].Time
+	c.bytes = 0
+	for i := range c.rows {
+		c.bytes += 160 + len(c.rows[i].Line) + 32*len(c.rows[i].Metadata)
+	}
+}
+
+func (c *collector) sort() {
+	slices.SortFunc(c.rows, func(a, b row) int {
+		if c.direction == logs.Backward {
+			return b.compare(&a)
+		}
+		return a.compare(&b)
+	})
+}
+
+func (c *collector) sorted() []row {
+	c.sort()
+	if c.limit > 0 && len(c.rows) > c.limit {
+		return c.rows[:c.limit]
+	}
+	return c.rows
+}

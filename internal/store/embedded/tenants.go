@@ -1,0 +1,151 @@
+package embedded
+
+import (
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
+)
+
+// maxTenants is how many tenants' storages may be open. Each has goroutines and
+// memory of its own.
+const maxTenants = 256
+
+// flushInterval is how long rows stay in memory at least; shorter makes more
+// small parts to be merged, longer makes checkpoints wait.
+const flushInterval = 5 * time.Second
+
+// tenant is one tenant's open storage.
+type tenant struct {
+	name    string
+	dir     string
+	storage *logstorage.Storage
+	fresh   fresh
+
+	mu      sync.Mutex
+	touched map[string]bool // days with rows added since the last barrier
+}
+
+// touch notes the days of rows that are added.
+func (t *tenant) touch(days map[string]bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.touched == nil {
+		t.touched = make(map[string]bool)
+	}
+	for day := range days {
+		t.touched[day] = true
+	}
+}
+
+func (t *tenant) takeTouched() map[string]bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	days := t.touched
+	t.touched = nil
+	return days
+}
+
+// dayName names the engine's partition of a time.
+func dayName(day int64) string { return time.Unix(day*86400, 0).UTC().Format("20060102") }
+
+// tenants opens storages on demand and keeps them open.
+type tenants struct {
+	engine *Engine
+
+	mu     sync.Mutex
+	opened map[string]*tenant
+	marked atomic.Bool // some tenant has marker rows, see replay
+}
+
+func newTenants(e *Engine) *tenants {
+	return &tenants{engine: e, opened: make(map[string]*tenant)}
+}
+
+func (ts *tenants) dir(name string) string {
+	return ts.engine.home.path("tenants", hex.EncodeToString([]byte(name)))
+}
+
+// open returns the tenant, which is made where it is not there yet.
+func (ts *tenants) open(name string) (*tenant, error) {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	if t := ts.opened[name]; t != nil {
+		return t, nil
+	}
+	if len(ts.opened) >= maxTenants {
+		return nil, fmt.Errorf("tenant %s cannot be opened: %d tenants are open already, which is the most one server serves: "+
+			"use fewer tenants, or another server for some", name, maxTenants)
+	}
+	dir := ts.dir(name)
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return nil, fmt.Errorf("open tenant %s: %w", name, err)
+	}
+	t := &tenant{name: name, dir: dir, storage: logstorage.MustOpenStorage(dir, ts.engine.storageConfig())}
+	ts.opened[name] = t
+	return t, nil
+}
+
+// existing returns the named tenants that have a storage, each once.
+func (ts *tenants) existing(names []string) ([]*tenant, error) {
+	var out []*tenant
+	seen := make(map[string]bool, len(names))
+	for _, name := range names {
+		if seen[name] {
+			continue
+		}
+		seen[name] = true
+		if _, err := os.Stat(ts.dir(name)); err != nil {
+			if os.IsNotExist(err) {
+				continue
+			}
+			return nil, fmt.Errorf("open tenant %s: %w", name, err)
+		}
+		t, err := ts.open(name)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, t)
+	}
+	return out, nil
+}
+
+// all returns the open tenants by name.
+func (ts *tenants) all() []*tenant {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	out := make([]*tenant, 0, len(ts.opened))
+	for _, t := range ts.opened {
+		out = append(out, t)
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].name < out[j].name })
+	return out
+}
+
+func (ts *tenants) closeAll() {
+	ts.mu.Lock()
+	defer ts.mu.Unlock()
+	for name, t := range ts.opened {
+		t.storage.MustClose()
+		delete(ts.opened, name)
+	}
+}
+
+func (e *Engine) storageConfig() *logstorage.StorageConfig {
+	cfg := &logstorage.StorageConfig{
+		Retention:       e.cfg.Retention,
+		FutureRetention: futureRetention,
+		FlushInterval:   flushInterval,
+	}
+	if total, err := totalBytes(e.cfg.Dir); err == nil {
+		// By the tenant's own size: what others put on the disk must not cost lines.
+		cfg.MaxDiskSpaceUsageBytes = int64(total / 100 * uint64(e.cfg.MaxDiskPercent))
+	}
+	return cfg
+}
