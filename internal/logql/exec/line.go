@@ -26,6 +26,8 @@ type line struct {
 
 	err, details string
 
+	want []string // the labels that parsers are to find; nil for all
+
 	scratch []logs.Label
 }
 
@@ -109,9 +111,13 @@ func (l *line) parsedName(name string) string {
 	return name
 }
 
-// add sets a label found in the line, unless one was found before.
+// add sets a label found in the line, unless one was found before or nobody
+// wants it.
 func (l *line) add(name, value string) {
 	name = l.parsedName(name)
+	if l.want != nil && !slices.Contains(l.want, name) {
+		return
+	}
 	for i := range l.parsed {
 		if l.parsed[i].Name == name {
 			return
@@ -119,6 +125,17 @@ func (l *line) add(name, value string) {
 	}
 	l.hide(name)
 	l.parsed = append(l.parsed, logs.Label{Name: name, Value: value})
+}
+
+// found reports whether all labels that are wanted have been found.
+func (l *line) found() bool { return l.want != nil && len(l.parsed) >= len(l.want) }
+
+// put sets a label that an expression found in the line, also one found before.
+func (l *line) put(name, value string) {
+	name = l.parsedName(name)
+	if l.want == nil || slices.Contains(l.want, name) {
+		l.set(name, value)
+	}
 }
 
 // set sets a label and hides others of that name.

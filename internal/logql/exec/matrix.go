@@ -10,9 +10,17 @@ import (
 
 // absent stands for no value at a step. It is a NaN of its own, so that a NaN
 // that was computed stays a value.
-var absent = math.Float64frombits(0x7ff0_dead_0000_0001)
+var absent = math.Float64frombits(absentBits)
 
-func isAbsent(v float64) bool { return math.Float64bits(v) == 0x7ff0_dead_0000_0001 }
+// removed stands for a pair of values whose comparison did not hold, so that a
+// second pair for the same labels is noticed all the same.
+var removed = math.Float64frombits(removedBits)
+
+const absentBits, removedBits = 0x7ff8_dead_0000_0001, 0x7ff8_dead_0000_0002
+
+func isAbsent(v float64) bool { return math.Float64bits(v) == absentBits }
+
+func isRemoved(v float64) bool { return math.Float64bits(v) == removedBits }
 
 // row is one series: a value or absent at each step.
 type row struct {

@@ -23,12 +23,11 @@ func (p pipeline) run(l *line) bool {
 	return true
 }
 
-// compile makes stages ready. needed are the labels that parsers must find; nil
-// means all.
-func compile(stages []syntax.Stage, needed []string) (pipeline, error) {
+// compile makes stages ready.
+func compile(stages []syntax.Stage) (pipeline, error) {
 	pipe := make(pipeline, 0, len(stages))
 	for _, s := range stages {
-		ready, err := compileStage(s, needed)
+		ready, err := compileStage(s)
 		if err != nil {
 			return nil, err
 		}
@@ -37,12 +36,32 @@ func compile(stages []syntax.Stage, needed []string) (pipeline, error) {
 	return pipe, nil
 }
 
-func compileStage(s syntax.Stage, needed []string) (stage, error) {
+func compileStage(s syntax.Stage) (stage, error) {
 	switch s := s.(type) {
 	case *syntax.LineFilter:
 		return newLineFilter(s)
 	case *syntax.LabelFilterStage:
 		return newLabelFilter(s.Filter)
+	case *syntax.JSONStage:
+		return newJSON(s)
+	case *syntax.LogfmtStage:
+		return newLogfmt(s)
+	case *syntax.RegexpStage:
+		return newRegexp(s)
+	case *syntax.PatternStage:
+		return newPattern(s)
+	case *syntax.UnpackStage:
+		return &unpackStage{}, nil
+	case *syntax.DecolorizeStage:
+		return decolorizeStage{}, nil
+	case *syntax.DropStage:
+		return newDrop(s)
+	case *syntax.KeepStage:
+		return newKeep(s)
+	case *syntax.LineFormatStage:
+		return newLineFormat(s)
+	case *syntax.LabelFormatStage:
+		return newLabelFormat(s)
 	default:
 		return nil, plan.Errorf(s.Pos(), "%s is not supported yet", s.Name())
 	}

@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"fmt"
+
 	"github.com/remora-ray/remora/internal/logql/plan"
 	"github.com/remora-ray/remora/internal/logs"
 )
@@ -10,9 +12,6 @@ import (
 func (q *query) runMetric(n plan.Node) (Value, error) {
 	if s, ok := n.(*plan.Scalar); ok {
 		return q.number(s.Value), nil
-	}
-	if err := q.checkInstantOnly(n); err != nil {
-		return nil, err
 	}
 	t, err := q.eval(n, q.limits.MaxSeries)
 	if err != nil {
@@ -50,31 +49,14 @@ func (q *query) eval(n plan.Node, max int) (table, error) {
 		g := q.newGrid(q.steps.n, 0)
 		_, err := g.row(nil, n.Value)
 		return g.rows, err
-	}
-	return nil, unsupported(n)
-}
-
-func unsupported(n plan.Node) error {
-	switch n := n.(type) {
-	case *plan.Range:
-		return plan.Errorf(n.At, "%s is not supported yet", n.Op)
 	case *plan.Aggregate:
-		return plan.Errorf(n.At, "%s is not supported yet", n.Op)
+		return q.evalAggregate(n)
 	case *plan.Binary:
-		return plan.Errorf(n.At, "operator %s between these operands is not supported yet", n.Op)
+		return q.evalBinary(n)
 	case *plan.LabelReplace:
-		return plan.Errorf(n.At, "label_replace is not supported yet")
+		return q.evalLabelReplace(n)
 	}
-	return &plan.Error{Msg: "this query is not supported yet"}
-}
-
-// checkInstantOnly refuses over a range what only has a meaning at one moment.
-func (q *query) checkInstantOnly(n plan.Node) error {
-	a, ok := n.(*plan.Aggregate)
-	if ok && !q.params.instant() && (a.Op == "sort" || a.Op == "sort_desc" || a.Op == "approx_topk") {
-		return plan.Errorf(a.At, "%s is only supported for instant queries", a.Op)
-	}
-	return nil
+	return nil, &plan.Error{Msg: fmt.Sprintf("%T is not supported yet", n)}
 }
 
 func (q *query) matrix(t table) (Value, error) {

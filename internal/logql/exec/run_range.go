@@ -13,10 +13,45 @@ func (q *query) evalRange(r *plan.Range, max int) (table, error) {
 	switch {
 	case r.Buckets && q.bucketWidth(r) > 0:
 		return q.evalBuckets(r, max)
-	case r.Unwrap != nil || r.Op == "absent_over_time":
-		return nil, unsupported(r)
+	case r.Op == "absent_over_time":
+		return q.evalAbsent(r)
+	case r.Unwrap != nil:
+		return q.evalUnwrapped(r, max)
 	}
 	return q.evalCounts(r, max)
+}
+
+// evalAbsent has a value at the steps whose windows hold nothing.
+func (q *query) evalAbsent(r *plan.Range) (table, error) {
+	var u *unwrapper
+	if r.Unwrap != nil {
+		var err error
+		if u, err = newUnwrapper(r.Unwrap); err != nil {
+			return nil, err
+		}
+	}
+	sums := q.newSums(r, 0)
+	if _, err := sums.grid.row(nil, 0); err != nil {
+		return nil, err
+	}
+	err := q.samples(r, func(l *line) error {
+		if u != nil {
+			if _, ok, err := u.sample(l); !ok {
+				return err
+			}
+		}
+		return sums.add(nil, l.time, 1, 1)
+	})
+	t := sums.table()
+	t[0].labels = r.AbsentLabels
+	for i, v := range t[0].vals {
+		if isAbsent(v) {
+			t[0].vals[i] = 1
+		} else {
+			t[0].vals[i] = absent
+		}
+	}
+	return t, err
 }
 
 // maxBuckets bounds how many buckets a query asks of each group.
@@ -90,11 +125,7 @@ func (q *query) evalCounts(r *plan.Range, max int) (table, error) {
 // samples runs the lines of a range aggregation through its pipeline, oldest
 // first.
 func (q *query) samples(r *plan.Range, yield func(*line) error) error {
-	var needed []string
-	if !r.NeedsAll {
-		needed = r.Needed
-	}
-	pipe, err := compile(r.Stages, needed)
+	pipe, err := compile(r.Stages)
 	if err != nil {
 		return err
 	}
@@ -102,6 +133,9 @@ func (q *query) samples(r *plan.Range, yield func(*line) error) error {
 	sel.Direction = logs.Forward
 	sel.Start, sel.End = q.steps.span(int64(r.Window), int64(r.Offset))
 	var ln line
+	if !r.NeedsAll {
+		ln.want = r.Needed
+	}
 	return q.src.Select(q.ctx, sel, func(rec *logs.Record) error {
 		if err := q.ctx.Err(); err != nil {
 			return err

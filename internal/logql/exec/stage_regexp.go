@@ -1,0 +1,75 @@
+package exec
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/remora-ray/remora/internal/logql/plan"
+	"github.com/remora-ray/remora/internal/logql/syntax"
+)
+
+// regexpStage makes labels of the named groups of an expression.
+type regexpStage struct {
+	re    *regexp.Regexp
+	names []string
+}
+
+func newRegexp(st *syntax.RegexpStage) (stage, error) {
+	re, err := regexp.Compile(st.Pattern)
+	if err != nil {
+		return nil, plan.Errorf(st.At, "%s", err)
+	}
+	return &regexpStage{re: re, names: re.SubexpNames()}, nil
+}
+
+func (s *regexpStage) process(l *line) bool {
+	at := s.re.FindStringSubmatchIndex(l.text)
+	for i, name := range s.names {
+		if at != nil && name != "" && at[2*i] >= 0 {
+			l.add(name, validText(l.text[at[2*i]:at[2*i+1]]))
+		}
+	}
+	return true
+}
+
+// patternStage makes labels of what stands between the texts of a pattern.
+type patternStage struct {
+	parts []syntax.PatternPart
+}
+
+func newPattern(st *syntax.PatternStage) (stage, error) {
+	p, err := syntax.ParsePattern(st.Pattern)
+	if err != nil {
+		return nil, plan.Errorf(st.At, "%s", err)
+	}
+	return &patternStage{p.Parts}, nil
+}
+
+// process finds each text after the one before. Where one is missing the
+// capture before it is the rest of the line and the last.
+func (s *patternStage) process(l *line) bool {
+	rest, parts := l.text, s.parts
+	if parts[0].Name == "" {
+		if !strings.HasPrefix(rest, parts[0].Text) {
+			return true
+		}
+		rest, parts = rest[len(parts[0].Text):], parts[1:]
+	}
+	for len(parts) > 0 {
+		name, value := parts[0].Name, rest
+		missed := true
+		if len(parts) > 1 {
+			if at := strings.Index(rest, parts[1].Text); at >= 0 {
+				value, rest, missed = rest[:at], rest[at+len(parts[1].Text):], false
+			}
+		}
+		if name != "_" {
+			l.add(name, validText(value))
+		}
+		if missed || len(parts) < 2 {
+			return true
+		}
+		parts = parts[2:]
+	}
+	return true
+}

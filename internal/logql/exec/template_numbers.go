@@ -1,0 +1,90 @@
+package exec
+
+import (
+	"encoding/json"
+	"math"
+	"strconv"
+)
+
+// toInt, toInt64 and toFloat read any number or text; what is none is 0.
+func toInt(v any) int { return int(toInt64(v)) }
+
+func toInt64(v any) int64 {
+	switch v := v.(type) {
+	case string:
+		if n, err := strconv.ParseInt(v, 0, 64); err == nil {
+			return n
+		}
+		return wholeOf(toFloat(v))
+	case int:
+		return int64(v)
+	case int64:
+		return v
+	case bool:
+		if v {
+			return 1
+		}
+	case float64:
+		return wholeOf(v)
+	}
+	return 0
+}
+
+// wholeOf is the whole part of a number that may be too large for one.
+func wholeOf(f float64) int64 {
+	switch {
+	case math.IsNaN(f):
+		return 0
+	case f >= math.MaxInt64:
+		return math.MaxInt64
+	case f <= math.MinInt64:
+		return math.MinInt64
+	}
+	return int64(f)
+}
+
+func toFloat(v any) float64 {
+	switch v := v.(type) {
+	case string:
+		f, _ := strconv.ParseFloat(v, 64)
+		return f
+	case float64:
+		return v
+	case int, int64, bool:
+		return float64(toInt64(v))
+	}
+	return 0
+}
+
+// intOp and floatOp make a function of two or more operands.
+func intOp(op func(a, b int64) int64) func(a any, rest ...any) int64 {
+	return func(a any, rest ...any) int64 {
+		v := toInt64(a)
+		for _, r := range rest {
+			v = op(v, toInt64(r))
+		}
+		return v
+	}
+}
+
+func floatOp(op func(a, b float64) float64) func(a any, rest ...any) float64 {
+	return func(a any, rest ...any) float64 {
+		v := toFloat(a)
+		for _, r := range rest {
+			v = op(v, toFloat(r))
+		}
+		return v
+	}
+}
+
+// roundTo rounds half away from zero to a number of places.
+func roundTo(v any, places int, _ ...float64) float64 {
+	p := math.Pow(10, float64(places))
+	return math.Round(toFloat(v)*p) / p
+}
+
+func fromJSON(s string) (any, error) {
+	var v any
+	err := json.Unmarshal([]byte(s), &v)
+	return v, err
+}
