@@ -25,9 +25,9 @@ function kept<T extends string>(name: string, initial: T, allowed?: readonly T[]
 
 export const theme = kept<Theme>('theme', 'auto', ['auto', 'light', 'dark'])
 export const zone = kept<Zone>('zone', 'local', ['local', 'utc'])
-export const tenant = kept('tenant', '')
+export const tenant = kept<string>('tenant', '')
 /** A secret: it goes when the tab is closed. */
-export const token = kept('token', '', undefined, () => sessionStorage)
+export const token = kept<string>('token', '', undefined, () => sessionStorage)
 export const panel = kept<'open' | 'closed'>('panel', 'open', ['open', 'closed'])
 
 export const client = computed(() => new Client(tenant.value, token.value))

@@ -27,7 +27,7 @@ interface Props {
 
 export function Copy({ text, what, label, icon = 'copy' }: Props) {
   const done = useSignal(false)
-  const timer = useRef<ReturnType<typeof setTimeout>>()
+  const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
   useEffect(() => () => clearTimeout(timer.current), [])
   const copy = (): void => {
     void copyText(text()).then(() => {

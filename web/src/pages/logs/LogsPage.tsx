@@ -1,0 +1,101 @@
+import { useSignal } from '@preact/signals'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
+import { address } from '../../app/router.ts'
+import { panel, tenant, token, zone } from '../../app/settings.ts'
+import { Icon } from '../../ui/Icon.tsx'
+import { Facets } from './Facets.tsx'
+import { HistogramView } from './HistogramView.tsx'
+import { Keys } from './Keys.tsx'
+import { Lines } from './Lines.tsx'
+import { LogsModel } from './model.ts'
+import { QueryBar } from './QueryBar.tsx'
+import { SeriesView } from './SeriesView.tsx'
+import { Empty, Failed, Loading } from './States.tsx'
+import { Toolbar } from './Toolbar.tsx'
+import { encodeView } from './view.ts'
+
+export function LogsPage() {
+  const model = useMemo(() => new LogsModel(), [])
+  const focusQuery = useRef<() => void>(() => undefined)
+  const help = useSignal(false)
+
+  // The address bar is the view: going back, a link, and a reload all come through here.
+  const url = address.value
+  useEffect(() => {
+    if (`${url.pathname}${url.search}` !== encodeView(model.view.peek()) || model.status.peek() === 'loading') void model.restore(url.searchParams)
+  }, [url])
+  useEffect(() => () => { model.close() }, [model])
+
+  // Another tenant has other logs.
+  const who = `${tenant.value}\n${token.value}\n${zone.value}`
+  const was = useRef(who)
+  useEffect(() => {
+    if (was.current === who) return
+    was.current = who
+    if (model.view.peek().tenant !== tenant.peek() || model.failure.peek()) void model.go({ tenant: tenant.peek() })
+  }, [who])
+
+  useEffect(() => {
+    const key = (e: KeyboardEvent): void => {
+      const typing = e.composedPath().some((t) => t instanceof HTMLElement && (t.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(t.tagName)))
+      if (typing || e.ctrlKey || e.metaKey || e.altKey) return
+      const actions: Record<string, () => void> = {
+        '/': () => { focusQuery.current() }, l: () => void model.setLive(!model.view.value.live),
+        e: () => void model.toGrave('next'), E: () => void model.toGrave('previous'), '?': () => { help.value = !help.value },
+      }
+      const action = actions[e.key]
+      if (!action) return
+      e.preventDefault()
+      action()
+    }
+    document.addEventListener('keydown', key)
+    return () => { document.removeEventListener('keydown', key) }
+  }, [model])
+
+  const query = model.view.value.query
+  useEffect(() => { document.title = `${query} · Remora` }, [query])
+
+  return (
+    <main class={`logs panel-${panel.value}`}>
+      <h1 class="offscreen">Logs</h1>
+      <QueryBar model={model} onFocus={(f) => { focusQuery.current = f }} />
+      <div class="logs-body">
+        {panel.value === 'open' && <Facets model={model} />}
+        <div class="logs-main"><Content model={model} /></div>
+      </div>
+      {help.value && <Keys close={() => { help.value = false }} />}
+    </main>
+  )
+}
+
+function Content({ model }: { model: LogsModel }) {
+  void model.rows.value
+  const series = model.series.value
+  if (series && model.status.value === 'ready') return <SeriesView series={series} />
+  return (
+    <>
+      <HistogramView model={model} />
+      <Toolbar model={model} />
+      <Notice model={model} />
+      <div class="logs-content"><Inside model={model} /></div>
+    </>
+  )
+}
+
+function Inside({ model }: { model: LogsModel }) {
+  if (model.status.value === 'failed') return <Failed model={model} />
+  if (model.status.value === 'loading') return <Loading />
+  return model.pager.rows.length === 0 ? <Empty model={model} /> : <Lines model={model} />
+}
+
+function Notice({ model }: { model: LogsModel }) {
+  const crowded = model.pager.crowded.length
+  const text = model.notice.value || (crowded > 0 ? 'More than 5,000 lines have the very same time stamp; some of them are not shown. Narrow the query to see them.' : '')
+  if (!text) return null
+  return (
+    <div class="notice" role="status">
+      <span>{text}</span>
+      {model.notice.value && <button type="button" class="tiny" aria-label="Dismiss" onClick={() => { model.notice.value = '' }}><Icon name="close" size={12} /></button>}
+    </div>
+  )
+}
