@@ -3,23 +3,40 @@ package embedded
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
 
 	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/store"
 )
 
-// Buckets counts; see store.Store.
+// Buckets counts in the engine where all of the selection can be asked there,
+// else over the records of a scan; see store.Store.
 func (e *Engine) Buckets(ctx context.Context, tenants []string, q logs.BucketQuery, yield func(logs.Bucket) error) error {
-	counts := make(map[string]*logs.Bucket)
-	q.Limit = 0
-	err := e.Select(ctx, tenants, q.Selection, func(r *logs.Record) error {
-		countInto(counts, q, r)
-		return nil
-	})
+	if q.Width <= 0 {
+		return &store.InvalidError{Reason: fmt.Sprintf("buckets of %d ns cannot be", q.Width)}
+	}
+	c := &counter{query: q, buckets: make(map[string]*logs.Bucket)}
+	q.Start, q.End = e.clampTime(q.Start, q.End)
+	q.Limit, q.Direction = 0, logs.Forward
+	p := push(&q.Selection, e.tenants.marked.Load())
+	var err error
+	if p.exact {
+		err = e.countPushed(ctx, tenants, q, p.filter, c)
+	} else {
+		err = e.Select(ctx, tenants, q.Selection, func(r *logs.Record) error {
+			c.count(r)
+			return nil
+		})
+	}
 	if err != nil {
 		return err
 	}
-	for _, b := range counts {
+	for _, b := range c.buckets {
 		if err := yield(*b); err != nil {
 			return err
 		}
@@ -27,25 +44,109 @@ func (e *Engine) Buckets(ctx context.Context, tenants []string, q logs.BucketQue
 	return nil
 }
 
-// countInto counts one record.
-func countInto(counts map[string]*logs.Bucket, q logs.BucketQuery, r *logs.Record) {
-	end := bucketEnd(r.Time, q.Origin, q.Width)
-	key := make([]byte, 0, 64)
-	key = binary.LittleEndian.AppendUint64(key, uint64(end))
-	for _, name := range q.By {
-		key = append(append(key, r.Label(name)...), 0xff)
+func (e *Engine) countPushed(ctx context.Context, tenants []string, q logs.BucketQuery, filter string, c *counter) error {
+	ts, err := e.ask(ctx, tenants, q.Start, q.End)
+	if err != nil {
+		return err
 	}
-	b := counts[string(key)]
-	if b == nil {
-		var group []logs.Label
-		for _, name := range q.By {
-			group = append(group, logs.Label{Name: name, Value: r.Label(name)})
+	query := bucketsLogsQL(filter, q)
+	for _, t := range ts {
+		if err := t.run(ctx, query, q.Start, q.End, c.block); err != nil {
+			return err
 		}
-		b = &logs.Bucket{End: end, Group: logs.Normalize(group)}
-		counts[string(key)] = b
 	}
+	return c.err
+}
+
+const (
+	columnLines = "remora:lines"
+	columnBytes = "remora:bytes"
+)
+
+// bucketsLogsQL counts by buckets. The engine's are [s, s+width); shifted by a
+// nanosecond they are (b-width, b] with b = s+width-1.
+func bucketsLogsQL(filter string, q logs.BucketQuery) string {
+	offset := (q.Origin + 1) % q.Width
+	by := []string{fmt.Sprintf("_time:%dns offset %dns", q.Width, offset)}
+	for _, name := range q.By {
+		by = append(by, quote(fieldName(name)))
+	}
+	return fmt.Sprintf("%s | stats by (%s) count() %s, sum_len(_msg) %s",
+		filter, strings.Join(by, ", "), quote(columnLines), quote(columnBytes))
+}
+
+// counter adds up buckets.
+type counter struct {
+	query logs.BucketQuery
+
+	mu      sync.Mutex
+	buckets map[string]*logs.Bucket
+	key     []byte
+	err     error
+}
+
+// block adds the engine's counts.
+func (c *counter) block(_ uint, b *logstorage.DataBlock) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	times, ok := b.GetTimestamps(nil)
+	column := func(name string) []string {
+		if col := b.GetColumnByName(name); col != nil {
+			return col.Values
+		}
+		return nil
+	}
+	lines, bytes := column(columnLines), column(columnBytes)
+	if !ok || lines == nil || bytes == nil {
+		c.err = fmt.Errorf("the engine's counts have no column of times, lines or bytes")
+		return
+	}
+	groups := make([][]string, len(c.query.By))
+	for i, name := range c.query.By {
+		groups[i] = column(fieldName(name))
+	}
+	for i, at := range times {
+		n, err := strconv.ParseUint(lines[i], 10, 64)
+		if err != nil {
+			c.err = fmt.Errorf("the engine counted %q lines", lines[i])
+			return
+		}
+		size, err := strconv.ParseUint(bytes[i], 10, 64)
+		if err != nil {
+			c.err = fmt.Errorf("the engine counted %q bytes", bytes[i])
+			return
+		}
+		got := c.bucket(at+c.query.Width-1, func(g int) string { return valueAt(groups[g], i) })
+		got.Lines += n
+		got.Bytes += size
+	}
+}
+
+func (c *counter) count(r *logs.Record) {
+	b := c.bucket(bucketEnd(r.Time, c.query.Origin, c.query.Width), func(g int) string { return r.Label(c.query.By[g]) })
 	b.Lines++
 	b.Bytes += uint64(len(r.Line))
+}
+
+// bucket finds or makes the bucket that ends at end of the group whose label By[g]
+// has the value group(g).
+func (c *counter) bucket(end int64, group func(g int) string) *logs.Bucket {
+	c.key = binary.LittleEndian.AppendUint64(c.key[:0], uint64(end))
+	for g := range c.query.By {
+		v := group(g)
+		c.key = binary.AppendUvarint(c.key, uint64(len(v)))
+		c.key = append(c.key, v...)
+	}
+	if b := c.buckets[string(c.key)]; b != nil {
+		return b
+	}
+	var labels []logs.Label
+	for g, name := range c.query.By {
+		labels = append(labels, logs.Label{Name: name, Value: strings.Clone(group(g))})
+	}
+	b := &logs.Bucket{End: end, Group: logs.Normalize(labels)}
+	c.buckets[string(c.key)] = b
+	return b
 }
 
 // bucketEnd is the end b = origin + n·width of the bucket (b-width, b] that
@@ -58,17 +159,44 @@ func bucketEnd(t, origin, width int64) int64 {
 	return origin + n*width
 }
 
-// Stats counts what a selection would read.
+// Stats counts what a selection by matchers and time would read. Chunks are
+// streams by day, the least the engine keeps apart.
 func (e *Engine) Stats(ctx context.Context, tenants []string, matchers []logs.Matcher, start, end int64) (store.Stats, error) {
 	var st store.Stats
+	start, end = e.clampTime(start, end)
+	ts, err := e.ask(ctx, tenants, start, end)
+	if err != nil {
+		return st, err
+	}
+	sel := logs.Selection{Matchers: matchers}
+	query := push(&sel, e.tenants.marked.Load()).filter +
+		" | stats by (_stream, _time:1d) count() " + quote(columnLines) + ", sum_len(_msg) " + quote(columnBytes)
+	var mu sync.Mutex
 	streams := make(map[string]bool)
-	err := e.Select(ctx, tenants, logs.Selection{Matchers: matchers, Start: start, End: end}, func(r *logs.Record) error {
-		st.Entries++
-		st.Bytes += uint64(len(r.Line))
-		streams[r.Stream.String()] = true
-		return nil
-	})
+	for _, t := range ts {
+		err := t.run(ctx, query, start, end, func(_ uint, b *logstorage.DataBlock) {
+			mu.Lock()
+			defer mu.Unlock()
+			for i := range b.RowsCount() {
+				for _, c := range b.Columns {
+					switch c.Name {
+					case "_stream":
+						streams[strings.Clone(c.Values[i])] = true
+					case columnLines:
+						n, _ := strconv.ParseUint(c.Values[i], 10, 64) // the engine's own number
+						st.Entries += n
+					case columnBytes:
+						n, _ := strconv.ParseUint(c.Values[i], 10, 64)
+						st.Bytes += n
+					}
+				}
+				st.Chunks++
+			}
+		})
+		if err != nil {
+			return st, err
+		}
+	}
 	st.Streams = uint64(len(streams))
-	st.Chunks = st.Streams
-	return st, err
+	return st, nil
 }
