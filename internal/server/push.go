@@ -1,0 +1,74 @@
+package server
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/remora-ray/remora/internal/loki"
+	"github.com/remora-ray/remora/internal/store"
+)
+
+// push takes lines: POST /loki/api/v1/push.
+func (s *Server) push(w http.ResponseWriter, r *request) error {
+	received := s.now()
+	body, err := s.readPush(w, r)
+	if err != nil {
+		return err
+	}
+	defer body.release()
+	if len(body.push.Streams) == 0 {
+		return failf(http.StatusUnprocessableEntity, "error at least one valid stream is required for ingestion")
+	}
+	check := pushCheck{limits: &s.limits, tenant: r.tenants[0], now: received}
+	if err := check.run(body.push); err != nil {
+		return err
+	}
+	s.metrics.pushLines.WithLabelValues("rejected").Add(float64(check.rejected))
+	batch := store.Batch{Tenant: r.tenants[0], Received: received, Push: body.push}
+	if !check.changed {
+		batch.Body = body.snappy
+	}
+	if err := s.append(r, batch); err != nil {
+		var refused *store.RefusedError
+		if errors.As(err, &refused) {
+			s.metrics.refused.Add(float64(len(refused.Files)))
+			return refuse(w, refused)
+		}
+		return err
+	}
+	if err := check.complaint(); err != nil {
+		return err
+	}
+	w.WriteHeader(http.StatusNoContent)
+	return nil
+}
+
+func (s *Server) append(r *request, b store.Batch) error {
+	if !holds(b.Push) {
+		return nil
+	}
+	result, err := s.store.Append(r.Context(), b)
+	s.metrics.pushLines.WithLabelValues("stored").Add(float64(result.Stored))
+	s.metrics.pushLines.WithLabelValues("duplicate").Add(float64(result.Duplicate))
+	return err
+}
+
+// holds reports whether there is anything to store: lines, or a range of a file
+// of which no line was left.
+func holds(p *loki.Push) bool {
+	for i := range p.Streams {
+		if len(p.Streams[i].Entries) > 0 || p.Streams[i].Range != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// bodyDeadline gives a client so long to send its body.
+func (s *Server) bodyDeadline(w http.ResponseWriter) (clear func()) {
+	rc := http.NewResponseController(w)
+	// A writer that knows no deadlines, as in tests, has none.
+	_ = rc.SetReadDeadline(time.Now().Add(s.limits.BodyTimeout))
+	return func() { _ = rc.SetReadDeadline(time.Time{}) }
+}

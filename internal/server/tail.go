@@ -1,0 +1,151 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/remora-ray/remora/internal/logql/exec"
+	"github.com/remora-ray/remora/internal/logql/syntax"
+	"github.com/remora-ray/remora/internal/logs"
+	"github.com/remora-ray/remora/internal/loki"
+)
+
+// tailParams are those of /loki/api/v1/tail.
+type tailParams struct {
+	query string
+	start int64         // of the lines that were there before
+	limit int           // how many of them
+	delay time.Duration // how long lines are gathered and put in order
+}
+
+// tail follows a query over a WebSocket.
+func (s *Server) tail(w http.ResponseWriter, r *request) error {
+	p, sel, err := s.parseTail(w, r)
+	if err != nil {
+		return err
+	}
+	conn, err := websocket.Accept(w, r.Request, &websocket.AcceptOptions{
+		// Who may ask is decided by the token, as everywhere; Loki takes any origin.
+		InsecureSkipVerify: true,
+		CompressionMode:    websocket.CompressionNoContextTakeover,
+	})
+	if err != nil {
+		return nil // Accept has answered
+	}
+	defer conn.CloseNow()
+	if rec, ok := w.(*recorder); ok {
+		rec.hijacked = true
+	}
+	tenant := r.tenants[0]
+	n, leave := s.tails.enter(tenant, s.limits.Tails)
+	if leave == nil {
+		_ = conn.Close(websocket.StatusInternalError, failf(0, "max concurrent tail requests limit exceeded, count > limit (%d > %d)", n, s.limits.Tails).Error())
+		return nil
+	}
+	defer leave()
+	// Nothing is expected from the client but its answers to pings and its close.
+	ctx, cancel := context.WithTimeout(conn.CloseRead(r.Context()), s.limits.TailDuration)
+	defer cancel()
+	t := &tailer{server: s, conn: conn, params: p, selection: sel, tenants: r.tenants, categorize: categorize(r.Header)}
+	err = t.run(ctx)
+	_ = conn.Close(t.closing(ctx, r.Context(), err))
+	return nil
+}
+
+// parseTail reads the parameters and finds out what to follow. Its errors are
+// answered before the connection becomes a WebSocket.
+func (s *Server) parseTail(w http.ResponseWriter, r *request) (tailParams, logs.Selection, error) {
+	p := tailParams{}
+	if err := s.form(w, r); err != nil {
+		return p, logs.Selection{}, err
+	}
+	p.query = r.Form.Get("query")
+	var err error
+	if p.start, _, err = loki.ParseTimeRange(r.Form, s.now()); err != nil {
+		return p, logs.Selection{}, err
+	}
+	if p.limit, err = loki.ParseLimit(r.Form, 100); err != nil {
+		return p, logs.Selection{}, err
+	}
+	if text := r.Form.Get("delay_for"); text != "" && text != "0" {
+		delay, err := loki.ParseStep(text)
+		if err != nil || delay < 0 {
+			return p, logs.Selection{}, failf(http.StatusBadRequest, "parameter delay_for: %q is not a number of seconds", shorten(text, 64))
+		}
+		if p.delay = time.Duration(delay); p.delay > 5*time.Second {
+			return p, logs.Selection{}, failf(http.StatusBadRequest, "delay_for can't be greater than 5 seconds")
+		}
+	}
+	p.delay = max(p.delay, s.limits.TailWindow)
+	e, err := syntax.Parse(p.query)
+	if err != nil {
+		return p, logs.Selection{}, err
+	}
+	if _, ok := e.(*syntax.LogQuery); !ok {
+		return p, logs.Selection{}, failf(http.StatusBadRequest, "only log queries can be followed, this one answers with numbers")
+	}
+	sel, err := s.selectionOf(r.Context(), p)
+	return p, sel, err
+}
+
+// selectionOf asks the engine, over a source without lines, what it would select:
+// that is what to follow. It also finds mistakes that only running shows.
+func (s *Server) selectionOf(ctx context.Context, p tailParams) (logs.Selection, error) {
+	var asked probe
+	_, err := s.engine.Run(ctx, &asked, exec.Params{Query: p.query, Start: 0, End: 1, Step: 1, Limit: 1, Direction: logs.Forward})
+	sel := asked.sel
+	sel.Start, sel.End, sel.Limit = 0, 0, 0
+	return sel, err
+}
+
+// probe is a source that remembers what it was asked for.
+type probe struct{ sel logs.Selection }
+
+func (p *probe) Select(_ context.Context, sel logs.Selection, _ func(*logs.Record) error) error {
+	p.sel = sel
+	return nil
+}
+
+func (p *probe) Buckets(context.Context, logs.BucketQuery, func(logs.Bucket) error) error {
+	return errors.New("a tail counts nothing")
+}
+
+// tailCount counts the tails of each tenant.
+type tailCount struct {
+	mu  sync.Mutex
+	all int
+	of  map[string]int
+}
+
+func (c *tailCount) total() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.all
+}
+
+// enter counts a tail in, up to limit; leave is nil beyond it.
+func (c *tailCount) enter(tenant string, limit int) (n int, leave func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.of == nil {
+		c.of = map[string]int{}
+	}
+	if c.of[tenant] >= limit {
+		return c.of[tenant] + 1, nil
+	}
+	c.of[tenant]++
+	c.all++
+	return c.of[tenant], func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.all--
+		if c.of[tenant]--; c.of[tenant] == 0 {
+			delete(c.of, tenant)
+		}
+	}
+}

@@ -1,0 +1,64 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/remora-ray/remora/internal/store"
+)
+
+const (
+	headerTenant  = "X-Scope-OrgID"
+	defaultTenant = "fake" // Loki's name for whoever names none
+)
+
+// admit checks the token and fills in the tenants a request is for.
+func (s *Server) admit(rt *route, r *request) error {
+	if rt.whose == nobodys {
+		return nil
+	}
+	allowed := everyTenant
+	if s.auth != nil {
+		var err error
+		if allowed, err = s.auth.admit(r.Header.Get("Authorization")); err != nil {
+			return err
+		}
+	}
+	if rt.whose == anybodys {
+		return nil
+	}
+	tenants, err := parseTenants(r.Header)
+	if err != nil {
+		return err
+	}
+	if len(tenants) > 1 && (rt.whose == oneTenant || rt.name == "tail") {
+		return failf(http.StatusBadRequest, "%s names %d tenants, %s is for one", headerTenant, len(tenants), rt.pattern)
+	}
+	if len(tenants) > s.limits.QueryTenants {
+		return failf(http.StatusBadRequest, "%s names %d tenants, at most %d may be asked at once", headerTenant, len(tenants), s.limits.QueryTenants)
+	}
+	for _, t := range tenants {
+		if !allowed.includes(t) {
+			return failf(http.StatusForbidden, "token is not for tenant %q: name another in the header %s", t, headerTenant)
+		}
+	}
+	r.tenants = tenants
+	return nil
+}
+
+// parseTenants reads one tenant or several, A|B, sorted and each once.
+func parseTenants(h http.Header) ([]string, error) {
+	value := h.Get(headerTenant)
+	if value == "" {
+		return []string{defaultTenant}, nil
+	}
+	tenants := strings.Split(value, "|")
+	for _, t := range tenants {
+		if err := store.ValidTenant(t); err != nil {
+			return nil, failf(http.StatusBadRequest, "header %s: %v", headerTenant, err)
+		}
+	}
+	slices.Sort(tenants)
+	return slices.Compact(tenants), nil
+}
