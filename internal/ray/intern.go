@@ -4,7 +4,6 @@ package ray
 // lines allocates nothing. It forgets all when it is full.
 type interner struct {
 	seen map[string]string
-	last string // the value asked for before: most lines repeat it
 }
 
 const internerSize = 1024
@@ -13,11 +12,7 @@ func (in *interner) str(b []byte) string {
 	if len(b) == 0 {
 		return ""
 	}
-	if string(b) == in.last {
-		return in.last
-	}
 	if s, ok := in.seen[string(b)]; ok {
-		in.last = s
 		return s
 	}
 	if in.seen == nil || len(in.seen) >= internerSize {
@@ -25,6 +20,14 @@ func (in *interner) str(b []byte) string {
 	}
 	s := string(b)
 	in.seen[s] = s
-	in.last = s
 	return s
+}
+
+// latest is str for a field whose value the next line mostly repeats: *last is
+// the value of the line before.
+func (in *interner) latest(last *string, b []byte) string {
+	if string(b) != *last {
+		*last = in.str(b)
+	}
+	return *last
 }

@@ -12,6 +12,7 @@ type Parser struct {
 	s      state
 
 	replica serveName // what the actor's name says, for a Serve replica's output
+	last    Line      // values of earlier lines, to be used again
 }
 
 // role is what a worker process runs, as far as its magic lines tell.
@@ -31,6 +32,7 @@ const (
 	blockNone      block = iota
 	blockRecord          // lines without a head of their own belong to the record before them
 	blockTraceback       // a Python traceback among user output
+	blockException       // behind a traceback's last line, where another may be chained to it
 	blockTail            // `ray start` repeats the end of another file
 )
 

@@ -23,10 +23,7 @@ func ParsePath(rel string) File {
 	case ".out", ".err", ".log":
 		f.Output = ext[1:]
 	}
-	if why := skipReason(dir, base, ext); why != "" {
-		f.Skip = why
-		return f
-	}
+	f.Skip = skipReason(dir, base, ext)
 	top, _, _ := strings.Cut(dir, "/")
 	switch top {
 	case "":
@@ -54,6 +51,12 @@ func ParsePath(rel string) File {
 
 // topLevel reads the name of a file directly in logs/.
 func topLevel(f *File, stem, ext string) {
+	switch stem {
+	case "debug_state":
+		f.Component = ComponentRaylet
+	case "debug_state_gcs":
+		f.Component = ComponentGCS
+	}
 	if f.Output != strings.TrimPrefix(ext, ".") { // .json, .txt, none: no kind of Ray's
 		return
 	}

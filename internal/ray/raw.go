@@ -19,7 +19,6 @@ func (p *Parser) rawLine(h head, line []byte, dst *Line) {
 		p.s.block, p.s.level = blockRecord, dst.Level
 		return
 	}
-	indented := len(line) > 0 && (line[0] == ' ' || line[0] == '\t')
 	switch {
 	case bytes.HasPrefix(line, tracebackHead):
 		dst.Continuation = p.s.block != blockNone
@@ -29,27 +28,32 @@ func (p *Parser) rawLine(h head, line []byte, dst *Line) {
 	case p.s.block == blockNone:
 		dst.Magic = p.file.Format == FormatWorker && bytes.HasPrefix(line, tqdmHead)
 		return
-	case indented:
-		dst.Continuation = true
-	case p.s.block == blockTraceback && len(line) > 0:
-		// The exception itself ends its traceback.
-		dst.Continuation = true
-		dst.Level = p.s.level
-		p.s.block, p.s.level = blockNone, ""
-		if isChained(line) {
-			p.s.block, p.s.level = blockTraceback, levelError
-		}
-		return
-	case isChained(line):
-		dst.Continuation = true
-		p.s.block, p.s.level = blockTraceback, levelError
-	case len(line) == 0 && p.s.block == blockTraceback:
+	case len(line) > 0 && (line[0] == ' ' || line[0] == '\t'), p.continues(line):
 		dst.Continuation = true
 	default:
 		p.s.block, p.s.level = blockNone, ""
 		return
 	}
 	dst.Level = p.s.level
+}
+
+// continues tells whether a line that is not indented belongs to the traceback
+// before it.
+func (p *Parser) continues(line []byte) bool {
+	switch p.s.block {
+	case blockTraceback:
+		if len(line) > 0 { // the exception itself
+			p.s.block = blockException
+		}
+		return true
+	case blockException:
+		if isChained(line) {
+			p.s.block = blockTraceback
+			return true
+		}
+		return len(line) == 0
+	}
+	return false
 }
 
 func isChained(line []byte) bool {

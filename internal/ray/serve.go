@@ -79,7 +79,7 @@ func (p *Parser) request(b []byte) string {
 	if len(b) == 0 || len(b) > 128 || bytes.IndexByte(b, ':') >= 0 {
 		return ""
 	}
-	return p.intern.str(b)
+	return p.intern.latest(&p.last.Request, b)
 }
 
 // takeServe takes a JSON line's Serve members. "deployment" is

@@ -89,6 +89,9 @@ var keyJobID = []byte(" job_id=")
 //
 // The message before them may hold the same words, so it is the last that count.
 func (p *Parser) structuredText(line []byte, dst *Line) {
+	if !endsInID(line) {
+		return
+	}
 	i := bytes.LastIndex(line, keyJobID)
 	if i < 0 {
 		return
@@ -114,6 +117,17 @@ func (p *Parser) structuredText(line []byte, dst *Line) {
 	_, b = textTail(b, " task_func_name=")
 	f.taskName, _ = textTail(b, " task_name=")
 	p.take(&f, dst)
+}
+
+// endsInID tells whether the last k=v of a line is one of those that Ray ends a
+// structured line with. Most lines hold none and are done here.
+func endsInID(line []byte) bool {
+	i := bytes.LastIndexByte(line, '=')
+	if i < 0 {
+		return false
+	}
+	key := line[:i]
+	return bytes.HasSuffix(key, []byte("timestamp_ns")) || bytes.HasSuffix(key, []byte("_id")) || bytes.HasSuffix(key, []byte("_name"))
 }
 
 // textID reads key and an id at the start of b.
@@ -160,17 +174,14 @@ func (p *Parser) take(f *fields, dst *Line) {
 	case FormatContainer, FormatRaw:
 		return
 	}
-	dst.JobID = p.or(f.job, dst.JobID)
-	dst.WorkerID = p.or(f.worker, dst.WorkerID)
-	dst.NodeID = p.or(f.node, dst.NodeID)
-	dst.ActorID = p.or(f.actor, dst.ActorID)
-	dst.TaskID = p.or(f.task, dst.TaskID)
-	if len(f.actorName) <= maxName {
-		dst.ActorName = p.or(f.actorName, dst.ActorName)
-	}
-	if len(f.taskName) <= maxName {
-		dst.TaskName = p.or(f.taskName, dst.TaskName)
-	}
+	last := &p.last
+	p.set(&dst.JobID, &last.JobID, f.job)
+	p.set(&dst.WorkerID, &last.WorkerID, f.worker)
+	p.set(&dst.NodeID, &last.NodeID, f.node)
+	p.set(&dst.ActorID, &last.ActorID, f.actor)
+	p.set(&dst.TaskID, &last.TaskID, f.task)
+	p.set(&dst.ActorName, &last.ActorName, f.actorName)
+	p.set(&dst.TaskName, &last.TaskName, f.taskName)
 	if dst.JobID == "" && dst.ActorID != "" {
 		dst.JobID = JobOfActor(dst.ActorID)
 	}
@@ -180,11 +191,11 @@ func (p *Parser) take(f *fields, dst *Line) {
 	p.takeServe(f, dst)
 }
 
-func (p *Parser) or(b []byte, s string) string {
-	if len(b) == 0 {
-		return s
+// set takes a value if there is one; last is that of an earlier line.
+func (p *Parser) set(dst, last *string, b []byte) {
+	if len(b) > 0 && len(b) <= maxName {
+		*dst = p.intern.latest(last, b)
 	}
-	return p.intern.str(b)
 }
 
 // consistent tells whether the ids have their lengths and contain each other as
