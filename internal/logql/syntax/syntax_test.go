@@ -1,0 +1,251 @@
+package syntax
+
+import (
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+// sameTree compares trees without their positions.
+var sameTree = cmp.Options{cmpopts.IgnoreTypes(Pos{}), cmpopts.EquateNaNs()}
+
+func checkRoundTrip(t *testing.T, query string) {
+	t.Helper()
+	tree, err := Parse(query)
+	if err != nil {
+		t.Fatalf("Parse(%s): %v", query, err)
+	}
+	for _, printed := range []string{tree.String(), Format(tree)} {
+		again, err := Parse(printed)
+		if err != nil {
+			t.Fatalf("query %s\nprinted as %s\nis not understood: %v", query, printed, err)
+		}
+		if diff := cmp.Diff(tree, again, sameTree); diff != "" {
+			t.Fatalf("query %s\nprinted as %s\nhas another tree:\n%s", query, printed, diff)
+		}
+	}
+}
+
+// TestRoundTrip prints and parses again random queries of the whole grammar.
+func TestRoundTrip(t *testing.T) {
+	for seed := range uint64(5_000) {
+		g := generator{Rand: rand.New(rand.NewPCG(seed, 1))}
+		checkRoundTrip(t, g.query())
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for seed := range uint64(300) {
+		g := generator{Rand: rand.New(rand.NewPCG(seed, 2))}
+		f.Add(g.query())
+	}
+	for _, c := range parseErrors {
+		f.Add(c.query)
+	}
+	f.Fuzz(func(t *testing.T, query string) {
+		_, err := Parse(query)
+		var e *Error
+		if err != nil && !errors.As(err, &e) {
+			t.Fatalf("error %v is no *Error", err)
+		}
+		if err == nil {
+			checkRoundTrip(t, query)
+		}
+	})
+}
+
+var parseErrors = []struct{ query, want string }{
+	{``, `parse error at line 1, col 1: syntax error: unexpected $end`},
+	{`   # only a comment`, `parse error at line 1, col 20: syntax error: unexpected $end`},
+	{`{`, `parse error at line 1, col 2: syntax error: unexpected $end, expecting IDENTIFIER or }`},
+	{`{app}`, `parse error at line 1, col 5: syntax error: unexpected }, expecting = or =~ or != or !~`},
+	{`{app=a}`, `parse error at line 1, col 6: syntax error: unexpected IDENTIFIER, expecting STRING`},
+	{`{app="a"`, `parse error at line 1, col 9: syntax error: unexpected $end, expecting } or ,`},
+	{`{app="a" env="b"}`, `parse error at line 1, col 10: syntax error: unexpected IDENTIFIER, expecting } or ,`},
+	{`{app="a",}`, `parse error at line 1, col 10: syntax error: unexpected }, expecting IDENTIFIER`},
+	{`{a.b="c"}`, `parse error at line 1, col 3: syntax error: unexpected character '.'`},
+	{`{app="a"} |= b`, `parse error at line 1, col 14: syntax error: unexpected IDENTIFIER, expecting STRING or ip`},
+	{`{app="a"} |`, `parse error at line 1, col 12: syntax error: unexpected $end`},
+	{`{app="a"} foo`, `parse error at line 1, col 11: syntax error: unexpected IDENTIFIER`},
+	{"{app=\"a\"}\n  |= \"x\"\n  | jsn", `parse error at line 3, col 8: syntax error: unexpected $end`},
+	{`{app="a"} |= "x`, `parse error at line 1, col 14: literal not terminated`},
+	{"{app=\"a\"} |= `x", `parse error at line 1, col 14: literal not terminated`},
+	{`{app="a"} |= "\y"`, `parse error at line 1, col 14: invalid char escape`},
+	{`{}`, `parse error at line 1, col 1: queries require at least one regexp or equality matcher that does not have an empty-compatible value. ` +
+		`For instance, app=~".*" does not meet this requirement, but app=~".+" will`},
+	{`{app=~".*"}`, `parse error at line 1, col 1: queries require at least one regexp or equality matcher that does not have an empty-compatible value. ` +
+		`For instance, app=~".*" does not meet this requirement, but app=~".+" will`},
+	{`{app=~"("}`, "parse error at line 1, col 2: error parsing regexp: missing closing ): `(`"},
+	{`{app="a"} |~ "("`, "parse error at line 1, col 14: error parsing regexp: missing closing ): `(`"},
+	{`{app="a"} |~ ip("1.2.3.4")`, `parse error at line 1, col 14: ip: |~ is not supported, use |= or !=`},
+	{`{app="a"} |= ip("nonsense")`, `parse error at line 1, col 14: ip: invalid pattern "nonsense", expecting an address, a range or a network`},
+	{`{app="a"} |> "<name>"`, `parse error at line 1, col 14: named captures are not allowed in a pattern filter: <name>`},
+	{`{app="a"} |> "<_><_>"`, `parse error at line 1, col 14: found consecutive capture '<_><_>'`},
+	{`{app="a"} | pattern "no capture"`, `parse error at line 1, col 13: at least one capture is required: no capture`},
+	{`{app="a"} | pattern "<a> <a>"`, `parse error at line 1, col 13: duplicate capture name (a)`},
+	{`{app="a"} | regexp "x"`, `parse error at line 1, col 13: at least one named capture must be supplied`},
+	{`{app="a"} | regexp "(?P<a>x)(?P<a>y)"`, `parse error at line 1, col 13: duplicate extracted label name 'a'`},
+	{`{app="a"} | json a="b["`, `parse error at line 1, col 18: cannot parse expression [b[]: syntax error at character 2`},
+	{`{app="a"} | logfmt --what`, `parse error at line 1, col 20: syntax error: unexpected --what, expecting --strict or --keep-empty`},
+	{`{app="a"} | label_format a=b, a=c`, `parse error at line 1, col 31: multiple label name 'a' not allowed in a single format operation`},
+	{`{app="a"} | label_format __error__=b`, `parse error at line 1, col 26: __error__ cannot be formatted`},
+	{`{app="a"} | x > "5"`, `parse error at line 1, col 17: syntax error: unexpected STRING, expecting BYTES or DURATION or NUMBER or STRING`},
+	{`{app="a"} | x =~ 5`, `parse error at line 1, col 18: syntax error: unexpected NUMBER, expecting STRING`},
+	{`{app="a"} | unwrap x`, `parse error at line 1, col 11: syntax error: unexpected |`},
+	{`rate({app="a"})`, `parse error at line 1, col 15: syntax error: unexpected ), expecting RANGE or |`},
+	{`rate({app="a"}[5x])`, `parse error at line 1, col 15: not a valid duration string: "5x"`},
+	{`rate({app="a"}[5m:1m])`, `parse error at line 1, col 15: not a valid duration string: "5m:1m"`},
+	{`rate({app="a"}[5m)`, `parse error at line 1, col 15: missing closing ']' in duration`},
+	{`rate({app="a"}[0s])`, `parse error at line 1, col 15: range [0s] must be longer than nothing`},
+	{`rate({app="a"}[5m][5m])`, `parse error at line 1, col 19: syntax error: unexpected RANGE, expecting )`},
+	{`rate {app="a"}[5m]`, `parse error at line 1, col 6: syntax error: unexpected {, expecting ( or by or without`},
+	{`sum_over_time({app="a"}[5m])`, `parse error at line 1, col 1: invalid aggregation sum_over_time without unwrap`},
+	{`count_over_time({app="a"} | unwrap x [5m])`, `parse error at line 1, col 1: invalid aggregation count_over_time with unwrap`},
+	{`sum_over_time({app="a"} | unwrap x [5m]) by (a)`, `parse error at line 1, col 1: grouping not allowed for sum_over_time aggregation`},
+	{`quantile_over_time({app="a"} | unwrap x [5m])`, `parse error at line 1, col 1: parameter required for operation quantile_over_time`},
+	{`rate(1, {app="a"}[5m])`, `parse error at line 1, col 1: parameter 1 not supported for operation rate`},
+	{`rate({app="a"} | unwrap nope(x) [5m])`, `parse error at line 1, col 25: syntax error: unexpected IDENTIFIER, expecting bytes or duration or duration_seconds`},
+	{`topk(rate({app="a"}[5m]))`, `parse error at line 1, col 1: parameter required for operation topk`},
+	{`topk(0, rate({app="a"}[5m]))`, `parse error at line 1, col 1: invalid parameter (must be greater than 0) topk(0`},
+	{`topk(1.5, rate({app="a"}[5m]))`, `parse error at line 1, col 1: invalid parameter topk(1.5,`},
+	{`sum(2, rate({app="a"}[5m]))`, `parse error at line 1, col 1: unsupported parameter for operation sum(2,`},
+	{`sort by (a) (rate({app="a"}[5m]))`, `parse error at line 1, col 1: grouping not allowed for sort aggregation`},
+	{`sum({app="a"})`, `parse error at line 1, col 5: syntax error: unexpected {`},
+	{`sum(1)`, `parse error at line 1, col 5: unexpected number in sum, expecting a vector`},
+	{`{app="a"} + 1`, `parse error at line 1, col 11: syntax error: unexpected +`},
+	{`1 + {app="a"}`, `parse error at line 1, col 5: syntax error: unexpected {`},
+	{`1 and vector(1)`, `parse error at line 1, col 1: unexpected literal for left leg of logical/set binary operation (and)`},
+	{`vector(1) or 1`, `parse error at line 1, col 14: unexpected literal for right leg of logical/set binary operation (or)`},
+	{`vector(1) + bool vector(1)`, `parse error at line 1, col 11: bool modifier can only be used on comparison operators, not +`},
+	{`vector(1) + on() 1`, `parse error at line 1, col 11: vector matching only allowed between vectors`},
+	{`count_values("x", rate({app="a"}[5m]))`, `parse error at line 1, col 1: syntax error: unexpected IDENTIFIER`},
+	{`label_replace(vector(1), "a-b", "", "", "")`, `parse error at line 1, col 1: invalid destination label name in label_replace: a-b`},
+}
+
+func TestParseErrors(t *testing.T) {
+	for _, c := range parseErrors {
+		_, err := Parse(c.query)
+		if err == nil {
+			t.Errorf("Parse(%s) has no error, want %s", c.query, c.want)
+		} else if err.Error() != c.want {
+			t.Errorf("Parse(%s)\n got %s\nwant %s", c.query, err, c.want)
+		}
+	}
+}
+
+// TestPrint shows how queries are read: each is printed with what was implied.
+func TestPrint(t *testing.T) {
+	for _, c := range []struct{ query, want string }{
+		{"{ app = `a` }|=\"x\"", `{app="a"} |= "x"`},
+		{`{a="b"} | json | c="d" or e="f" and g="h"`, `{a="b"} | json | c="d" or e="f" and g="h"`},
+		{`{a="b"} | (c="d" or e="f") and g="h"`, `{a="b"} | (c="d" or e="f") and g="h"`},
+		{`{a="b"} | c="d", e=5 f<5m`, `{a="b"} | c="d" and e==5 and f<5m`},
+		{`{a="b"} | (c="d", (e=5 f<5m))`, `{a="b"} | c="d" and (e==5 and f<5m)`},
+		{`{a="b"} | json != "x"`, `{a="b"} | json != "x"`},
+		{`{a="b"} | json = "x"`, `{a="b"} | (json="x")`},
+		{`{sum="x", by="y", offset="z"} | offset >= 100`, `{sum="x", by="y", offset="z"} | offset>=100`},
+		{`RATE({a="b"}[5m] OFFSET 1m |= "x")`, `rate({a="b"} |= "x" [5m] offset 1m)`},
+		{`sum(rate({a="b"}[5m])) by (c)`, `sum by (c) (rate({a="b"} [5m]))`},
+		{`1 + 2 * 3 ^ 2 ^ 2 - 1`, `1 + 2 * 3 ^ 2 ^ 2 - 1`},
+		{`(1 + 2) * 3 - (1 - 1)`, `(1 + 2) * 3 - (1 - 1)`},
+		{`(2 ^ 2) ^ 2`, `(2 ^ 2) ^ 2`},
+		{`{a="b"} | json x, y="z[0].w"`, `{a="b"} | json x="x", y="z[0].w"`},
+		{`{a="b"} | size > 1.5KiB and took < 1.5m`, `{a="b"} | size>1536B and took<1m30s`},
+	} {
+		e, err := Parse(c.query)
+		if err != nil {
+			t.Errorf("Parse(%s): %v", c.query, err)
+		} else if got := e.String(); got != c.want {
+			t.Errorf("Parse(%s)\nprints %s\nwant   %s", c.query, got, c.want)
+		}
+		checkRoundTrip(t, c.query)
+	}
+}
+
+func TestFormat(t *testing.T) {
+	e, err := Parse(`sum by (level) (rate({app="a", env="b"} |= "x" | json | took > 1s [5m])) / 2 > bool 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `sum by (level) (
+  rate(
+    {app="a", env="b"}
+      |= "x"
+      | json
+      | took>1s [5m]
+  )
+)
+/ 2
+> bool 1`
+	if diff := cmp.Diff(want, Format(e)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+// TestPositions checks that nodes know where they stand.
+func TestPositions(t *testing.T) {
+	e, err := Parse("sum(\n  rate({app=\"a\"} | json | é=\"x\" |= \"y\" [1m])\n) > 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := e.(*Binary)
+	r := b.L.(*VectorAgg).Expr.(*RangeAgg)
+	stages := r.Range.Query.Stages
+	for _, c := range []struct {
+		name string
+		got  Pos
+		want string
+	}{
+		{">", b.Pos(), "3:3"},
+		{"rate", r.Pos(), "2:3"},
+		{"json", stages[0].Pos(), "2:20"},
+		{"|=", stages[2].Pos(), "2:33"},
+	} {
+		if got := itoa(c.got.Line) + ":" + itoa(c.got.Col); got != c.want {
+			t.Errorf("%s stands at %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+// TestHostile feeds queries that are made to exhaust stack or time.
+func TestHostile(t *testing.T) {
+	for name, query := range map[string]string{
+		"parentheses":       strings.Repeat("(", MaxQueryBytes),
+		"sums":              strings.Repeat("sum(", MaxQueryBytes/4),
+		"range parentheses": "rate(" + strings.Repeat("(", MaxQueryBytes-10),
+		"filters":           `{a="b"} | ` + strings.Repeat("(", MaxQueryBytes-10),
+		"chain":             strings.Repeat("1+", MaxQueryBytes/2) + "1",
+		"powers":            strings.Repeat("1^", MaxQueryBytes/2-1) + "1",
+		"filter chain":      `{a="b"} | a="b"` + strings.Repeat(` a=1`, MaxQueryBytes/4-10),
+		"too long":          `{a="` + strings.Repeat("b", MaxQueryBytes) + `"}`,
+		"repeats":           `{a=~"` + strings.Repeat("(a{100}){100}", 100) + `"}`,
+	} {
+		start := time.Now()
+		if _, err := Parse(query); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+		if d := time.Since(start); d > 5*time.Second {
+			t.Errorf("%s: took %s", name, d)
+		}
+	}
+}
+
+func TestParseSelector(t *testing.T) {
+	ms, err := ParseSelector(`{a="b", c!~"d|e"}`)
+	if err != nil || len(ms) != 2 || ms[1].Op != logs.NotRegexp || ms[1].Value != "d|e" {
+		t.Errorf("got %+v, %v", ms, err)
+	}
+	if ms, err := ParseSelector(`{}`); err != nil || len(ms) != 0 {
+		t.Errorf("{}: %+v, %v", ms, err)
+	}
+	if _, err := ParseSelector(`{a="b"} |= "x"`); err == nil {
+		t.Error("a pipeline is no selector")
+	}
+}
