@@ -19,6 +19,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"github.com/remora-ray/remora/internal/quiet"
 )
 
 // Build is what the linker was told about this program; empty fields are read
@@ -42,6 +44,7 @@ type app struct {
 // Main runs the command that args name, without the program's name, and returns
 // the exit status. SIGINT and SIGTERM end it cleanly, a second one at once.
 func Main(args []string, b Build) int {
+	quiet.End(os.Stderr)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
@@ -110,8 +113,11 @@ with a recorded Ray session.`,
 		group string
 		cmd   *cobra.Command
 	}{
+		{"run", a.upCommand()},
+		{"run", a.serverCommand()},
 		{"ask", a.queryCommand()},
 		{"ask", a.tailCommand()},
+		{"files", a.importCommand()},
 		{"other", a.versionCommand()},
 		{"other", a.completionCommand()},
 	} {

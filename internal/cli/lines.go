@@ -4,23 +4,24 @@ import (
 	"bufio"
 	"encoding/json"
 	"hash/fnv"
+	"maps"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/remora-ray/remora/internal/client"
+	"github.com/remora-ray/remora/internal/logs"
 )
 
 // printer writes log lines the way --output says.
 type printer struct {
-	out      *bufio.Writer
-	output   string
-	colored  bool
-	terminal bool
-	zone     *time.Location
-	lines    int
-	// columns grow with what they have to hold, up to a limit.
-	componentWidth, whoWidth int
+	out                      *bufio.Writer
+	output                   string
+	colored                  bool
+	terminal                 bool
+	zone                     *time.Location
+	lines                    int
+	componentWidth, whoWidth int // of the columns
 }
 
 func newPrinter(a *app, out *bufio.Writer, output, color string) *printer {
@@ -32,7 +33,29 @@ func newPrinter(a *app, out *bufio.Writer, output, color string) *printer {
 	case "never":
 		colored = false
 	}
-	return &printer{out: out, output: output, colored: colored, terminal: terminal, zone: a.now().Location(), componentWidth: 9, whoWidth: 10}
+	return &printer{out: out, output: output, colored: colored, terminal: terminal, zone: a.now().Location(), componentWidth: 6, whoWidth: 8}
+}
+
+// print writes some lines, aligned with each other and those before.
+func (p *printer) print(lines []client.Line) error {
+	if p.output == "text" {
+		p.align(lines)
+	}
+	for i := range lines {
+		if err := p.line(&lines[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// align widens the columns, up to a limit, to what they have to hold.
+func (p *printer) align(lines []client.Line) {
+	for i := range lines {
+		component, who := columns(&lines[i])
+		p.componentWidth = min(max(p.componentWidth, utf8.RuneCountInString(component)), 15)
+		p.whoWidth = min(max(p.whoWidth, utf8.RuneCountInString(who)), 22)
+	}
 }
 
 func (p *printer) line(l *client.Line) error {
@@ -50,10 +73,8 @@ func (p *printer) line(l *client.Line) error {
 
 func (p *printer) json(l *client.Line) error {
 	labels := l.Stream.Map()
-	for _, ls := range [][]string{flat(l.Metadata.Map()), flat(l.Parsed.Map())} {
-		for i := 0; i < len(ls); i += 2 {
-			labels[ls[i]] = ls[i+1]
-		}
+	for _, ls := range []logs.Labels{l.Metadata, l.Parsed} {
+		maps.Copy(labels, ls.Map())
 	}
 	enc := json.NewEncoder(p.out)
 	enc.SetEscapeHTML(false)
@@ -62,14 +83,6 @@ func (p *printer) json(l *client.Line) error {
 		Labels map[string]string `json:"labels"`
 		Line   string            `json:"line"`
 	}{time.Unix(0, l.Time).UTC().Format(time.RFC3339Nano), labels, l.Line})
-}
-
-func flat(m map[string]string) []string {
-	var out []string
-	for k, v := range m {
-		out = append(out, k, v)
-	}
-	return out
 }
 
 // The colours of a terminal, by what they show.
@@ -91,8 +104,6 @@ var componentColors = []string{"\x1b[32m", "\x1b[34m", "\x1b[35m", "\x1b[36m", "
 // text writes time, component, who and the line in columns.
 func (p *printer) text(l *client.Line) error {
 	component, who := columns(l)
-	p.componentWidth = min(max(p.componentWidth, len(component)), 15)
-	p.whoWidth = min(max(p.whoWidth, utf8.RuneCountInString(who)), 22)
 	p.colour(colorDim, time.Unix(0, l.Time).In(p.zone).Format("2006-01-02 15:04:05.000"))
 	p.out.WriteString("  ")
 	p.colour(colorOf(component), pad(component, p.componentWidth))

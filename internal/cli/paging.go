@@ -30,8 +30,9 @@ type paging struct {
 	seen   map[string]int // lines of that time, by what they are
 }
 
-// each passes the lines on in order, and reports whether limit ended it.
-func (p *paging) each(ctx context.Context, yield func(*client.Line) error) (more bool, err error) {
+// each passes the lines on in order, a page at a time, and reports whether limit
+// ended it.
+func (p *paging) each(ctx context.Context, yield func([]client.Line) error) (more bool, err error) {
 	for window := range p.windows {
 		p.seen = nil
 		for {
@@ -39,17 +40,18 @@ func (p *paging) each(ctx context.Context, yield func(*client.Line) error) (more
 			if err != nil {
 				return false, err
 			}
-			fresh, err := p.pass(page, yield)
-			if err != nil {
+			got := len(page)
+			fresh := p.fresh(page)
+			if err := yield(fresh); err != nil {
 				return false, err
 			}
 			if p.limit > 0 && p.passed >= p.limit {
-				return len(page) >= want, nil
+				return got >= want, nil
 			}
-			if len(page) < want {
+			if got < want {
 				break
 			}
-			p.advance(&window, fresh)
+			p.advance(&window, len(fresh))
 		}
 	}
 	return false, nil
@@ -104,13 +106,14 @@ func (p *paging) page(ctx context.Context, w window) (lines []client.Line, want 
 	return r.Lines, want, nil
 }
 
-// pass hands on the lines that the page before did not hold, and counts them.
-func (p *paging) pass(lines []client.Line, yield func(*client.Line) error) (fresh int, err error) {
+// fresh returns the lines that the page before did not hold, in place, and counts
+// them.
+func (p *paging) fresh(lines []client.Line) []client.Line {
 	again := p.seen
 	edge, seen := p.edge, map[string]int{}
-	for i := range lines {
-		l := &lines[i]
-		key := lineKey(l)
+	out := lines[:0]
+	for _, l := range lines {
+		key := lineKey(&l)
 		if edge != l.Time {
 			edge, seen = l.Time, map[string]int{}
 		}
@@ -119,17 +122,14 @@ func (p *paging) pass(lines []client.Line, yield func(*client.Line) error) (fres
 			again[key]--
 			continue
 		}
-		if p.limit > 0 && p.passed >= p.limit {
+		if p.limit > 0 && p.passed+len(out) >= p.limit {
 			break
 		}
-		if err := yield(l); err != nil {
-			return fresh, err
-		}
-		p.passed++
-		fresh++
+		out = append(out, l)
 	}
+	p.passed += len(out)
 	p.edge, p.seen = edge, seen
-	return fresh, nil
+	return out
 }
 
 // advance moves the window's near end to where the page ended.

@@ -99,7 +99,7 @@ func (q *querying) lines(ctx context.Context, c *client.Client, query string, st
 		direction = logs.Forward
 	}
 	pages := paging{client: c, query: query, direction: direction, start: start, end: end, limit: q.limit, warn: q.notice}
-	more, err := pages.each(ctx, func(l *client.Line) error { return p.line(l) })
+	more, err := pages.each(ctx, p.print)
 	if err != nil {
 		return err
 	}

@@ -74,10 +74,8 @@ func (t *tailing) run(ctx context.Context, arg string) error {
 	defer out.Flush()
 	p := newPrinter(t.app, out, t.output.value, t.color.value)
 	f := follower{client: c, now: t.now, notice: t.notice, yield: func(lines []client.Line) error {
-		for i := range lines {
-			if err := p.line(&lines[i]); err != nil {
-				return err
-			}
+		if err := p.print(lines); err != nil {
+			return err
 		}
 		return out.Flush()
 	}}

@@ -177,6 +177,10 @@ func (c *Client) transportError(ctx context.Context, err error) error {
 	if errors.As(err, &ue) {
 		err = ue.Err
 	}
+	var op *net.OpError
+	if errors.As(err, &op) { // the address is named already
+		err = op.Err
+	}
 	return &UnreachableError{Addr: c.Addr(), Err: err}
 }
 

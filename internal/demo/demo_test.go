@@ -151,3 +151,26 @@ func TestStamps(t *testing.T) {
 		}
 	}
 }
+
+// The answers expected of a server are not empty, and what they are.
+func TestQuestions(t *testing.T) {
+	r, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0
+	for _, q := range r.Questions() {
+		if q.Components == nil && q.Lines < 4 {
+			t.Errorf("%s is answered by %d lines", q.Query, q.Lines)
+		}
+		for component, n := range q.Components {
+			total += n
+			if n == 0 || component == string(ray.ComponentOther) {
+				t.Errorf("%s: %s has %d lines", q.Query, component, n)
+			}
+		}
+	}
+	if total != r.Lines() {
+		t.Errorf("components have %d lines, the recording %d", total, r.Lines())
+	}
+}

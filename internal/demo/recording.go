@@ -7,7 +7,6 @@ package demo
 
 import (
 	"archive/tar"
-	"bytes"
 	"embed"
 	"errors"
 	"fmt"
@@ -67,14 +66,11 @@ func Load() (*Recording, error) {
 
 // Lines counts the lines of log files that a play writes.
 func (r *Recording) Lines() int {
-	n := 0
-	for _, f := range r.files {
-		if f.logPath != "" && ray.ParsePath(f.logPath).Skip == "" {
-			n += bytes.Count(f.content, []byte("\n"))
-		}
-	}
-	return n
+	return r.count(func(ray.File, string) bool { return true })
 }
+
+// Duration is how long the recorded session logged.
+func (r *Recording) Duration() time.Duration { return r.End.Sub(r.Begin) }
 
 func read(src io.Reader) (*Recording, error) {
 	zr, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1))

@@ -1,0 +1,225 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+
+	"github.com/remora-ray/remora/internal/logql/exec"
+	"github.com/remora-ray/remora/internal/logql/plan"
+	"github.com/remora-ray/remora/internal/server"
+	"github.com/remora-ray/remora/internal/store/embedded"
+)
+
+// serveFlags are what "server" and "up" share.
+type serveFlags struct {
+	data, listen   string
+	auth           string
+	noAuth         bool
+	retention      span
+	diskFloor      byteSize
+	maxDiskPercent int
+	logLevel       *choice
+	logFormat      *choice
+
+	ownToken string // a line for the tokens of --auth
+}
+
+func (f *serveFlags) add(cmd *cobra.Command, data, dataText, level string) {
+	fs := cmd.Flags()
+	fs.StringVar(&f.data, "data", data, dataText)
+	fs.StringVar(&f.listen, "listen", "127.0.0.1:3100", "address to listen on; other than this machine's own only with --auth or --no-auth")
+	fs.StringVar(&f.auth, "auth", "", "file with the tokens of users and the tenants that each may name")
+	fs.BoolVar(&f.noAuth, "no-auth", false, "let everybody who reaches the address read and write")
+	fs.Var(&f.retention, "retention", "remove lines older than this, in whole days, like 30d (default: keep them for ever)")
+	fs.Var(&f.diskFloor, "disk-floor", "take no more lines when less than this is free (default a twentieth of the disk, 64MiB to 5GiB)")
+	fs.IntVar(&f.maxDiskPercent, "max-disk-percent", 80, "remove the oldest days of a tenant beyond this share of the disk")
+	f.logLevel = newChoice("debug", "info", "warn", "error")
+	f.logLevel.value = level
+	f.logLevel.add(cmd, "log-level", "tell this much on standard error")
+	f.logFormat = newChoice("text", "json")
+	f.logFormat.add(cmd, "log-format", "how to tell it")
+	cmd.MarkFlagsMutuallyExclusive("auth", "no-auth")
+	_ = cmd.MarkFlagDirname("data")
+	_ = cmd.MarkFlagFilename("auth")
+}
+
+// check refuses to open a machine's logs to the network by accident.
+func (f *serveFlags) check() error {
+	host, _, err := net.SplitHostPort(f.listen)
+	if err != nil {
+		return usagef("--listen %q is no address: want HOST:PORT, like 127.0.0.1:3100 or :3100", f.listen)
+	}
+	if f.auth == "" && !f.noAuth && !loopback(host) {
+		return usagef("--listen %s lets everybody who reaches this machine read and write its logs: give --auth FILE, or --no-auth to accept that", f.listen)
+	}
+	if f.maxDiskPercent < 1 || f.maxDiskPercent > 100 {
+		return usagef("--max-disk-percent %d: want 1 to 100", f.maxDiskPercent)
+	}
+	if f.retention != 0 && time.Duration(f.retention) < 24*time.Hour {
+		return usagef("--retention %s: lines are removed in whole days, want 1d or more", f.retention.String())
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func (f *serveFlags) logger(w io.Writer) *slog.Logger {
+	var level slog.Level
+	_ = level.UnmarshalText([]byte(f.logLevel.value))
+	o := &slog.HandlerOptions{Level: level}
+	if f.logFormat.value == "json" {
+		return slog.New(slog.NewJSONHandler(w, o))
+	}
+	return slog.New(slog.NewTextHandler(w, o))
+}
+
+// serving is a server that listens, with its store open:
+//
+//	listener ─▶ server.Server ─▶ exec.Engine ─▶ embedded.Engine ─▶ DIR/store
+//	               └────────── pushes, labels, tail ──────▲
+type serving struct {
+	url   string
+	log   *slog.Logger
+	store *embedded.Engine
+	stop  context.CancelFunc
+	ended chan struct{} // closed when the server has ended, by stop or by itself
+	err   error         // of the server, once ended
+}
+
+// open takes the port, then the store, and serves.
+func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registry) (*serving, error) {
+	auth, err := f.loadAuth()
+	if err != nil {
+		return nil, err
+	}
+	listener, err := listen(f.listen)
+	if err != nil {
+		return nil, err
+	}
+	store, err := embedded.Open(embedded.Config{
+		Dir:            filepath.Join(f.data, "store"),
+		Retention:      time.Duration(f.retention),
+		DiskFloorBytes: uint64(f.diskFloor),
+		MaxDiskPercent: f.maxDiskPercent,
+		Logger:         log,
+		Registerer:     registry,
+	})
+	if err != nil {
+		listener.Close()
+		return nil, openHint(err, f.data)
+	}
+	handler, err := server.New(server.Config{
+		Store:      store,
+		Engine:     exec.New(plan.Limits{}),
+		Logger:     log,
+		Registerer: registry,
+		Gatherer:   registry,
+		Auth:       auth,
+		Version:    server.Version{Version: a.build.Version, Revision: a.build.Commit},
+	})
+	if err != nil {
+		listener.Close()
+		return nil, errors.Join(err, store.Close())
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &serving{
+		url: "http://" + reachable(listener.Addr().(*net.TCPAddr)),
+		log: log, store: store, stop: stop, ended: make(chan struct{}),
+	}
+	go func() {
+		defer close(s.ended)
+		s.err = handler.Serve(ctx, listener)
+	}()
+	return s, nil
+}
+
+// close ends the server in order: no new requests, those at work come to their
+// end, then the store is closed with everything on disk.
+func (s *serving) close() error {
+	s.stop()
+	<-s.ended
+	return errors.Join(s.err, s.store.Close())
+}
+
+// loadAuth reads the tokens of --auth and adds that of our own agent.
+func (f *serveFlags) loadAuth() (*server.Auth, error) {
+	if f.auth == "" {
+		return nil, nil
+	}
+	if _, err := server.LoadAuth(f.auth); err != nil {
+		return nil, &hinted{err, "--auth names a file with lines like TOKEN TENANT[,TENANT]"}
+	}
+	file, err := os.Open(f.auth)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return server.ParseAuth(io.MultiReader(file, strings.NewReader(f.ownToken)))
+}
+
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+func listen(addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, &hinted{
+			fmt.Errorf("port taken: something listens on %s already", addr),
+			"a Remora that runs there can be asked at once; another one needs another port: --listen 127.0.0.1:3101",
+		}
+	case errors.Is(err, syscall.EACCES):
+		return nil, &hinted{fmt.Errorf("no permission to listen on %s", addr), "ports below 1024 are for root: choose another with --listen"}
+	case err != nil:
+		return nil, &hinted{fmt.Errorf("listen on %s: %w", addr, unwrapNet(err)), "choose an address of this machine with --listen"}
+	}
+	return l, nil
+}
+
+// unwrapNet drops what net.OpError repeats.
+func unwrapNet(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}
+
+func openHint(err error, data string) error {
+	switch {
+	case errors.Is(err, os.ErrPermission):
+		return &hinted{fmt.Errorf("no permission for the data directory %s: %w", data, err), "choose another with --data, or give this user the right to write there"}
+	case errors.Is(err, syscall.ENOSPC):
+		return &hinted{fmt.Errorf("the disk of the data directory %s is full: %w", data, err), "make room, or choose another with --data"}
+	case errors.Is(err, syscall.ENOTDIR):
+		return &hinted{fmt.Errorf("the data directory %s cannot be made: a part of its path is a file", data), "choose another with --data"}
+	}
+	return &hinted{err, "the data directory is chosen with --data"}
+}
+
+// reachable is where this machine reaches a listener.
+func reachable(a *net.TCPAddr) string {
+	if a.IP.IsUnspecified() {
+		return fmt.Sprintf("127.0.0.1:%d", a.Port)
+	}
+	return a.String()
+}
