@@ -82,6 +82,7 @@ type Stream struct {
 
 	clock   clock
 	anchors []Anchor // recorded by an earlier run, sorted, still to come
+	node    string   // last node id told by a line
 	split   uint32   // pieces of the current line sent so far
 
 	meta   metadata
@@ -171,6 +172,9 @@ func (s *Stream) emit(dst, line []byte, last bool, at uint64, c *Chunk, r *Resul
 		}
 		s.parser.Line(text, &s.line)
 		s.fresh = true
+		if s.line.NodeID != "" {
+			s.node = s.line.NodeID
+		}
 	}
 	ns := s.time(at, continued, c, r)
 	if continued || !last {
@@ -199,6 +203,9 @@ func (s *Stream) AppendStream(dst, entries []byte, r loki.FileRange) []byte {
 	r.Metadata = s.src.Metadata
 	return loki.AppendStream(dst, s.labels, entries, &r)
 }
+
+// NodeID is the node id that the last lines told, if any did.
+func (s *Stream) NodeID() string { return s.node }
 
 // Labels are the stream labels as a push carries them.
 func (s *Stream) Labels() string { return s.labels }

@@ -41,6 +41,7 @@ type Follower interface {
 type Batch struct {
 	Body  []byte
 	Parts []Part
+	Added int // parts it ever held, those cut out again too
 }
 
 // Lines is how many lines the batch holds.
@@ -111,6 +112,7 @@ func (b *Builder) Add(ctx context.Context, p Part, body []byte) error {
 	b.cur.Body = append(b.cur.Body, body...)
 	p.end = len(b.cur.Body)
 	b.cur.Parts = append(b.cur.Parts, p)
+	b.cur.Added++
 	return nil
 }
 
@@ -150,7 +152,7 @@ func (b *Builder) Out() <-chan *Batch { return b.out }
 func (b *Builder) Free(x *Batch) {
 	x.Body = x.Body[:0]
 	clear(x.Parts)
-	x.Parts = x.Parts[:0]
+	x.Parts, x.Added = x.Parts[:0], 0
 	if cap(x.Body) > 2*b.max { // one very long line must not be paid for ever
 		x.Body = nil
 	}

@@ -33,7 +33,7 @@ type Job struct {
 	Idle     int64 // see parse.Chunk
 	Written  int64
 	Range    loki.FileRange // File, Generation and Gap
-	TellGap  bool           // send the range even if the chunk holds no line
+	TellGap  bool           // nothing is read (FD is -1): only the gap before Base is sent
 }
 
 // Done is what became of a job.
@@ -45,6 +45,7 @@ type Done struct {
 	AtEnd   bool
 	Changed bool // the bytes before the cursor are not those of Mark: nothing was read
 	Lines   int
+	Added   bool // a part was added to a batch
 	Err     error
 }
 
@@ -85,6 +86,11 @@ func (r *Reader) Run(ctx context.Context, jobs <-chan Job, done chan<- Done) {
 // file is still the one that was read before.
 func (r *Reader) read(ctx context.Context, j Job) Done {
 	d := Done{Job: j, Cursor: j.Cursor, Mark: j.Mark}
+	if j.FD < 0 {
+		r.entries = r.entries[:0]
+		d.Err = r.send(ctx, &d, j.Base, j.Base, parse.Result{})
+		return d
+	}
 	before := int(j.Mark.Len)
 	n, err := tail.ReadAt(j.FD, r.buf[:before+ChunkBytes], j.Cursor.Offset-int64(before))
 	if err != nil {
@@ -118,7 +124,7 @@ func (r *Reader) parse(ctx context.Context, d Done, data, all []byte, before int
 	}
 	d.Mark = tail.MarkOf(all[:before+res.Consumed])
 	to := at + uint64(res.Consumed)
-	if res.Consumed == 0 && !j.TellGap || to <= j.Emit {
+	if res.Consumed == 0 || to <= j.Emit {
 		return d
 	}
 	d.Err = r.send(ctx, &d, max(at, j.Emit), to, res)
@@ -138,5 +144,7 @@ func (r *Reader) send(ctx context.Context, d *Done, from, to uint64, res parse.R
 		Lines: res.Lines, Position: d.Stream.Position(to), Mark: d.Mark, Anchors: res.Anchors,
 	}
 	r.part = d.Stream.AppendStream(r.part[:0], r.entries, rng)
-	return r.builder.Add(ctx, p, r.part)
+	err := r.builder.Add(ctx, p, r.part)
+	d.Added = err == nil
+	return err
 }

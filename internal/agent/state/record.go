@@ -18,7 +18,8 @@ type Stream struct {
 	Position parse.Position
 	Mark     tail.Mark // of the bytes before Position.Offset
 	At       int64     // when this was recorded, Unix nanoseconds
-	Gap      string    // to be told with the next range
+	Gap      string    // why bytes before GapAt are missing, until that has been told
+	GapAt    uint64
 	// Generations are those that still have a name or unacknowledged bytes, oldest first.
 	Generations []Generation
 	Anchors     []parse.Anchor // behind Position.Offset; kept as records of their own
@@ -32,8 +33,9 @@ type Generation struct {
 	Base     uint64 // logical offset of its first byte
 	Size     int64  // as last seen; final where Done
 	Rotation int
-	Begun    bool // Base is known
-	Done     bool // all of it acknowledged, and its writer had ended
+	Begun    bool   // Base is known
+	Gap      string // why bytes before Base are missing
+	Done     bool   // all of it acknowledged, and its writer had ended
 }
 
 // Record types. A stream record replaces the one before it.
@@ -61,6 +63,7 @@ func appendStream(b []byte, s *Stream) []byte {
 	b = binary.BigEndian.AppendUint64(b, s.Mark.Sum)
 	b = binary.AppendVarint(b, s.At)
 	b = appendText(b, s.Gap)
+	b = binary.AppendUvarint(b, s.GapAt)
 	b = binary.AppendUvarint(b, uint64(len(s.Generations)))
 	for i := range s.Generations {
 		b = appendGeneration(b, &s.Generations[i])
@@ -79,6 +82,7 @@ func appendGeneration(b []byte, g *Generation) []byte {
 	b = binary.AppendVarint(b, g.Size)
 	b = binary.AppendVarint(b, int64(g.Rotation))
 	b = appendBool(b, g.Begun)
+	b = appendText(b, g.Gap)
 	return appendBool(b, g.Done)
 }
 
@@ -173,7 +177,7 @@ func (r *reader) stream() *Stream {
 		Split: uint32(r.uvarint()), Parser: []byte(r.text()),
 	}
 	s.Mark = tail.Mark{Len: r.byte(), Sum: r.uint64()}
-	s.At, s.Gap = r.varint(), r.text()
+	s.At, s.Gap, s.GapAt = r.varint(), r.text(), r.uvarint()
 	n := r.uvarint()
 	for i := uint64(0); i < n && r.err == nil; i++ {
 		s.Generations = append(s.Generations, r.generation())
@@ -187,6 +191,6 @@ func (r *reader) generation() Generation {
 		Head:  tail.Head{Len: uint16(r.uvarint()), Sum: r.uint64()},
 		Print: []byte(r.text()),
 		Base:  r.uvarint(), Size: r.varint(), Rotation: int(r.varint()),
-		Begun: r.bool(), Done: r.bool(),
+		Begun: r.bool(), Gap: r.text(), Done: r.bool(),
 	}
 }

@@ -1,0 +1,283 @@
+// Package agent follows a Ray node's log files and brings each line to a server
+// once. It wires discover (which files are there), tail (what to do next with
+// one), pipeline and parse (bytes to batches), ship (batches to the server) and
+// state (positions on disk).
+//
+//	discover ──names──▶ loop ──jobs──▶ readers ──parts──▶ batches ──▶ sender ──▶ server
+//	                     ▲ ▲            (pread, parse)    (bounded)      │
+//	                     │ └────────────── done ◀──────────              │
+//	                     └───────────── acknowledged, refused ◀──────────┘
+//	                     └──▶ state (anchors before the send, positions after the answer)
+//
+// One goroutine, the loop, owns every follower and decides; the others do what
+// takes time. Invariant: a stream is read by one reader at a time and its parts
+// reach the server in order, so a position never passes a byte that was not
+// acknowledged or told as a gap.
+//
+// Memory is bounded by construction, not by the rate of logs: per reader one read
+// buffer (320 KiB), one of entries (≤ 0.8 MiB) and one part; three batch buffers
+// (1 MiB each) and one compressed body; 16 KiB of inotify; beyond that about 1 KiB
+// for each file that has bytes, and 0.2 KiB for each that is empty. With two
+// readers and 200 files that is under 10 MiB.
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/remora-ray/remora/internal/agent/discover"
+	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/agent/pipeline"
+	"github.com/remora-ray/remora/internal/agent/ship"
+	"github.com/remora-ray/remora/internal/agent/state"
+	"github.com/remora-ray/remora/internal/agent/tail"
+)
+
+// ErrIncomplete is wrapped by Run's error when it returned before everything that
+// was read had been acknowledged. Nothing is lost: the next run goes on there.
+var ErrIncomplete = errors.New("not everything was delivered")
+
+// batches is how many batch buffers there are: one being sent, one waiting, one
+// being filled.
+const batches = 3
+
+type streamKey struct{ session, name string }
+
+type agent struct {
+	conf    Config
+	log     *slog.Logger
+	met     *metrics
+	health  *Health
+	machine string
+
+	target  ship.Target
+	state   *state.Log
+	watcher *discover.Watcher
+	builder *pipeline.Builder
+	jobs    chan pipeline.Job
+	done    chan pipeline.Done
+	results chan ship.Result
+	answers chan answers
+
+	sessions map[string]*session
+	streams  map[streamKey]*follower
+	all      map[*follower]struct{}
+	byKey    map[tail.Key]*generation
+	restored map[tail.Key]*generation // of the state, not seen yet; Dev is 0
+
+	wire    parse.Wire
+	wired   bool // the target has said what it is
+	asking  bool
+	toAsk   []*follower
+	fresh   bool // no state, and nothing seen yet: streams may be known to the server
+	scanned bool // everything that is there was looked at once
+	begun   bool // and the root was there
+
+	dirty       []*follower // something happened; read in the next round
+	firstDirty  time.Time
+	lastRound   time.Time
+	ready       []*follower // to be read now, in turn
+	settling    []*follower // to be looked at again soon, whatever happens
+	running     int
+	unacked     int // parts
+	descriptors int // descriptors
+
+	draining   bool
+	closing    bool // half lines are taken as lines
+	lastGrowth time.Time
+	progress   time.Time
+	lost       int // bytes and lines that could not be had, for Once's answer
+	head       [tail.HeadLen]byte
+}
+
+// Run follows conf.RayRoot until ctx ends, then drains: it goes on until files are
+// quiet and everything is acknowledged, or DrainTimeout is over. With Once it
+// returns when everything that is there has been acknowledged. It may run in one
+// process with a server.
+func Run(ctx context.Context, conf Config) error {
+	if err := conf.validate(); err != nil {
+		return err
+	}
+	target, err := conf.target()
+	if err != nil {
+		return err
+	}
+	st, found, err := state.Open(conf.State)
+	if err != nil {
+		return err
+	}
+	a := newAgent(conf, target, st)
+	defer a.close()
+	if err := a.met.register(conf.Registerer); err != nil {
+		return err
+	}
+	defer a.met.unregister(conf.Registerer)
+	a.restore(found)
+	conf.Health(a.health)
+	return a.run(ctx)
+}
+
+func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
+	readers := conf.Readers
+	if readers <= 0 {
+		readers = min(runtime.GOMAXPROCS(0), 4)
+	}
+	return &agent{
+		conf: conf, log: conf.Logger, met: newMetrics(), health: &Health{}, machine: conf.machine(),
+		target: target, state: st,
+		watcher:  discover.New(conf.RayRoot, conf.ScanEvery, conf.Logger),
+		builder:  pipeline.NewBuilder(conf.BatchBytes, batches),
+		jobs:     make(chan pipeline.Job, readers),
+		done:     make(chan pipeline.Done, readers),
+		results:  make(chan ship.Result, batches),
+		answers:  make(chan answers, 1),
+		sessions: map[string]*session{}, streams: map[streamKey]*follower{}, all: map[*follower]struct{}{},
+		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{},
+	}
+}
+
+// run starts everything, runs the loop, and waits for all that it started.
+func (a *agent) run(ctx context.Context) error {
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	var wg sync.WaitGroup
+	for range cap(a.jobs) {
+		wg.Go(func() { pipeline.NewReader(a.builder).Run(work, a.jobs, a.done) })
+	}
+	sender := a.sender()
+	wg.Go(func() { sender.Run(work, a.builder.Out(), a.results) })
+	wg.Go(func() { a.watcher.Run(work) })
+	err := a.loop(ctx, work)
+	stop()
+	wg.Wait()
+	return err
+}
+
+func (a *agent) sender() *ship.Sender {
+	return &ship.Sender{
+		Target: a.target, Logger: a.log, MinWait: a.conf.MinWait, MaxWait: a.conf.MaxWait,
+		Before:   a.beforeSend,
+		Rewind:   func(f pipeline.Follower) { f.(*follower).epoch.Add(1) },
+		Bury:     a.bury,
+		Retrying: func(error) { a.met.retries.Inc(); a.health.failed() },
+	}
+}
+
+// tick is how often the loop looks at what waits for time to pass.
+const tick = 100 * time.Millisecond
+
+func (a *agent) loop(ctx, work context.Context) error {
+	timer := time.NewTicker(tick)
+	defer timer.Stop()
+	ending := ctx.Done()
+	var deadline <-chan time.Time
+	if a.conf.Once {
+		a.draining, ending = true, nil
+	}
+	a.progress = time.Now()
+	a.ask(work)
+	for {
+		a.schedule(work)
+		if done, err := a.finished(); done {
+			return err
+		}
+		select {
+		case n := <-a.watcher.News():
+			a.news(n)
+		case d := <-a.done:
+			a.jobDone(d)
+		case r := <-a.results:
+			a.result(r)
+		case x := <-a.answers:
+			a.answered(x)
+		case <-timer.C:
+		case <-ending:
+			a.draining, ending = true, nil
+			a.log.Info("stopping: reading to the end first", "deadline", a.conf.DrainTimeout)
+			deadline = time.After(a.conf.DrainTimeout)
+		case <-deadline:
+			return fmt.Errorf("%w within %s: %d parts of files wait for an answer", ErrIncomplete, a.conf.DrainTimeout, a.unacked)
+		}
+	}
+}
+
+// finished reports whether a drain has come to its end.
+func (a *agent) finished() (bool, error) {
+	if !a.draining {
+		return false, nil
+	}
+	now := time.Now()
+	if a.conf.Once && now.Sub(a.progress) > a.conf.DrainTimeout {
+		return true, fmt.Errorf("%w: nothing went forward for %s", ErrIncomplete, a.conf.DrainTimeout)
+	}
+	idle := a.scanned && (a.wired && !a.asking || len(a.all) == 0) && len(a.toAsk)+len(a.dirty)+len(a.ready)+a.running+a.unacked == 0 && !a.behind()
+	if !idle || (!a.conf.Once && now.Sub(a.lastGrowth) < a.conf.QuietBefore) {
+		return false, nil
+	}
+	if !a.closing {
+		a.closing = true
+		for f := range a.all {
+			a.queue(f)
+		}
+		return false, nil
+	}
+	if a.conf.Once && a.lost > 0 {
+		return true, fmt.Errorf("%w: %d gaps or refused parts, see the log", ErrIncomplete, a.lost)
+	}
+	return true, nil
+}
+
+// behind reports whether a stream waits for time to pass before it goes on.
+func (a *agent) behind() bool {
+	for _, f := range a.settling {
+		if f.cur+1 < len(f.gens) {
+			return true
+		}
+	}
+	return false
+}
+
+func (a *agent) close() {
+	for f := range a.all {
+		for _, g := range f.gens {
+			a.closeFD(g)
+		}
+	}
+	if err := a.state.Close(); err != nil {
+		a.log.Error("close state", "error", err)
+	}
+}
+
+// beforeSend makes the anchors of a batch durable: a line without a time of its
+// own must get the same one if it is sent again after a crash.
+func (a *agent) beforeSend(b *pipeline.Batch) {
+	some := false
+	var err error
+	for i := range b.Parts {
+		if p := &b.Parts[i]; len(p.Anchors) > 0 {
+			some = true
+			err = errors.Join(err, a.state.Anchor(p.File, p.Anchors))
+		}
+	}
+	if some {
+		err = errors.Join(err, a.state.Sync())
+	}
+	a.stateResult(err)
+}
+
+// stateResult tells of a state directory that cannot be written to. Lines go on:
+// our server knows each file's offset anyway.
+func (a *agent) stateResult(err error) {
+	if err == nil {
+		a.health.stateWritten()
+		return
+	}
+	a.met.stateErrors.Inc()
+	if a.health.stateFailed(err) {
+		a.log.Error("positions cannot be recorded, lines are sent on: a restart may send some again", "error", err, "path", a.conf.State)
+	}
+}

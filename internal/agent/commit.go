@@ -1,0 +1,279 @@
+package agent
+
+import (
+	"slices"
+	"time"
+
+	"github.com/remora-ray/remora/internal/agent/discover"
+	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/agent/pipeline"
+	"github.com/remora-ray/remora/internal/agent/ship"
+	"github.com/remora-ray/remora/internal/agent/state"
+	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/ray"
+)
+
+// result takes the answer to a batch: positions move, or streams go back.
+func (a *agent) result(r ship.Result) {
+	a.unacked -= r.Batch.Added
+	a.progress = time.Now()
+	if r.Sent {
+		a.health.delivered()
+	}
+	var save []*state.Stream
+	for i := range r.Batch.Parts {
+		p := &r.Batch.Parts[i]
+		f := p.Follower.(*follower)
+		if committed, refused := r.Refused[p.File]; refused {
+			a.met.refused.Inc()
+			a.goBack(f, committed)
+			continue
+		}
+		a.acknowledge(f, p)
+		if why, dead := r.Dead[p.File]; dead {
+			a.deadLetter(f, p, why)
+		}
+		save = append(save, f.record(a.progress))
+	}
+	a.met.bytesShipped.Add(float64(len(r.Batch.Body)))
+	a.builder.Free(r.Batch)
+	if len(save) > 0 {
+		a.stateResult(a.state.Save(save...))
+	}
+}
+
+func (a *agent) acknowledge(f *follower, p *pipeline.Part) {
+	if p.To < f.acked.Offset {
+		return
+	}
+	f.acked, f.marked = p.Position, p.Mark
+	f.anchors = slices.DeleteFunc(append(f.anchors, p.Anchors...), func(x parse.Anchor) bool { return x.Offset < p.To })
+	if f.gap != "" && p.Gap != "" && f.gapAt <= p.To {
+		f.gap = ""
+	}
+	a.prune(f)
+}
+
+// deadLetter goes on behind a part that the server refuses for good and we kept.
+func (a *agent) deadLetter(f *follower, p *pipeline.Part, why string) {
+	a.lost++
+	a.met.dropLines.WithLabelValues("refused").Add(float64(p.Lines))
+	a.met.gaps.WithLabelValues("refused").Inc()
+	a.log.Error("the server refuses part of a log file, it is kept in the state directory",
+		"session", f.session.name, "stream", f.file.Stream, "from", p.From, "to", p.To, "error", why)
+	f.gap, f.gapAt = "refused", p.To
+	f.epoch.Add(1) // parts behind it that wait do not tell the gap
+	a.goBack(f, p.To)
+}
+
+// goBack makes a stream go on at a logical offset, now or when its reader is done.
+func (a *agent) goBack(f *follower, to uint64) {
+	if f.running {
+		f.rewind = &to
+		return
+	}
+	a.goTo(f, to)
+	a.queue(f)
+}
+
+// goTo makes a stream go on at a logical offset:
+//
+//	where it stands acknowledged       → there, with what was known there
+//	behind that                        → from there, sending only what lies behind to
+//	before that (the server lost some) → from the oldest file there is, likewise
+func (a *agent) goTo(f *follower, to uint64) {
+	f.epochOf = f.epoch.Load()
+	f.emit = to
+	from := f.acked
+	mark := f.marked
+	if to < f.acked.Offset {
+		from, mark = a.earliest(f), tail.Mark{}
+		f.acked, f.marked = from, mark
+		for _, g := range f.gens {
+			g.acked = false
+		}
+		if from.Offset > to {
+			f.gap, f.gapAt = "server-lost", from.Offset
+			a.log.Error("the server lost lines whose files are gone", "session", f.session.name, "stream", f.file.Stream,
+				"bytes", from.Offset-to)
+		} else {
+			a.log.Warn("the server stands behind what it acknowledged: sending again", "session", f.session.name,
+				"stream", f.file.Stream, "from", to)
+		}
+	}
+	a.stand(f, from, mark)
+}
+
+// earliest is the first position that can still be read from.
+func (a *agent) earliest(f *follower) parse.Position {
+	p := parse.Position{}
+	for _, g := range f.gens {
+		if g.begun {
+			p.Offset = g.base
+			break
+		}
+	}
+	if p.Offset > 0 {
+		p.Parser = f.acked.Parser // the first lines are gone: what they said is all we know
+	}
+	return p
+}
+
+// stand puts the cursor at a position.
+func (a *agent) stand(f *follower, p parse.Position, mark tail.Mark) {
+	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+	f.cur = 0
+	for f.cur < len(f.gens) {
+		g := f.gens[f.cur]
+		if !g.begun || p.Offset < g.base {
+			break
+		}
+		end := g.base + uint64(g.size)
+		last := f.cur+1 == len(f.gens) || !f.gens[f.cur+1].begun
+		if p.Offset < end || (last && !g.done) {
+			f.cursor = tail.Cursor{Offset: int64(p.Offset - g.base), Seen: int64(p.Offset - g.base)}
+			f.mark = mark
+			g.done = false
+			break
+		}
+		f.cur++
+	}
+	for _, g := range f.gens[min(f.cur+1, len(f.gens)):] {
+		if g.begun {
+			g.begun, g.done = false, false
+		}
+	}
+	if f.parser != nil {
+		a.restoreParser(f, p)
+	}
+}
+
+// learn takes what a file told about its node.
+func (a *agent) learn(f *follower, s *parse.Stream) {
+	if id := s.NodeID(); id != "" && f.session.node.ID == "" && f.file.Component == ray.ComponentRaylet {
+		f.session.node.ID = id
+		f.session.facts++
+	}
+}
+
+// entry looks at a name in a session directory for the node's id.
+func (a *agent) entry(n *discover.Name, what discover.What) {
+	id, ok := ray.NodeIDFromEntry(n.Rel)
+	if !ok || what&discover.Vanished != 0 {
+		return
+	}
+	st, err := tail.StatPath(a.path(n))
+	s := a.session(n.Session)
+	// Two incarnations in one directory leave two ids: the newest is the living one.
+	if err != nil || st.Written < s.idAt || s.node.ID == id {
+		return
+	}
+	s.idAt, s.node.ID = st.Written, id
+	s.facts++
+}
+
+func (a *agent) session(name string) *session {
+	s := a.sessions[name]
+	if s == nil {
+		s = &session{name: name, since: time.Now(), node: a.conf.Node}
+		a.sessions[name] = s
+		a.log.Info("following a session", "session", name)
+	}
+	return s
+}
+
+// sessionReady reports whether the kind of node is known, or will not be.
+func (a *agent) sessionReady(s *session, now time.Time) bool {
+	return s.known || a.conf.Node.Type != "" || a.scanned && a.draining || now.Sub(s.since) >= sessionWait
+}
+
+func (s *session) kind(given string) string {
+	switch {
+	case given != "":
+		return given
+	case s.head:
+		return "head"
+	default:
+		return "worker"
+	}
+}
+
+// sweep runs after each scan: what inotify did not tell is seen here.
+func (a *agent) sweep(there bool) {
+	now := time.Now()
+	var lag int64
+	files := 0
+	for f := range a.all {
+		a.prune(f)
+		for _, g := range f.gens {
+			files++
+			if g.link && g.fd < 0 && g.path == "" && g.acked {
+				a.dropLink(g)
+			}
+		}
+		g := f.reading()
+		switch {
+		case g != nil:
+			lag += a.grown(f, g)
+		case f.gap != "" && len(f.names) == 0:
+			a.tellGap(f)
+		case len(f.names) == 0 && len(f.gens) == 0 && f.named && !f.running && f.gap == "":
+			a.forget(f)
+		}
+		if len(f.names) > 0 && g == nil && len(f.gens) == 0 || f.restoredOnly() && there {
+			a.look(f)
+		}
+	}
+	a.met.lag.Set(float64(lag))
+	a.met.files.Set(float64(files))
+	a.budget()
+	if there && !a.begun {
+		a.begun = true
+		a.firstScan()
+	}
+	a.scanned = true
+	a.health.scanned(now)
+}
+
+// grown checks by size whether there is something to read, and returns how much.
+func (a *agent) grown(f *follower, g *generation) int64 {
+	var st tail.Stat
+	var err error
+	if g.fd >= 0 {
+		st, err = tail.StatFD(g.fd)
+	} else if g.path != "" {
+		st, err = tail.StatPath(g.path)
+	} else {
+		a.queue(f)
+		return 0
+	}
+	if err != nil || st.Size != f.cursor.Seen || f.cursor.Seen != f.cursor.Offset || f.cur+1 < len(f.gens) {
+		a.queue(f)
+	}
+	return max(0, g.begunAt(st.Size)-int64(f.acked.Offset))
+}
+
+func (g *generation) begunAt(size int64) int64 {
+	if !g.begun {
+		return size
+	}
+	return int64(g.base) + size
+}
+
+func (f *follower) restoredOnly() bool {
+	for _, g := range f.gens {
+		if g.restored {
+			return true
+		}
+	}
+	return false
+}
+
+// forget drops a stream of which nothing is left.
+func (a *agent) forget(f *follower) {
+	delete(a.all, f)
+	if k := (streamKey{f.session.name, f.file.Stream}); a.streams[k] == f {
+		delete(a.streams, k)
+	}
+	a.stateResult(a.state.Forget(f.id))
+}

@@ -1,0 +1,142 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/agent/ship"
+)
+
+// Config says what to follow and where to send it. The zero value of each field
+// that is not marked required works.
+type Config struct {
+	RayRoot string // directory that holds session_… directories; "" means /tmp/ray
+	URL     string // required: http://HOST:PORT of the server, or "-" for Output
+	State   string // required: directory for positions
+	Tenant  string // X-Scope-OrgID; "" sends none
+
+	// Node is what is known of this node; Cluster "" means the host's name, Type ""
+	// is found out from the files.
+	Node     parse.Node
+	PodUID   string         // on Kubernetes; "" takes the machine's id
+	Location *time.Location // zone of the node's time stamps; nil means the process's
+
+	Once         bool          // read all that is there, deliver it, return
+	DrainTimeout time.Duration // how long to go on after ctx ends; 0 means 25 s
+	TokenFile    string        // file that holds a bearer token
+
+	BatchBytes  int           // largest push before compression; 0 means 1 MiB
+	BatchWait   time.Duration // longest time a line waits for its batch; 0 means 1 s
+	ScanEvery   time.Duration // 0 means 5 s
+	Readers     int           // 0 means one per core, four at most
+	MaxOpen     int           // descriptors held; 0 means 512
+	HoldBytes   int64         // what deleted files may keep on disk while unread; 0 means 512 MiB
+	Version     string
+	Logger      *slog.Logger          // nil means slog.Default
+	Registerer  prometheus.Registerer // nil registers nowhere
+	Output      io.Writer             // for URL "-"; nil means standard output
+	MinWait     time.Duration         // first wait after a failure to send; 0 means 200 ms
+	MaxWait     time.Duration         // longest one; 0 means 30 s
+	QuietBefore time.Duration         // how long files must not grow before a drain ends; 0 means 1 s
+	// Health, if not nil, is given a Health that may be asked while Run runs.
+	Health func(*Health)
+}
+
+// validate fills in defaults and names what is wrong.
+func (c *Config) validate() error {
+	var errs []error
+	if c.URL == "" {
+		errs = append(errs, errors.New("no server is named: give --url http://HOST:PORT, or --url - for standard output"))
+	}
+	if c.State == "" {
+		errs = append(errs, errors.New("no state directory is named: give --state DIR"))
+	}
+	for name, v := range map[string]int64{
+		"drain timeout": int64(c.DrainTimeout), "batch bytes": int64(c.BatchBytes), "batch wait": int64(c.BatchWait),
+		"scan interval": int64(c.ScanEvery), "readers": int64(c.Readers), "open files": int64(c.MaxOpen), "held bytes": c.HoldBytes,
+	} {
+		if v < 0 {
+			errs = append(errs, fmt.Errorf("%s must not be negative", name))
+		}
+	}
+	if t := c.Node.Type; t != "" && t != "head" && t != "worker" {
+		errs = append(errs, fmt.Errorf("node type %q is neither head nor worker", t))
+	}
+	if strings.ContainsAny(c.Tenant, "\r\n\x00/") {
+		errs = append(errs, fmt.Errorf("tenant %q: not a tenant's name", c.Tenant))
+	}
+	c.defaults()
+	if i, err := os.Stat(c.RayRoot); err == nil && !i.IsDir() {
+		errs = append(errs, fmt.Errorf("ray root %s is not a directory: name the one that holds session_… directories with --ray-root", c.RayRoot))
+	} else if err != nil && c.Once {
+		errs = append(errs, fmt.Errorf("ray root: %w (name the directory that holds session_… directories with --ray-root)", err))
+	}
+	return errors.Join(errs...)
+}
+
+func (c *Config) defaults() {
+	or(&c.RayRoot, "/tmp/ray")
+	c.RayRoot = filepath.Clean(c.RayRoot)
+	or(&c.DrainTimeout, 25*time.Second)
+	or(&c.BatchBytes, 1<<20)
+	or(&c.BatchWait, time.Second)
+	or(&c.ScanEvery, 5*time.Second)
+	or(&c.MaxOpen, 512)
+	or(&c.HoldBytes, 512<<20)
+	or(&c.QuietBefore, time.Second)
+	or(&c.Version, "unknown")
+	if c.Node.Cluster == "" {
+		c.Node.Cluster, _ = os.Hostname()
+	}
+	if c.Location == nil {
+		c.Location = time.Local
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Output == nil {
+		c.Output = os.Stdout
+	}
+	if c.Health == nil {
+		c.Health = func(*Health) {}
+	}
+}
+
+func or[T comparable](v *T, otherwise T) {
+	var zero T
+	if *v == zero {
+		*v = otherwise
+	}
+}
+
+func (c *Config) target() (ship.Target, error) {
+	if c.URL == "-" {
+		return ship.NewLines(c.Output), nil
+	}
+	return ship.NewClient(ship.Config{
+		URL: c.URL, Tenant: c.Tenant, TokenFile: c.TokenFile, UserAgent: "remora-agent/" + c.Version,
+	})
+}
+
+// machine names where files are: the pod, else the machine.
+func (c *Config) machine() string {
+	if c.PodUID != "" {
+		return c.PodUID
+	}
+	for _, path := range []string{"/etc/machine-id", "/var/lib/dbus/machine-id"} {
+		if b, err := os.ReadFile(path); err == nil && len(strings.TrimSpace(string(b))) > 0 {
+			return strings.TrimSpace(string(b))
+		}
+	}
+	host, _ := os.Hostname()
+	return host
+}

@@ -1,0 +1,111 @@
+package discover
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// notifier reads inotify directly: directories are watched, not files, and an
+// event costs no allocation.
+type notifier struct {
+	file *os.File
+	fd   int
+	dirs map[int]*dir
+	buf  [16 << 10]byte
+}
+
+// kernelEvent is the part of an event's mask that matters here.
+type kernelEvent struct{ dir, came, went, written bool }
+
+const (
+	rootMask = unix.IN_CREATE | unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_DELETE | unix.IN_ONLYDIR
+	logsMask = rootMask | unix.IN_MODIFY
+)
+
+func newNotifier() (*notifier, error) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil, fmt.Errorf("start inotify: %w", err)
+	}
+	return &notifier{file: os.NewFile(uintptr(fd), "inotify"), fd: fd, dirs: map[int]*dir{}}, nil
+}
+
+func (n *notifier) close() { n.file.Close() }
+
+// interrupt ends a read that is waiting.
+func (n *notifier) interrupt() { _ = n.file.SetReadDeadline(time.Unix(1, 0)) }
+
+// watch begins to watch a directory, or does nothing if it is the one watched by
+// that path already.
+func (n *notifier) watch(d *dir) (int, error) {
+	mask := uint32(rootMask)
+	if d.session != "" && !d.entries {
+		mask = logsMask
+	}
+	wd, err := unix.InotifyAddWatch(n.fd, d.path, mask)
+	if err != nil {
+		return -1, fmt.Errorf("watch %s: %w", d.path, err)
+	}
+	if d.wd >= 0 && d.wd != wd {
+		n.forget(d) // another directory of the same path
+	}
+	n.dirs[wd] = d
+	return wd, nil
+}
+
+func (n *notifier) forget(d *dir) {
+	if d.wd < 0 || n.dirs[d.wd] != d {
+		return
+	}
+	delete(n.dirs, d.wd)
+	_, _ = unix.InotifyRmWatch(n.fd, uint32(d.wd)) // it may be gone by itself
+}
+
+// read waits for events until the deadline and gives them to each. overflow
+// means that the kernel has thrown some away.
+func (n *notifier) read(ctx context.Context, until time.Time, each func(d *dir, name []byte, e kernelEvent)) (some, overflow bool, err error) {
+	if err := n.file.SetReadDeadline(until); err != nil {
+		return false, false, err
+	}
+	if ctx.Err() != nil { // interrupt may have come before the deadline was set anew
+		return false, false, nil
+	}
+	size, err := n.file.Read(n.buf[:])
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, err
+	}
+	for b := n.buf[:size]; len(b) >= unix.SizeofInotifyEvent; {
+		wd := int(int32(binary.NativeEndian.Uint32(b)))
+		mask := binary.NativeEndian.Uint32(b[4:])
+		nameLen := int(binary.NativeEndian.Uint32(b[12:]))
+		name, _, _ := bytes.Cut(b[unix.SizeofInotifyEvent:unix.SizeofInotifyEvent+nameLen], []byte{0})
+		b = b[unix.SizeofInotifyEvent+nameLen:]
+		if mask&unix.IN_Q_OVERFLOW != 0 {
+			overflow = true
+		}
+		d := n.dirs[wd]
+		switch {
+		case d == nil:
+		case mask&unix.IN_IGNORED != 0:
+			delete(n.dirs, wd)
+		case len(name) > 0:
+			each(d, name, kernelEvent{
+				dir:     mask&unix.IN_ISDIR != 0,
+				came:    mask&(unix.IN_CREATE|unix.IN_MOVED_TO) != 0,
+				went:    mask&(unix.IN_DELETE|unix.IN_MOVED_FROM) != 0,
+				written: mask&unix.IN_MODIFY != 0,
+			})
+		}
+	}
+	return true, overflow, nil
+}

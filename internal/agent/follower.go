@@ -1,0 +1,154 @@
+package agent
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math"
+	"path/filepath"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/remora-ray/remora/internal/agent/discover"
+	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/agent/state"
+	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/loki"
+	"github.com/remora-ray/remora/internal/ray"
+)
+
+// follower reads one stream: a chain of generations, oldest first. Only the
+// loop touches it, but for epoch, and for parser while running.
+type follower struct {
+	id      loki.FileID
+	named   bool // id is set
+	session *session
+	file    ray.File
+	names   []*discover.Name // that lead to its files, as far as told
+	epoch   atomic.Uint32
+
+	gens   []*generation
+	cur    int // generation being read; len(gens) when there is none
+	cursor tail.Cursor
+	mark   tail.Mark
+	parser *parse.Stream
+	facts  int    // version of the session's facts that parser has
+	emit   uint64 // lines before it are on the server already
+	idle   int64  // when the stream was seen to end at the cursor, Unix nanoseconds
+
+	gap   string // why bytes before gapAt are missing, not told yet
+	gapAt uint64
+
+	acked   parse.Position // what the output has
+	marked  tail.Mark      // of acked
+	anchors []parse.Anchor // recorded behind acked
+
+	asked   bool    // the server said where the stream stands
+	running bool    // a reader has it
+	queued  bool    // in ready or dirty
+	look    bool    // its names must be looked at
+	again   bool    // something happened meanwhile
+	settles bool    // in settling
+	epochOf uint32  // of the cursor; behind epoch while a refusal is on its way
+	rewind  *uint64 // go on from there once the reader has given the stream back
+	stray   bool
+}
+
+// generation is one file of a stream.
+type generation struct {
+	of       *follower
+	key      tail.Key
+	head     tail.Head
+	print    []byte
+	path     string // "" when no name leads to it
+	rotation int    // of that name; math.MaxInt when there is none
+	base     uint64
+	begun    bool   // base is known
+	gap      string // why bytes before base are missing
+	size     int64
+	done     bool // read to its end; base+size is the next one's base
+	acked    bool // and acknowledged
+	fd       int  // -1 when not open
+	link     bool // kept by a name of our own
+	links    uint32
+	grew     int64       // when it was last seen to have grown, Unix nanoseconds
+	used     int64       // when it was last read
+	restored bool        // known from the state, not seen in this run yet
+	copies   *generation // what it is a copy of, made before that is cut
+	copy     *generation
+}
+
+func (f *follower) Epoch() uint32 { return f.epoch.Load() }
+
+// at is the logical offset of the cursor.
+func (f *follower) at() uint64 {
+	if f.cur < len(f.gens) {
+		return f.gens[f.cur].base + uint64(f.cursor.Offset)
+	}
+	if n := len(f.gens); n > 0 && f.gens[n-1].begun {
+		return f.gens[n-1].base + uint64(f.gens[n-1].size)
+	}
+	return max(f.acked.Offset, f.gapAt)
+}
+
+func (f *follower) reading() *generation {
+	if f.cur < len(f.gens) {
+		return f.gens[f.cur]
+	}
+	return nil
+}
+
+// identity is the stream's FileID if g is the first generation of it ever seen.
+// It holds neither a mount path nor a device number, so that a sidecar and a
+// DaemonSet give the same file the same one.
+func identity(machine, session string, f ray.File, g tail.Key) (id loki.FileID) {
+	h := sha256.New()
+	var n [8]byte
+	for _, s := range []string{machine, session, f.Stream, strconv.Itoa(f.Incarnation)} {
+		binary.BigEndian.PutUint64(n[:], uint64(len(s)))
+		h.Write(n[:])
+		h.Write([]byte(s))
+	}
+	binary.BigEndian.PutUint64(n[:], g.Ino)
+	h.Write(n[:])
+	binary.BigEndian.PutUint64(n[:], uint64(g.Birth))
+	h.Write(n[:])
+	copy(id[:], h.Sum(nil))
+	return id
+}
+
+// record is what the state keeps of the stream.
+func (f *follower) record(now time.Time) *state.Stream {
+	s := &state.Stream{
+		ID: f.id, Session: f.session.name, Name: f.file.Stream,
+		Position: f.acked, Mark: f.marked, At: now.UnixNano(), Gap: f.gap, GapAt: f.gapAt,
+	}
+	for _, g := range f.gens {
+		s.Generations = append(s.Generations, state.Generation{
+			Key: g.key, Head: g.head, Print: g.print, Base: g.base, Size: g.size,
+			Rotation: g.rotation, Begun: g.begun, Gap: g.gap, Done: g.done && g.acked,
+		})
+	}
+	return s
+}
+
+// session is one session directory.
+type session struct {
+	name  string
+	since time.Time
+	node  parse.Node
+	facts int // counts changes of node
+	head  bool
+	known bool // which kind of node this is
+	idAt  int64
+	files int
+}
+
+func (a *agent) path(n *discover.Name) string {
+	if n.Entry {
+		return filepath.Join(a.conf.RayRoot, n.Session, n.Rel)
+	}
+	return filepath.Join(a.conf.RayRoot, n.Session, "logs", n.Rel)
+}
+
+const nameless = math.MaxInt

@@ -1,0 +1,201 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/remora-ray/remora/internal/agent/tail"
+)
+
+// linkDir holds a second name of each file that is being read, on the same mount:
+// what is rotated away or deleted stays readable, also across a restart, until it
+// is acknowledged. It costs no copy.
+func (a *agent) linkDir() string { return filepath.Join(a.conf.RayRoot, ".remora", a.state.ID()) }
+
+func (a *agent) linkPath(g *generation) string {
+	return filepath.Join(a.linkDir(), fmt.Sprintf("%x-%x", g.key.Ino, uint64(g.key.Birth)))
+}
+
+// keepLink gives a file a name of our own. Where that is not allowed (a read-only
+// mount, another user's files) the descriptor alone holds it.
+func (a *agent) keepLink(g *generation) {
+	if g.fd < 0 || g.link {
+		return
+	}
+	err := tail.LinkFD(g.fd, a.linkPath(g))
+	if os.IsNotExist(err) {
+		if err = os.MkdirAll(a.linkDir(), 0o700); err == nil {
+			err = tail.LinkFD(g.fd, a.linkPath(g))
+		}
+	}
+	if os.IsExist(err) {
+		err = nil
+	}
+	g.link = err == nil
+	if err != nil {
+		a.met.linkErrors.Inc()
+		if a.health.once("link") {
+			a.log.Info("files cannot be kept by a second name, only by an open descriptor: "+
+				"what is deleted while the agent is down is lost", "error", err)
+		}
+	}
+}
+
+func (a *agent) dropLink(g *generation) {
+	if g.link {
+		_ = os.Remove(a.linkPath(g))
+		g.link = false
+	}
+}
+
+// sweepLinks removes names of our own that no generation needs any more.
+func (a *agent) sweepLinks() {
+	entries, err := os.ReadDir(a.linkDir())
+	if err != nil {
+		return
+	}
+	needed := map[string]bool{}
+	for f := range a.all {
+		for _, g := range f.gens {
+			if g.link {
+				needed[filepath.Base(a.linkPath(g))] = true
+			}
+		}
+	}
+	for _, e := range entries {
+		if !needed[e.Name()] {
+			_ = os.Remove(filepath.Join(a.linkDir(), e.Name()))
+		}
+	}
+}
+
+// opened counts a descriptor and closes the one unused for longest where there are
+// too many.
+func (a *agent) opened(g *generation) {
+	a.met.open.Inc()
+	if a.descriptors++; a.descriptors <= a.conf.MaxOpen {
+		return
+	}
+	var idle []*generation
+	for f := range a.all {
+		for i, g := range f.gens {
+			// A file that no name leads to is only there as long as it is open.
+			if g.fd >= 0 && !(f.running && i == f.cur) && (g.path != "" || g.link) {
+				idle = append(idle, g)
+			}
+		}
+	}
+	slices.SortFunc(idle, func(x, y *generation) int { return int(x.used/1e6 - y.used/1e6) })
+	for _, g := range idle[:min(len(idle), 1+a.conf.MaxOpen/8)] {
+		a.closeFD(g)
+	}
+}
+
+func (a *agent) closeFD(g *generation) {
+	if g.fd >= 0 {
+		tail.CloseFile(g.fd)
+		g.fd = -1
+		a.descriptors--
+		a.met.open.Dec()
+	}
+}
+
+// open gets a descriptor of a known generation, by its name or by ours.
+func (a *agent) open(g *generation) error {
+	var paths []string
+	if g.path != "" {
+		paths = append(paths, g.path)
+	}
+	if g.link {
+		paths = append(paths, a.linkPath(g))
+	}
+	var last error
+	for _, p := range paths {
+		fd, err := tail.OpenFile(p)
+		if err != nil {
+			last = err
+			continue
+		}
+		if st, err := tail.StatFD(fd); err == nil && st.Key.Ino == g.key.Ino && st.Key.Birth == g.key.Birth {
+			g.fd, g.used = fd, time.Now().UnixNano()
+			a.opened(g)
+			return nil
+		}
+		tail.CloseFile(fd)
+		if p == g.path { // another file has the name now
+			g.path, g.rotation = "", nameless
+		}
+		last = fmt.Errorf("open %s: another file has that name now", p)
+	}
+	return last
+}
+
+// prune lets go of what is read and acknowledged.
+func (a *agent) prune(f *follower) {
+	for _, g := range f.gens {
+		if g.done && !g.acked && g.base+uint64(g.size) <= f.acked.Offset {
+			g.acked = true
+			a.closeFD(g)
+			a.dropLink(g)
+		}
+	}
+	for len(f.gens) > 0 && f.gens[0].acked && f.gens[0].path == "" && f.cur > 0 {
+		if a.byKey[f.gens[0].key] == f.gens[0] {
+			delete(a.byKey, f.gens[0].key)
+		}
+		f.gens = slices.Delete(f.gens, 0, 1)
+		f.cur--
+	}
+}
+
+// budget lets go of the oldest deleted files that keep more than HoldBytes on the
+// disk between them.
+func (a *agent) budget() {
+	type held struct {
+		f *follower
+		g *generation
+	}
+	var all []held
+	var sum int64
+	for f := range a.all {
+		for _, g := range f.gens {
+			names := g.links
+			if g.link && names > 0 {
+				names--
+			}
+			if g.path == "" && names == 0 && !g.acked && (g.fd >= 0 || g.link) {
+				all = append(all, held{f, g})
+				sum += g.size
+			}
+		}
+	}
+	a.met.held.Set(float64(sum))
+	slices.SortFunc(all, func(x, y held) int { return int(x.g.grew/1e6 - y.g.grew/1e6) })
+	for _, h := range all {
+		if sum <= a.conf.HoldBytes {
+			return
+		}
+		if a.letGo(h.f, h.g) {
+			sum -= h.g.size
+		}
+	}
+}
+
+// letGo gives up a deleted generation. What was read of it already and waits for
+// an answer is not lost.
+func (a *agent) letGo(f *follower, g *generation) bool {
+	i := slices.Index(f.gens, g)
+	if i < 0 || f.running || i != f.cur {
+		return false
+	}
+	if !g.begun {
+		a.begin(f, g)
+	}
+	a.dropLink(g)
+	a.abandon(f, g, "too-much-unread")
+	a.queue(f)
+	return true
+}

@@ -1,0 +1,362 @@
+package agent
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/remora-ray/remora/internal/agent/discover"
+	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/ray"
+)
+
+// skipped marks names that hold no lines to follow.
+type skipped struct{}
+
+// news takes what the watcher tells.
+func (a *agent) news(n discover.News) {
+	var look []*follower
+	for _, e := range n.Events {
+		if f := a.event(e); f != nil && !f.look {
+			f.look = true
+			look = append(look, f)
+		}
+	}
+	for _, f := range look {
+		a.look(f)
+	}
+	if n.Scanned {
+		a.health.root(n.Missing)
+		a.sweep(n.Missing == nil)
+	}
+}
+
+// event returns the follower whose names must be looked at, if any.
+func (a *agent) event(e discover.Event) *follower {
+	if e.Name.Entry {
+		a.entry(e.Name, e.What)
+		return nil
+	}
+	f := a.followerOf(e.Name)
+	if f == nil {
+		return nil
+	}
+	switch {
+	case e.What&discover.Vanished != 0:
+		f.names = slices.DeleteFunc(f.names, func(n *discover.Name) bool { return n == e.Name })
+	case e.What&discover.Appeared != 0:
+		if !slices.Contains(f.names, e.Name) {
+			f.names = append(f.names, e.Name)
+		}
+	default:
+		a.lastGrowth = time.Now()
+		if f.reading() != nil {
+			a.queue(f)
+			return nil
+		}
+	}
+	return f
+}
+
+func (a *agent) followerOf(n *discover.Name) *follower {
+	switch x := n.Data.(type) {
+	case *follower:
+		return x
+	case skipped:
+		return nil
+	}
+	file := ray.ParsePath(n.Rel)
+	a.session(n.Session).saw(n.Rel)
+	if file.Skip != "" {
+		n.Data = skipped{}
+		return nil
+	}
+	k := streamKey{n.Session, file.Stream}
+	f := a.streams[k]
+	if f == nil {
+		f = a.newFollower(n.Session, file)
+		f.asked = !a.fresh
+		a.streams[k] = f
+	}
+	n.Data = f
+	return f
+}
+
+func (a *agent) newFollower(session string, file ray.File) *follower {
+	f := &follower{session: a.session(session), file: file}
+	f.file.Path, f.file.Rotation = f.file.Stream, 0
+	a.all[f] = struct{}{}
+	return f
+}
+
+// look finds out which files the names of a stream lead to now, takes hold of the
+// new ones and puts them where they belong.
+func (a *agent) look(f *follower) {
+	f.look = false
+	now := time.Now()
+	// Lower rotation numbers first: a file that is renamed meanwhile is then met
+	// twice, never missed.
+	slices.SortFunc(f.names, func(x, y *discover.Name) int { return rotation(x) - rotation(y) })
+	met := map[*generation]bool{}
+	var seen []tail.Sighting
+	var held []*generation
+	for _, n := range f.names {
+		s, g := a.sight(f, n, met)
+		if g != nil {
+			met[g] = true
+			seen, held = append(seen, s), append(held, g)
+		}
+	}
+	a.unname(f, met)
+	a.place(f, seen, held, now)
+	if f.reading() != nil {
+		a.queue(f)
+	}
+	a.prune(f)
+}
+
+func rotation(n *discover.Name) int { return ray.ParsePath(n.Rel).Rotation }
+
+// sight looks at one name. It returns a generation only for a file not known yet.
+func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (tail.Sighting, *generation) {
+	path := a.path(n)
+	st, err := tail.StatPath(path)
+	if err != nil || !st.Regular || st.Size == 0 && a.byKey[st.Key] == nil {
+		return tail.Sighting{}, nil
+	}
+	rot := rotation(n)
+	if g := a.known(st, rot, path); g != nil {
+		a.rename(g, path, rot, st, met)
+		return tail.Sighting{}, nil
+	}
+	g, head, err := a.hold(f, path, rot)
+	if err != nil {
+		if !errors.Is(err, fs.ErrNotExist) {
+			a.met.drops.WithLabelValues("unreadable").Inc()
+			a.log.Warn("cannot read a file, will try again", "path", path, "error", err)
+			a.settle(f)
+		}
+		return tail.Sighting{}, nil
+	}
+	if old := a.known(tail.Stat{Key: g.key, Size: g.size}, rot, path); old != nil {
+		a.closeFD(g) // renamed between the two looks at it
+		a.rename(old, path, rot, tail.Stat{Size: g.size, Links: g.links}, met)
+		return tail.Sighting{}, nil
+	}
+	return tail.Sighting{Path: path, Rotation: rot, Stat: tail.Stat{Key: g.key, Size: g.size}, Head: head}, g
+}
+
+// known finds the generation that a file is, if it is one already.
+func (a *agent) known(st tail.Stat, rot int, path string) *generation {
+	if g := a.byKey[st.Key]; g != nil && !a.reused(g, st, rot, path) {
+		return g
+	}
+	k := st.Key
+	k.Dev = 0 // device numbers may change when a machine starts again
+	g := a.restored[k]
+	if g == nil || !a.beginsAs(path, g.head) {
+		return nil
+	}
+	delete(a.restored, k)
+	g.restored, g.key = false, st.Key
+	a.byKey[st.Key] = g
+	return g
+}
+
+// reused reports whether the inode of a generation that nobody holds any more was
+// given to another file, born within the same tick of the file system's clock.
+func (a *agent) reused(g *generation, st tail.Stat, rot int, path string) bool {
+	if g.fd >= 0 || !g.done || (rot >= g.rotation && st.Size == g.size) {
+		return false
+	}
+	if g.path == path && st.Size >= g.size && a.beginsAs(path, g.head) {
+		return false
+	}
+	if a.beginsAs(path, g.head) && st.Size >= g.size {
+		return false
+	}
+	a.detach(g)
+	return true
+}
+
+// beginsAs reports whether the file at path still begins with the bytes of h.
+func (a *agent) beginsAs(path string, h tail.Head) bool {
+	fd, err := tail.OpenFile(path)
+	if err != nil {
+		return false
+	}
+	defer tail.CloseFile(fd)
+	b, err := tail.ReadHead(fd, a.head[:])
+	return err == nil && h.Matches(b)
+}
+
+// rename notes the name that leads to a known generation now.
+func (a *agent) rename(g *generation, path string, rot int, st tail.Stat, met map[*generation]bool) {
+	if g.path != path && g.path != "" && !met[g] {
+		a.met.rotations.Inc()
+	}
+	if met[g] && g.rotation > rot {
+		return // met by an older name already
+	}
+	met[g] = true
+	g.path, g.rotation, g.links = path, rot, st.Links
+	switch {
+	case g.done && st.Size > g.size:
+		a.late(g, st.Size)
+	case st.Size != g.size && g.of.reading() == g:
+		a.queue(g.of)
+	}
+}
+
+// late deals with a generation that grew after it was taken to be complete.
+func (a *agent) late(g *generation, size int64) {
+	f := g.of
+	i := slices.Index(f.gens, g)
+	if i < 0 || f.running {
+		a.settle(f)
+		return
+	}
+	if i+1 < len(f.gens) && f.gens[i+1].begun {
+		a.met.drops.WithLabelValues("late").Inc()
+		a.log.Warn("a rotated file grew after the next one was begun: those bytes are not read",
+			"path", g.path, "bytes", size-g.size)
+		g.size = size
+		return
+	}
+	g.done, g.acked, g.grew = false, false, time.Now().UnixNano()
+	f.cur, f.cursor = i, tail.Cursor{Offset: g.size, Seen: g.size}
+	f.mark = tail.Mark{}
+	g.size = size
+	a.queue(f)
+}
+
+// unname takes their name from generations that it does not lead to any more.
+func (a *agent) unname(f *follower, met map[*generation]bool) {
+	for _, g := range f.gens {
+		if met[g] || g.path == "" || g.restored {
+			continue
+		}
+		if st, err := tail.StatPath(g.path); err == nil && st.Key == g.key {
+			continue // another stream's name leads to it
+		}
+		g.path, g.rotation = "", nameless
+		if g.done && g.acked {
+			continue
+		}
+		a.settle(f)
+	}
+}
+
+// hold opens a file not known yet and keeps it from vanishing.
+func (a *agent) hold(f *follower, path string, rot int) (*generation, []byte, error) {
+	fd, err := tail.OpenFile(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	st, err := tail.StatFD(fd)
+	if err != nil {
+		tail.CloseFile(fd)
+		return nil, nil, err
+	}
+	head, err := tail.ReadHead(fd, a.head[:])
+	if err != nil {
+		tail.CloseFile(fd)
+		return nil, nil, err
+	}
+	now := time.Now().UnixNano()
+	g := &generation{
+		of: f, key: st.Key, head: tail.HeadOf(head), path: path, rotation: rot,
+		size: st.Size, fd: fd, links: st.Links, grew: now, used: now,
+	}
+	g.print = tail.Print(g.key, g.head)
+	a.opened(g)
+	return g, slices.Clone(head), nil
+}
+
+// place puts new generations where they belong in the stream's chain.
+func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation, now time.Time) {
+	if len(seen) == 0 {
+		return
+	}
+	known := make([]tail.Known, len(f.gens))
+	for i, g := range f.gens {
+		known[i] = tail.Known{Key: g.key, Rotation: g.rotation, Begun: g.begun, Head: g.head}
+	}
+	inserted := 0
+	used := map[*generation]bool{}
+	for _, p := range tail.Order(known, seen) {
+		g := held[p.Sighting]
+		used[g] = true
+		a.byKey[g.key] = g
+		a.keepLink(g)
+		switch {
+		case p.Copy >= 0:
+			orig := f.gens[p.Copy+inserted]
+			if orig.copy != nil {
+				a.detach(orig.copy)
+			}
+			orig.copy, g.copies = g, orig
+		case p.Stray:
+			a.stray(g)
+		default:
+			f.gens = slices.Insert(f.gens, p.Before+inserted, g)
+			inserted++
+		}
+	}
+	for _, g := range held {
+		if !used[g] {
+			a.closeFD(g)
+		}
+	}
+	a.name(f)
+}
+
+// stray begins a stream of its own for an older file that turned up after newer
+// ones of its stream had been begun.
+func (a *agent) stray(g *generation) {
+	a.log.Info("an older file turned up late: it is followed as a stream of its own", "path", g.path)
+	f := a.newFollower(g.of.session.name, g.of.file)
+	f.stray, f.asked = true, true
+	f.gens = []*generation{g}
+	g.of = f
+	a.name(f)
+	a.queue(f)
+}
+
+// name gives a stream its identity once its first generation is known.
+func (a *agent) name(f *follower) {
+	if f.named || len(f.gens) == 0 {
+		return
+	}
+	f.id, f.named = identity(a.machine, f.session.name, f.file, f.gens[0].key), true
+	if !f.asked {
+		a.toAsk = append(a.toAsk, f)
+	}
+}
+
+// detach forgets that a file is g.
+func (a *agent) detach(g *generation) {
+	if a.byKey[g.key] == g {
+		delete(a.byKey, g.key)
+	}
+	a.closeFD(g)
+	g.path, g.rotation = "", nameless
+}
+
+// saw learns from the names of files what kind of node this is.
+func (s *session) saw(rel string) {
+	s.files++
+	base := rel[strings.LastIndexByte(rel, '/')+1:]
+	switch {
+	case strings.HasPrefix(base, "gcs_server"):
+		s.known = true
+		if !s.head {
+			s.head = true
+			s.facts++
+		}
+	case strings.HasPrefix(base, "raylet."):
+		s.known = true // the head's gcs_server comes before its raylet
+	}
+}

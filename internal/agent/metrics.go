@@ -1,0 +1,78 @@
+package agent
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are the agent's own; labels are reasons, of which there are few.
+type metrics struct {
+	lines, bytesRead, bytesShipped, retries, refused prometheus.Counter
+	rotations, stateErrors, linkErrors, dropBytes    prometheus.Counter
+	gaps, drops, dropLines                           *prometheus.CounterVec
+	lag, files, open, held                           prometheus.Gauge
+	all                                              []prometheus.Collector
+}
+
+func newMetrics() *metrics {
+	m := &metrics{}
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Name: "remora_agent_" + name, Help: help})
+		m.all = append(m.all, c)
+		return c
+	}
+	vec := func(name, help string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "remora_agent_" + name, Help: help}, []string{"reason"})
+		m.all = append(m.all, c)
+		return c
+	}
+	gauge := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: "remora_agent_" + name, Help: help})
+		m.all = append(m.all, g)
+		return g
+	}
+	m.lines = counter("lines_total", "Lines read and put into a batch.")
+	m.bytesRead = counter("read_bytes_total", "Bytes read from log files.")
+	m.bytesShipped = counter("shipped_bytes_total", "Bytes of answered push bodies before compression.")
+	m.retries = counter("retries_total", "Attempts to send that did not arrive and were made again.")
+	m.refused = counter("refused_files_total", "Files that the server made go on from elsewhere.")
+	m.rotations = counter("rotations_total", "Files seen renamed or truncated.")
+	m.stateErrors = counter("state_errors_total", "Failures to record positions.")
+	m.linkErrors = counter("link_errors_total", "Files that could not be kept by a second name.")
+	m.dropBytes = counter("lost_bytes_total", "Bytes of log files known to be lost.")
+	m.gaps = vec("gaps_total", "Gaps told to the server, by reason.")
+	m.drops = vec("unread_total", "Files or parts of files that could not be read, by reason.")
+	m.dropLines = vec("dropped_lines_total", "Lines not delivered, by reason.")
+	m.lag = gauge("lag_bytes", "Bytes of log files that are not acknowledged yet.")
+	m.files = gauge("files", "Files known, generations of a rotated one each.")
+	m.open = gauge("open_files", "Log files held open.")
+	m.held = gauge("held_bytes", "Bytes of deleted files kept until they are acknowledged.")
+	return m
+}
+
+func (m *metrics) register(r prometheus.Registerer) error {
+	if r == nil {
+		return nil
+	}
+	var errs []error
+	for _, c := range m.all {
+		if err := r.Register(c); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("register metrics of the agent: %w", err)
+	}
+	return nil
+}
+
+func (m *metrics) unregister(r prometheus.Registerer) {
+	if r == nil {
+		return
+	}
+	for _, c := range m.all {
+		r.Unregister(c)
+	}
+}

@@ -1,0 +1,220 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/agent/state"
+	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/loki"
+	"github.com/remora-ray/remora/internal/ray"
+)
+
+// restore takes up where the last run ended.
+func (a *agent) restore(found state.Contents) {
+	a.fresh = found.Fresh
+	if found.Torn > 0 {
+		a.log.Info("the end of the state was torn by a crash and is left out", "bytes", found.Torn)
+	}
+	for _, s := range found.Streams {
+		f := a.newFollower(s.Session, ray.ParsePath(s.Name))
+		f.id, f.named = s.ID, true
+		f.acked, f.marked, f.anchors = s.Position, s.Mark, s.Anchors
+		f.gap, f.gapAt = s.Gap, s.GapAt
+		k := streamKey{s.Session, s.Name}
+		if a.streams[k] == nil {
+			a.streams[k] = f
+		} else {
+			f.stray = true
+		}
+		for _, sg := range s.Generations {
+			a.restoreGeneration(f, sg)
+		}
+		a.stand(f, f.acked, f.marked)
+		if f.cur < len(f.gens) && len(s.Anchors) == 0 {
+			f.idle = s.At // nothing behind it was sent with a time of its own making
+		}
+		a.toAsk = append(a.toAsk, f)
+	}
+}
+
+func (a *agent) restoreGeneration(f *follower, s state.Generation) {
+	g := &generation{
+		of: f, key: s.Key, head: s.Head, print: s.Print, rotation: s.Rotation, base: s.Base, begun: s.Begun, gap: s.Gap,
+		size: s.Size, done: s.Done, acked: s.Done, fd: -1, restored: true, grew: time.Now().UnixNano(),
+	}
+	f.gens = append(f.gens, g)
+	k := g.key
+	k.Dev = 0
+	a.restored[k] = g
+}
+
+// firstScan deals with what the last run knew and nobody has seen in this one.
+func (a *agent) firstScan() {
+	a.fresh = false
+	for k, g := range a.restored {
+		delete(a.restored, k)
+		g.restored, g.path, g.rotation = false, "", nameless
+		if st, err := tail.StatPath(a.linkPath(g)); err == nil && st.Key.Birth == g.key.Birth && st.Key.Ino == g.key.Ino {
+			g.link, g.links, g.key, g.size = true, st.Links, st.Key, st.Size
+			a.byKey[g.key] = g
+		} else if !g.acked && len(g.of.gens) > 1 && g == g.of.reading() && g.size == g.of.cursor.Offset {
+			// It was rotated away while nobody looked, and may have grown before.
+			a.noteGap(g.of, "rotated-unseen", g.base+uint64(g.size), 0)
+		}
+		a.queue(g.of)
+	}
+	for f := range a.all {
+		a.prune(f)
+		for _, g := range f.gens {
+			if g.path != "" && !g.acked {
+				if st, err := tail.StatPath(a.linkPath(g)); err == nil && st.Key == g.key {
+					g.link = true
+				}
+			}
+		}
+	}
+	a.sweepLinks()
+}
+
+// answers is what the target said about streams.
+type answers struct {
+	asked []*follower
+	count []int // identities asked about, of each
+	ids   []loki.FileID
+	found []loki.FileOffsets
+	wire  parse.Wire
+}
+
+// ask asks the target where streams stand, until it answers. Nothing is read
+// before: only the answer tells whether it is our server or a Loki.
+func (a *agent) ask(ctx context.Context) {
+	if a.asking || (a.wired && len(a.toAsk) == 0) || (!a.wired && !a.scanned && a.fresh) {
+		return
+	}
+	a.asking = true
+	x := answers{asked: a.toAsk}
+	a.toAsk = nil
+	for _, f := range x.asked {
+		ids := a.candidates(f)
+		x.ids, x.count = append(x.ids, ids...), append(x.count, len(ids))
+	}
+	go func() {
+		for wait := 200 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 10*time.Second) {
+			found, wire, err := a.target.Offsets(ctx, x.ids)
+			if err == nil && wire == parse.Remora && found != nil && len(x.ids) > 0 && len(found) != len(x.ids) {
+				err = fmt.Errorf("the server answered %d files of %d", len(found), len(x.ids))
+			}
+			if err == nil {
+				x.found, x.wire = found, wire
+				select {
+				case a.answers <- x:
+				case <-ctx.Done():
+				}
+				return
+			}
+			a.health.failed()
+			a.log.Warn("cannot ask the server where files stand, trying again", "error", err, "in", wait)
+			select {
+			case <-ctx.Done():
+			case <-time.After(wait):
+			}
+		}
+	}()
+}
+
+// candidates are the identities a stream may have on the server: for one that the
+// state knows its own, else one for each generation that may have been the first.
+func (a *agent) candidates(f *follower) []loki.FileID {
+	if f.acked.Offset > 0 || len(f.gens) == 0 || f.gens[0].restored {
+		return []loki.FileID{f.id}
+	}
+	ids := make([]loki.FileID, 0, len(f.gens))
+	for _, g := range f.gens {
+		ids = append(ids, identity(a.machine, f.session.name, f.file, g.key))
+	}
+	return ids
+}
+
+func (a *agent) answered(x answers) {
+	a.asking = false
+	if !a.wired {
+		a.wired, a.wire = true, x.wire
+		a.log.Info("the server answers", "kind", map[parse.Wire]string{parse.Remora: "remora", parse.Loki: "loki"}[x.wire])
+	}
+	at := 0
+	for i, f := range x.asked {
+		n := x.count[i]
+		f.asked = true
+		if x.found != nil && at+n <= len(x.found) {
+			a.placeByServer(f, x.found[at:at+n])
+		}
+		at += n
+		a.queue(f)
+	}
+}
+
+// placeByServer makes a stream go on where the server stands.
+func (a *agent) placeByServer(f *follower, found []loki.FileOffsets) {
+	if f.acked.Offset > 0 || f.restoredState() {
+		if c := found[0].Committed; c != f.acked.Offset {
+			a.goBack(f, c)
+		}
+		return
+	}
+	for _, o := range found {
+		if o.Committed > 0 {
+			f.id = o.File
+			a.adopt(f, o)
+			return
+		}
+	}
+	if len(f.gens) > 0 && f.gens[0].rotation > 0 && f.gens[0].rotation != nameless && a.wire == parse.Remora && a.conf.URL != "-" {
+		// Its first bytes may be on the server under a name that nobody knows any more.
+		f.gap, f.gapAt = "state-lost", 0
+		a.met.gaps.WithLabelValues("state-lost").Inc()
+	}
+}
+
+func (f *follower) restoredState() bool { return len(f.gens) > 0 && f.gens[0].restored }
+
+// adopt finds the place of a stream whose state was lost by the generations that
+// the server knows: bases by fingerprint, then from the oldest file that is there,
+// so that what its first lines say is known, sending only what the server lacks.
+func (a *agent) adopt(f *follower, o loki.FileOffsets) {
+	base, at := uint64(0), 0
+	for i, g := range f.gens {
+		if b, ok := a.baseOf(g, o.Generations); ok {
+			base, at = b, i
+			break
+		}
+	}
+	for i := at - 1; i >= 0; i-- { // older than any the server knows by print
+		base -= min(base, uint64(f.gens[i].size))
+	}
+	f.acked = parse.Position{Offset: base}
+	if len(f.gens) > 0 {
+		f.gens[0].base, f.gens[0].begun = base, true
+	}
+	f.emit = o.Committed
+	a.stand(f, f.acked, tail.Mark{})
+}
+
+func (a *agent) baseOf(g *generation, known []loki.Generation) (uint64, bool) {
+	if g.fd < 0 {
+		return 0, false
+	}
+	b, err := tail.ReadHead(g.fd, a.head[:])
+	if err != nil {
+		return 0, false
+	}
+	for _, k := range known {
+		if tail.PrintMatches(k.Fingerprint, g.key, b) {
+			g.print = k.Fingerprint
+			return k.Base, true
+		}
+	}
+	return 0, false
+}

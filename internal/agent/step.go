@@ -1,0 +1,404 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/agent/pipeline"
+	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/loki"
+	"github.com/remora-ray/remora/internal/ray"
+)
+
+// When a writer is taken to have ended. Ray's rotators close a file before they
+// rename it; another process may still hold it for a moment.
+const (
+	quietRenamed = 250 * time.Millisecond
+	quietDeleted = 2 * time.Second
+	quietClosed  = time.Minute // a newer session is there
+)
+
+// sessionWait is how long a new session's files wait for the names that tell
+// whether this is the head.
+const sessionWait = 5 * time.Second
+
+// queue notes that a stream is to be looked at in the next round.
+func (a *agent) queue(f *follower) {
+	switch {
+	case f.running:
+		f.again = true
+	case !f.queued:
+		f.queued = true
+		if len(a.dirty) == 0 {
+			a.firstDirty = time.Now()
+		}
+		a.dirty = append(a.dirty, f)
+	}
+}
+
+// settle has a stream looked at again soon.
+func (a *agent) settle(f *follower) {
+	if !f.settles {
+		f.settles = true
+		a.settling = append(a.settling, f)
+	}
+}
+
+// schedule begins a round when one is due and gives work to readers that have none.
+func (a *agent) schedule(ctx context.Context) {
+	if !a.wired {
+		a.ask(ctx)
+		return
+	}
+	a.ask(ctx)
+	now := time.Now()
+	if len(a.settling) > 0 && now.Sub(a.lastRound) >= tick {
+		some := a.settling
+		a.settling = nil
+		for _, f := range some {
+			f.settles = false
+			a.queue(f)
+		}
+	}
+	if len(a.dirty) > 0 && a.due(now) {
+		a.lastRound = now
+		a.ready = append(a.ready, a.dirty...)
+		a.dirty = a.dirty[:0]
+	}
+	for a.running < cap(a.jobs) && len(a.ready) > 0 {
+		f := a.ready[0]
+		a.ready[0] = nil
+		a.ready = a.ready[1:]
+		f.queued = false
+		a.step(f, now)
+	}
+	if a.running == 0 && len(a.ready) == 0 {
+		a.builder.Flush()
+	}
+}
+
+// due reports whether to read now. After a quiet time lines go out soon; under
+// load a round begins when a batch is full or BatchWait is over.
+func (a *agent) due(now time.Time) bool {
+	wait := a.conf.BatchWait
+	switch {
+	case a.draining || now.Sub(a.lastRound) >= wait && now.Sub(a.firstDirty) >= min(tick, wait):
+		return true
+	case now.Sub(a.firstDirty) < tick:
+		return false
+	}
+	return a.pending() >= int64(a.conf.BatchBytes)
+}
+
+// pending is how many bytes the next round would read.
+func (a *agent) pending() (n int64) {
+	for _, f := range a.dirty {
+		if g := f.reading(); g != nil && g.fd >= 0 {
+			if st, err := tail.StatFD(g.fd); err == nil {
+				n += max(0, st.Size-f.cursor.Offset)
+			}
+		}
+	}
+	return n
+}
+
+// step does what is next with a stream, until it waits for a reader or for
+// something to happen.
+func (a *agent) step(f *follower, now time.Time) {
+	for !f.running && f.asked && f.named && f.epochOf == f.epoch.Load() {
+		g := f.reading()
+		if g == nil {
+			return
+		}
+		if !a.sessionReady(f.session, now) {
+			a.settle(f)
+			return
+		}
+		if !g.begun {
+			a.begin(f, g)
+		}
+		st, s := a.observe(f, g, now)
+		switch tail.Next(f.cursor, s) {
+		case tail.Wait:
+			a.waits(f, g, now)
+			return
+		case tail.Open:
+			if err := a.open(g); err != nil {
+				a.log.Warn("cannot open a file again", "path", g.path, "error", err)
+				a.settle(f)
+				return
+			}
+		case tail.Read, tail.Flush:
+			a.read(f, g, st, s.Ended, now)
+		case tail.Advance:
+			a.advance(f, g)
+		case tail.Restart:
+			a.cut(f, g, now)
+		case tail.Abandon:
+			a.abandon(f, g, "deleted-unread")
+		}
+	}
+}
+
+// begin starts a generation behind the one before it, or behind a gap.
+func (a *agent) begin(f *follower, g *generation) {
+	g.base = f.acked.Offset
+	if f.cur > 0 {
+		before := f.gens[f.cur-1]
+		g.base = before.base + uint64(before.size)
+	}
+	if f.gap != "" && f.gapAt >= g.base {
+		g.base, g.gap = f.gapAt, f.gap
+		f.gap = ""
+	}
+	g.begun = true
+	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+}
+
+// observe is what the disk says of the generation that is being read.
+func (a *agent) observe(f *follower, g *generation, now time.Time) (tail.Stat, tail.State) {
+	var st tail.Stat
+	var err error
+	switch {
+	case g.fd >= 0:
+		st, err = tail.StatFD(g.fd)
+	case g.path != "":
+		if st, err = tail.StatPath(g.path); err != nil || st.Key != g.key {
+			g.path, g.rotation = "", nameless
+			return a.observe(f, g, now)
+		}
+	case g.link:
+		if st, err = tail.StatPath(a.linkPath(g)); err != nil || st.Key.Ino != g.key.Ino {
+			g.link = false
+			return a.observe(f, g, now)
+		}
+	default:
+		return st, tail.State{Size: g.size, Lost: true, Ended: true}
+	}
+	if err != nil {
+		a.closeFD(g)
+		return a.observe(f, g, now)
+	}
+	g.links = st.Links
+	if st.Size != g.size {
+		g.size, g.grew = st.Size, now.UnixNano()
+		a.lastGrowth = now
+	}
+	s := tail.State{Size: st.Size, Open: g.fd >= 0}
+	s.Ended = a.ended(f, g, now)
+	return st, s
+}
+
+// ended reports whether the writer of a generation has ended.
+func (a *agent) ended(f *follower, g *generation, now time.Time) bool {
+	quiet := now.Sub(time.Unix(0, g.grew))
+	half := f.cursor.Offset < f.cursor.Seen
+	switch {
+	case g.rotation == nameless:
+		return quiet >= quietDeleted || (f.cur+1 < len(f.gens) && quiet >= quietRenamed) || a.closing
+	case g.rotation > 0 || f.cur+1 < len(f.gens):
+		return quiet >= quietRenamed || a.closing
+	case half:
+		return a.closing || (quiet >= quietClosed && a.newerSession(f.session))
+	default:
+		return false
+	}
+}
+
+// waits has a generation whose writer is about to be taken to have ended looked
+// at again.
+func (a *agent) waits(f *follower, g *generation, now time.Time) {
+	if g.rotation > 0 || f.cur+1 < len(f.gens) {
+		a.settle(f)
+	}
+}
+
+func (a *agent) newerSession(s *session) bool {
+	for _, other := range a.sessions {
+		if other.name > s.name {
+			return true
+		}
+	}
+	return false
+}
+
+// read gives the next chunk to a reader.
+func (a *agent) read(f *follower, g *generation, st tail.Stat, ended bool, now time.Time) {
+	a.prepare(f)
+	j := pipeline.Job{
+		Follower: f, Epoch: f.epochOf, Stream: f.parser, FD: g.fd, Cursor: f.cursor, Mark: f.mark,
+		Base: g.base, Ended: ended, Emit: f.emit, Now: now.UnixNano(), Idle: f.idle, Written: st.Written,
+		Range: loki.FileRange{File: f.id, Generation: g.print, Gap: f.gapFor(g)},
+	}
+	f.running = true
+	g.used = now.UnixNano()
+	a.running++
+	a.jobs <- j // there is room: running < cap(jobs)
+}
+
+// gapFor is the gap to tell with the chunk that comes next.
+func (f *follower) gapFor(g *generation) string {
+	switch {
+	case f.cursor.Offset == 0 && g.gap != "":
+		return g.gap
+	case f.gap != "" && f.gapAt == f.at():
+		return f.gap
+	}
+	return ""
+}
+
+// prepare makes the stream's parser, or tells it what was learnt of the node.
+func (a *agent) prepare(f *follower) {
+	node := f.session.node
+	node.Type = f.session.kind(node.Type)
+	labels, meta := node.Labels(f.file), node.Metadata(f.session.name, f.file)
+	switch {
+	case f.parser == nil:
+		f.parser = parse.New(parse.Source{
+			File: f.file, Context: ray.Context{Session: f.session.name, Location: a.conf.Location},
+			Labels: labels, Metadata: meta,
+		}, a.wire)
+		if f.acked.Offset > 0 || f.acked.Parser != nil {
+			a.restoreParser(f, f.acked)
+		}
+	case f.facts != f.session.facts:
+		f.parser.SetFacts(labels, meta)
+	}
+	f.facts = f.session.facts
+}
+
+func (a *agent) restoreParser(f *follower, p parse.Position) {
+	if err := f.parser.Restore(p, f.anchors); err != nil {
+		a.log.Warn("what was known of a stream's writer is lost", "stream", f.file.Stream, "error", err)
+	}
+}
+
+// jobDone takes a stream back from a reader.
+func (a *agent) jobDone(d pipeline.Done) {
+	f := d.Follower.(*follower)
+	f.running = false
+	a.running--
+	if d.Added {
+		a.unacked++
+		a.met.lines.Add(float64(d.Lines))
+	}
+	a.met.bytesRead.Add(float64(d.Read))
+	if f.rewind != nil {
+		to := *f.rewind
+		f.rewind = nil
+		a.goTo(f, to)
+		a.queue(f)
+		return
+	}
+	if d.Epoch != f.epoch.Load() {
+		return // refused meanwhile: the answer is on its way
+	}
+	g := f.reading()
+	switch {
+	case d.TellGap:
+	case d.Changed:
+		a.cut(f, g, time.Now())
+	case d.Err != nil:
+		a.log.Warn("cannot read a file, will try again", "path", g.path, "error", d.Err)
+		a.closeFD(g)
+		a.settle(f)
+		return
+	default:
+		a.took(f, g, &d)
+	}
+	f.again = false
+	f.queued = true
+	a.ready = append(a.ready, f)
+}
+
+func (a *agent) took(f *follower, g *generation, d *pipeline.Done) {
+	f.cursor, f.mark = d.Cursor, d.Mark
+	f.idle = 0
+	if d.AtEnd {
+		f.idle = time.Now().UnixNano()
+	}
+	if int64(g.head.Len) < tail.HeadLen && f.cursor.Offset > int64(g.head.Len) {
+		if b, err := tail.ReadHead(g.fd, a.head[:]); err == nil {
+			g.head = tail.HeadOf(b[:min(int64(len(b)), f.cursor.Offset)])
+		}
+	}
+	a.learn(f, d.Stream)
+}
+
+// tellGap sends a gap with which a stream ends: no generation follows to tell it with.
+func (a *agent) tellGap(f *follower) {
+	if f.running || !f.asked || !f.named || a.running >= cap(a.jobs) || f.epochOf != f.epoch.Load() {
+		return
+	}
+	a.prepare(f)
+	f.running = true
+	a.running++
+	a.jobs <- pipeline.Job{
+		Follower: f, Epoch: f.epochOf, Stream: f.parser, FD: -1, Base: f.gapAt, TellGap: true,
+		Range: loki.FileRange{File: f.id, Gap: f.gap},
+	}
+}
+
+// advance goes on with the next generation.
+func (a *agent) advance(f *follower, g *generation) {
+	g.done = true
+	g.size = f.cursor.Offset
+	if g.copy != nil {
+		a.detach(g.copy)
+		g.copy = nil
+	}
+	f.cur++
+	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+	a.prune(f)
+}
+
+// abandon gives up what cannot be had of a generation and notes the gap.
+func (a *agent) abandon(f *follower, g *generation, why string) {
+	missing := g.size - f.cursor.Offset
+	a.noteGap(f, why, g.base+uint64(max(g.size, f.cursor.Offset)), missing)
+	g.done = true
+	g.size = max(g.size, f.cursor.Offset)
+	a.closeFD(g)
+	f.cur++
+	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+}
+
+func (a *agent) noteGap(f *follower, why string, at uint64, missing int64) {
+	a.lost++
+	a.met.gaps.WithLabelValues(why).Inc()
+	a.met.dropBytes.Add(float64(missing))
+	a.log.Error("bytes of a log file are lost", "session", f.session.name, "stream", f.file.Stream, "reason", why, "bytes", missing)
+	f.gap, f.gapAt = why, at
+}
+
+// cut deals with a file that was truncated and begun anew. If a copy was made of
+// it first (copy-truncate), reading goes on in the copy and nothing is lost.
+func (a *agent) cut(f *follower, g *generation, now time.Time) {
+	a.met.rotations.Inc()
+	next := &generation{of: f, key: g.key, path: g.path, rotation: g.rotation, fd: g.fd, links: g.links, grew: now.UnixNano(), link: g.link}
+	if next.fd >= 0 {
+		if b, err := tail.ReadHead(next.fd, a.head[:]); err == nil {
+			next.head = tail.HeadOf(b)
+		}
+		if st, err := tail.StatFD(next.fd); err == nil {
+			next.size = st.Size
+		}
+	}
+	next.print = tail.Print(next.key, next.head)
+	a.byKey[g.key] = next
+	g.fd, g.path, g.rotation, g.link = -1, "", nameless, false
+	f.gens = append(f.gens[:f.cur+1:f.cur+1], append([]*generation{next}, f.gens[f.cur+1:]...)...)
+	if c := g.copy; c != nil && c.size >= f.cursor.Offset {
+		a.log.Info("a file was copied and truncated: reading on in the copy", "path", next.path, "copy", c.path)
+		g.key, g.fd, g.path, g.rotation, g.link, g.size, g.grew = c.key, c.fd, c.path, c.rotation, c.link, c.size, c.grew
+		g.copy = nil
+		a.byKey[g.key] = g
+		return
+	}
+	g.size = f.cursor.Offset
+	g.done = true
+	a.noteGap(f, "truncated", g.base+uint64(g.size), 0)
+	f.cur++
+	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+}
