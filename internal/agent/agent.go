@@ -103,23 +103,32 @@ func Run(ctx context.Context, conf Config) error {
 	if err := conf.validate(); err != nil {
 		return err
 	}
-	target, err := conf.target()
+	a, err := open(conf)
 	if err != nil {
 		return err
 	}
-	st, found, err := state.Open(conf.State)
-	if err != nil {
-		return err
-	}
-	a := newAgent(conf, target, st)
 	defer a.close()
 	if err := a.met.register(conf.Registerer); err != nil {
 		return err
 	}
 	defer a.met.unregister(conf.Registerer)
-	a.restore(found)
 	conf.Health(a.health)
-	return a.run(ctx)
+	return a.runUntil(ctx, context.WithoutCancel(ctx))
+}
+
+// open opens the state and takes up where the last run ended.
+func open(conf Config) (*agent, error) {
+	target, err := conf.target()
+	if err != nil {
+		return nil, err
+	}
+	st, found, err := state.Open(conf.State)
+	if err != nil {
+		return nil, err
+	}
+	a := newAgent(conf, target, st)
+	a.restore(found)
+	return a, nil
 }
 
 func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
@@ -141,9 +150,10 @@ func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
 	}
 }
 
-// run starts everything, runs the loop, and waits for all that it started.
-func (a *agent) run(ctx context.Context) error {
-	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+// runUntil starts everything, runs the loop, and waits for all that it started.
+// It drains when ctx ends, and drops everything when hard does.
+func (a *agent) runUntil(ctx, hard context.Context) error {
+	work, stop := context.WithCancel(hard)
 	var wg sync.WaitGroup
 	for range cap(a.jobs) {
 		wg.Go(func() { pipeline.NewReader(a.builder).Run(work, a.jobs, a.done) })
@@ -199,6 +209,8 @@ func (a *agent) loop(ctx, work context.Context) error {
 			a.draining, ending = true, nil
 			a.log.Info("stopping: reading to the end first", "deadline", a.conf.DrainTimeout)
 			deadline = time.After(a.conf.DrainTimeout)
+		case <-work.Done():
+			return context.Cause(work)
 		case <-deadline:
 			return fmt.Errorf("%w within %s: %d parts of files wait for an answer", ErrIncomplete, a.conf.DrainTimeout, a.unacked)
 		}
