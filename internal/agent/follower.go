@@ -56,26 +56,27 @@ type follower struct {
 
 // generation is one file of a stream.
 type generation struct {
-	of       *follower
-	key      tail.Key
-	head     tail.Head
-	print    []byte
-	path     string // "" when no name leads to it
-	rotation int    // of that name; math.MaxInt when there is none
-	base     uint64
-	begun    bool   // base is known
-	gap      string // why bytes before base are missing
-	size     int64
-	done     bool // read to its end; base+size is the next one's base
-	acked    bool // and acknowledged
-	fd       int  // -1 when not open
-	link     bool // kept by a name of our own
-	links    uint32
-	grew     int64       // when it was last seen to have grown, Unix nanoseconds
-	used     int64       // when it was last read
-	restored bool        // known from the state, not seen in this run yet
-	copies   *generation // what it is a copy of, made before that is cut
-	copy     *generation
+	of         *follower
+	key        tail.Key
+	head       tail.Head
+	print      []byte
+	path       string // "" when no name leads to it
+	rotation   int    // of that name; math.MaxInt when there is none
+	base       uint64
+	begun      bool   // base is known
+	gap        string // why bytes before base are missing
+	namelessAt int64  // since when no name leads to it, Unix nanoseconds
+	size       int64
+	done       bool // read to its end; base+size is the next one's base
+	acked      bool // and acknowledged
+	fd         int  // -1 when not open
+	link       bool // kept by a name of our own
+	links      uint32
+	grew       int64       // when it was last seen to have grown, Unix nanoseconds
+	used       int64       // when it was last read
+	restored   bool        // known from the state, not seen in this run yet
+	copies     *generation // what it is a copy of, made before that is cut
+	copy       *generation
 }
 
 func (f *follower) Epoch() uint32 { return f.epoch.Load() }
@@ -152,3 +153,11 @@ func (a *agent) path(n *discover.Name) string {
 }
 
 const nameless = math.MaxInt
+
+// unname notes that no name leads to the generation any more.
+func (g *generation) unname() {
+	if g.path != "" || g.rotation != nameless {
+		g.namelessAt = time.Now().UnixNano()
+	}
+	g.path, g.rotation = "", nameless
+}

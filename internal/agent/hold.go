@@ -126,7 +126,7 @@ func (a *agent) open(g *generation) error {
 		}
 		tail.CloseFile(fd)
 		if p == g.path { // another file has the name now
-			g.path, g.rotation = "", nameless
+			g.unname()
 		}
 		last = fmt.Errorf("open %s: another file has that name now", p)
 	}
@@ -142,9 +142,20 @@ func (a *agent) prune(f *follower) {
 			a.dropLink(g)
 		}
 	}
-	for len(f.gens) > 0 && f.gens[0].acked && f.gens[0].path == "" && f.cur > 0 {
-		if a.byKey[f.gens[0].key] == f.gens[0] {
-			delete(a.byKey, f.gens[0].key)
+	a.dropGone(f)
+}
+
+// dropGone forgets generations that are acknowledged and have had no name for a
+// while: in the middle of a rotation a file may seem to have none.
+func (a *agent) dropGone(f *follower) {
+	since := time.Now().Add(-2 * a.conf.ScanEvery).UnixNano()
+	for len(f.gens) > 0 && f.cur > 0 {
+		g := f.gens[0]
+		if !g.acked || g.path != "" || g.namelessAt > since {
+			return
+		}
+		if a.byKey[g.key] == g {
+			delete(a.byKey, g.key)
 		}
 		f.gens = slices.Delete(f.gens, 0, 1)
 		f.cur--

@@ -241,7 +241,7 @@ func (a *agent) unname(f *follower, met map[*generation]bool) {
 		if st, err := tail.StatPath(g.path); err == nil && st.Key == g.key {
 			continue // another stream's name leads to it
 		}
-		g.path, g.rotation = "", nameless
+		g.unname()
 		if g.done && g.acked {
 			continue
 		}
@@ -342,7 +342,7 @@ func (a *agent) detach(g *generation) {
 		delete(a.byKey, g.key)
 	}
 	a.closeFD(g)
-	g.path, g.rotation = "", nameless
+	g.unname()
 }
 
 // saw learns from the names of files what kind of node this is.

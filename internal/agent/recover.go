@@ -56,7 +56,8 @@ func (a *agent) firstScan() {
 	a.fresh = false
 	for k, g := range a.restored {
 		delete(a.restored, k)
-		g.restored, g.path, g.rotation = false, "", nameless
+		g.restored = false
+		g.unname()
 		if st, err := tail.StatPath(a.linkPath(g)); err == nil && st.Key.Birth == g.key.Birth && st.Key.Ino == g.key.Ino {
 			g.link, g.links, g.key, g.size = true, st.Links, st.Key, st.Size
 			a.byKey[g.key] = g

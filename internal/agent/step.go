@@ -165,7 +165,7 @@ func (a *agent) observe(f *follower, g *generation, now time.Time) (tail.Stat, t
 		st, err = tail.StatFD(g.fd)
 	case g.path != "":
 		if st, err = tail.StatPath(g.path); err != nil || st.Key != g.key {
-			g.path, g.rotation = "", nameless
+			g.unname()
 			return a.observe(f, g, now)
 		}
 	case g.link:
@@ -387,7 +387,8 @@ func (a *agent) cut(f *follower, g *generation, now time.Time) {
 	}
 	next.print = tail.Print(next.key, next.head)
 	a.byKey[g.key] = next
-	g.fd, g.path, g.rotation, g.link = -1, "", nameless, false
+	g.fd, g.link = -1, false
+	g.unname()
 	f.gens = append(f.gens[:f.cur+1:f.cur+1], append([]*generation{next}, f.gens[f.cur+1:]...)...)
 	if c := g.copy; c != nil && c.size >= f.cursor.Offset {
 		a.log.Info("a file was copied and truncated: reading on in the copy", "path", next.path, "copy", c.path)

@@ -1,0 +1,392 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestRenameChain(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	var want []string
+	for gen := range 5 {
+		text, lines := numbered(fmt.Sprint("g", gen), 0, 40)
+		w.write("worker-a.out", text)
+		want = append(want, lines...)
+		w.arrived(len(want))
+		w.rotate("worker-a.out", 3)
+	}
+	text, lines := numbered("last", 0, 10)
+	w.write("worker-a.out", text)
+	w.arrived(len(want) + 10)
+	w.drain()
+	w.want("worker-a.out", append(want, lines...))
+	w.noGaps()
+	offset := uint64(0)
+	for _, e := range w.srv.rows(testSession, "worker-a.out") {
+		if e.offset != offset {
+			t.Fatalf("line %q is at %d, want %d: rotations added up", e.line, e.offset, offset)
+		}
+		offset += uint64(len(e.line)) + 1
+	}
+}
+
+func TestThreeRotationsBetweenTwoLooks(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, want := numbered("seen", 0, 20)
+	w.write("raylet.out", text)
+	w.start()
+	w.arrived(20)
+	w.drain()
+	more, lines := numbered("tail", 0, 5)
+	w.write("raylet.out", more)
+	want = append(want, lines...)
+	for gen := range 3 {
+		w.rotate("raylet.out", 5)
+		text, lines := numbered(fmt.Sprint("unseen", gen), 0, 20)
+		w.write("raylet.out", text)
+		want = append(want, lines...)
+	}
+	w.start()
+	w.arrived(len(want))
+	w.drain()
+	w.want("raylet.out", want)
+	w.noGaps()
+}
+
+func TestRotatedFilesThatAreThereAtTheStart(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	var want []string
+	for gen := range 4 {
+		if gen > 0 {
+			w.rotate("raylet.out", 5)
+		}
+		text, lines := numbered(fmt.Sprint("g", gen), 0, 20)
+		w.write("raylet.out", text)
+		want = append(want, lines...)
+	}
+	w.start()
+	w.arrived(len(want))
+	w.drain()
+	w.want("raylet.out", want)
+}
+
+func TestInodeReuse(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	var want []string
+	inodes := map[uint64]int{}
+	for gen := range 12 {
+		text, lines := numbered(fmt.Sprint("g", gen), 0, 30)
+		w.write("worker-a.out", text)
+		want = append(want, lines...)
+		w.arrived(len(want))
+		inodes[inode(t, w.path("worker-a.out"))]++
+		// With one backup the inode that is unlinked here is free for the next file.
+		w.rotate("worker-a.out", 1)
+	}
+	w.drain()
+	w.want("worker-a.out", want)
+	w.noGaps()
+	t.Logf("%d generations had %d inode numbers", 12, len(inodes))
+}
+
+func TestMoveToOld(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, want := numbered("a", 0, 50)
+	w.write("worker-a.out", text)
+	w.start()
+	w.arrived(50)
+	more, lines := numbered("b", 0, 50)
+	w.write("worker-a.out", more)
+	w.rename("worker-a.out", "old/worker-a.out")
+	w.arrived(100)
+	w.drain()
+	w.start() // nothing is read again under its new name
+	w.drain()
+	w.want("worker-a.out", append(want, lines...))
+	w.noGaps()
+}
+
+func TestRenamedToAnotherName(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, want := numbered("a", 0, 50)
+	w.write("my.log", text)
+	w.start()
+	w.arrived(50)
+	w.rename("my.log", "your.log")
+	more, lines := numbered("b", 0, 50)
+	w.write("your.log", more)
+	w.arrived(100)
+	w.drain()
+	w.want("my.log", append(want, lines...))
+	w.want("your.log", nil)
+}
+
+func TestDeleteWhileUnread(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.srv.on(func(int, bool) int { return 503 })
+	text, want := numbered("a", 0, 20)
+	w.write("worker-a.out", text)
+	w.start()
+	w.until("the file is held", func() bool { return links(w.path("worker-a.out")) == 2 })
+	w.write("worker-a.out", "last words\n")
+	w.remove("worker-a.out")
+	w.srv.on(nil)
+	w.arrived(21)
+	w.drain()
+	w.want("worker-a.out", append(want, "last words"))
+	w.noGaps()
+	w.until("no second name is left", func() bool { return len(glob(t, filepath.Join(w.root, ".remora/*/*"))) == 0 })
+}
+
+func TestDeleteWhileUnreadAndTheAgentIsKilled(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, want := numbered("a", 0, 20)
+	w.write("worker-a.out", text)
+	w.start()
+	w.arrived(20)
+	w.until("the file is held", func() bool { return links(w.path("worker-a.out")) == 2 })
+	w.crash()
+	w.write("worker-a.out", "last words\n")
+	w.remove("worker-a.out")
+	w.start()
+	w.arrived(21)
+	w.drain()
+	w.want("worker-a.out", append(want, "last words"))
+	w.noGaps()
+}
+
+func TestDeletedFilesBeyondTheBudgetAreLetGoAndTold(t *testing.T) {
+	w := newWorld(t)
+	w.conf.HoldBytes = 10 << 10
+	w.conf.BatchBytes = 4 << 10
+	w.mkdir()
+	w.srv.on(func(int, bool) int { return 503 })
+	w.start()
+	big := strings.Repeat("0123456789abcde\n", 1024)
+	for i := range 10 {
+		name := fmt.Sprintf("worker-%d.out", i)
+		w.write(name, big)
+		w.until("the file is held", func() bool { return links(w.path(name)) == 2 })
+		w.remove(name)
+	}
+	w.until("some are let go", func() bool { return len(glob(t, filepath.Join(w.root, ".remora/*/*"))) <= 6 })
+	w.srv.on(nil)
+	w.until("gaps are told", func() bool { return len(w.srv.gaps()) > 0 })
+	w.drain()
+	for _, g := range w.srv.gaps() {
+		if !strings.HasPrefix(g, "too-much-unread ") {
+			t.Errorf("gap %q", g)
+		}
+	}
+}
+
+func TestCopyTruncate(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, want := numbered("a", 0, 50)
+	w.write("job-driver-raysubmit_x.log", text)
+	w.start()
+	w.arrived(50)
+	// What logrotate's copytruncate does, with bytes nobody has read yet.
+	more, lines := numbered("unread", 0, 30)
+	w.srv.on(func(int, bool) int { return 503 })
+	w.write("job-driver-raysubmit_x.log", more)
+	want = append(want, lines...)
+	whole, err := os.ReadFile(w.path("job-driver-raysubmit_x.log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.write("job-driver-raysubmit_x.log.1", string(whole))
+	if err := os.Truncate(w.path("job-driver-raysubmit_x.log"), 0); err != nil {
+		t.Fatal(err)
+	}
+	next, lines := numbered("b", 0, 5)
+	w.write("job-driver-raysubmit_x.log", next)
+	want = append(want, lines...)
+	w.srv.on(nil)
+	w.arrived(len(want))
+	w.drain()
+	w.want("job-driver-raysubmit_x.log", want)
+}
+
+func TestTruncatedFileThatGrewBeyondTheOldPlace(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, want := numbered("a", 0, 50)
+	w.write("notes.log", text)
+	w.start()
+	w.arrived(50)
+	w.drain()
+	longer, lines := numbered("begun anew", 0, 500)
+	if err := os.WriteFile(w.path("notes.log"), []byte(longer), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.arrived(550)
+	w.drain()
+	w.want("notes.log", append(want, lines...))
+	if g := w.srv.gaps(); len(g) != 1 || !strings.HasPrefix(g[0], "truncated ") {
+		t.Errorf("gaps are %q, want one that says truncated", g)
+	}
+}
+
+func TestManyRotationsInASecond(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	var want []string
+	line := strings.Repeat("x", 190)
+	// 20 KB files, a rotation every 25 ms, three backups: facts of a loud worker.
+	pace := time.NewTicker(25 * time.Millisecond)
+	defer pace.Stop()
+	for gen := range 40 {
+		var b strings.Builder
+		for n := range 100 {
+			l := fmt.Sprintf("%d-%d %s", gen, n, line)
+			want = append(want, l)
+			b.WriteString(l + "\n")
+		}
+		w.write("worker-a.out", b.String())
+		<-pace.C
+		w.rotate("worker-a.out", 3)
+	}
+	w.arrived(len(want))
+	w.drain()
+	w.want("worker-a.out", want)
+	w.noGaps()
+}
+
+func TestManyRotationsWhileTheServerIsAway(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	w.write("worker-a.out", "first\n")
+	want := []string{"first"}
+	w.arrived(1)
+	w.srv.on(func(int, bool) int { return 503 })
+	pace := time.NewTicker(30 * time.Millisecond)
+	defer pace.Stop()
+	for gen := range 20 {
+		text, lines := numbered(fmt.Sprint("g", gen), 0, 100)
+		w.write("worker-a.out", text)
+		want = append(want, lines...)
+		<-pace.C
+		w.rotate("worker-a.out", 3)
+	}
+	w.srv.on(nil)
+	w.arrived(len(want))
+	w.drain()
+	w.want("worker-a.out", want)
+	w.noGaps()
+}
+
+func TestSessionLatestFlips(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	link := filepath.Join(w.root, "session_latest")
+	flip := func(session string) {
+		_ = os.Remove(link)
+		if err := os.Symlink(filepath.Join(w.root, session), link); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flip(testSession)
+	text, want := numbered("old", 0, 30)
+	w.write("raylet.out", text)
+	w.start()
+	w.arrived(30)
+	const second = "session_2026-11-21_06-00-00_000001_1"
+	if err := os.MkdirAll(filepath.Join(w.root, second, "logs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	flip(second)
+	more, lines := numbered("late", 0, 5)
+	w.write("raylet.out", more)
+	first := w.logs
+	w.logs = filepath.Join(w.root, second, "logs")
+	text, newer := numbered("new", 0, 30)
+	w.write("raylet.out", text)
+	w.logs = first
+	w.arrived(65)
+	w.drain()
+	w.wantIn(testSession, "raylet.out", append(want, lines...))
+	w.wantIn(second, "raylet.out", newer)
+	w.wantIn("session_latest", "raylet.out", nil)
+}
+
+func TestRootAppearsLate(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.until("the agent says so", func() bool {
+		return w.a.health.Ready() != nil && strings.Contains(w.a.health.Ready().Error(), "ray root")
+	})
+	w.mkdir()
+	text, want := numbered("a", 0, 30)
+	w.write("raylet.out", text)
+	w.arrived(30)
+	w.drain()
+	w.want("raylet.out", want)
+}
+
+func TestRootVanishesAndComesBack(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, want := numbered("a", 0, 30)
+	w.write("raylet.out", text)
+	w.start()
+	w.arrived(30)
+	if err := os.RemoveAll(w.root); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the agent says so", func() bool { return w.a.health.Ready() != nil })
+	w.mkdir()
+	text, more := numbered("b", 0, 40)
+	w.write("raylet.out", text)
+	w.arrived(70)
+	w.drain()
+	got := w.srv.lines(testSession, "raylet.out")
+	slices.Sort(got)
+	want = append(want, more...)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%d lines arrived, want %d", len(got), len(want))
+	}
+}
+
+func TestParentDirectoryIsMovedAway(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, want := numbered("a", 0, 30)
+	w.write("raylet.out", text)
+	f, err := os.OpenFile(w.path("raylet.out"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	w.start()
+	w.arrived(30)
+	if err := os.Rename(filepath.Join(w.root, testSession), filepath.Join(w.root, "prev-logs")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("after the move\n"); err != nil {
+		t.Fatal(err)
+	}
+	w.arrived(31)
+	w.drain()
+	w.want("raylet.out", append(want, "after the move"))
+}
