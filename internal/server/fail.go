@@ -50,6 +50,7 @@ func answerOf(ctx context.Context, err error) *httpError {
 		param    *loki.ParamError
 		labels   *loki.LabelError
 		large    *store.TooLargeError
+		invalid  *store.InvalidError
 		body     *http.MaxBytesError
 	)
 	bad := func(msg string) *httpError { return &httpError{status: http.StatusBadRequest, msg: msg} }
@@ -60,7 +61,7 @@ func answerOf(ctx context.Context, err error) *httpError {
 		return bad(err.Error())
 	case errors.As(err, &labels):
 		return bad(labels.Error())
-	case errors.As(err, &large), errors.Is(err, loki.ErrMalformed):
+	case errors.As(err, &large), errors.As(err, &invalid), errors.Is(err, loki.ErrMalformed):
 		return bad(err.Error())
 	case errors.As(err, &body):
 		return &httpError{

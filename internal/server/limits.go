@@ -15,8 +15,9 @@ type Limits struct {
 
 	LineBytes        int           // 256 KiB
 	LabelCount       int           // labels of a stream: 15
-	LabelName        int           // bytes: 1024
+	LabelName        int           // bytes: 128, as the store's engine keeps no more (Loki: 1024)
 	LabelValue       int           // bytes: 2048
+	LabelBytes       int           // of all labels of a stream: 16 KiB
 	MetadataBytes    int           // of an entry: 64 KiB; from an agent four times as much
 	MetadataCount    int           // of an entry: 128; from an agent four times as many
 	OldestLine       time.Duration // before now: 7 days; from an agent any
@@ -42,8 +43,9 @@ func (l Limits) withDefaults() Limits {
 	set(&l.BodyTimeout, 2*time.Minute)
 	set(&l.LineBytes, 256<<10)
 	set(&l.LabelCount, 15)
-	set(&l.LabelName, 1024)
+	set(&l.LabelName, 128)
 	set(&l.LabelValue, 2048)
+	set(&l.LabelBytes, 16<<10)
 	set(&l.MetadataBytes, 64<<10)
 	set(&l.MetadataCount, 128)
 	set(&l.OldestLine, 7*24*time.Hour)

@@ -107,7 +107,9 @@ func (c *pushCheck) labels(ls logs.Labels) string {
 	if len(ls) > c.limits.LabelCount {
 		return fmt.Sprintf("stream %s has %d labels, at most %d are allowed", shorten(ls.String(), 1024), len(ls), c.limits.LabelCount)
 	}
+	size := 0
 	for _, l := range ls {
+		size += len(l.Name) + len(l.Value) + labelOverhead
 		switch {
 		case len(l.Name) > c.limits.LabelName:
 			return fmt.Sprintf("stream %s has a label name of %d bytes, at most %d are allowed", shorten(ls.String(), 1024), len(l.Name), c.limits.LabelName)
@@ -116,8 +118,14 @@ func (c *pushCheck) labels(ls logs.Labels) string {
 				shorten(ls.String(), 1024), len(l.Value), shorten(l.Name, 128), c.limits.LabelValue)
 		}
 	}
+	if size > c.limits.LabelBytes {
+		return fmt.Sprintf("stream %s has labels of %d bytes, at most %d are allowed", shorten(ls.String(), 1024), size, c.limits.LabelBytes)
+	}
 	return ""
 }
+
+// labelOverhead is what a label costs beside its bytes.
+const labelOverhead = 16
 
 // entry normalises a line of a foreign stream and says what is wrong with it.
 func (c *pushCheck) entry(s *loki.Stream, e *logs.Entry) string {

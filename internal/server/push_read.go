@@ -147,10 +147,10 @@ func (s *Server) readRaw(w http.ResponseWriter, r *request, m *memory) ([]byte, 
 			return buf.Bytes(), nil
 		case errors.As(err, &large):
 			return nil, failf(http.StatusRequestEntityTooLarge, "push is larger than the %d bytes allowed: send less at a time", s.limits.PushBytes)
-		case err != nil && r.Context().Err() != nil:
+		case err != nil && r.Context().Err() != nil && !errors.Is(err, io.ErrUnexpectedEOF):
 			return nil, r.Context().Err()
 		case err != nil:
-			return nil, failf(http.StatusBadRequest, "push was cut off after %d bytes: %v", buf.Len(), err)
+			return nil, failf(http.StatusBadRequest, "push was cut off after %d bytes: %v: nothing of it was stored", buf.Len(), err)
 		}
 	}
 }

@@ -40,6 +40,9 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
+// oneLine is the length of a query that is written on one line.
+const oneLine = 100
+
 // formatQuery answers /loki/api/v1/format_query: a query as our printer writes
 // it.
 func (s *Server) formatQuery(w http.ResponseWriter, r *request) error {
@@ -55,7 +58,10 @@ func (s *Server) formatQuery(w http.ResponseWriter, r *request) error {
 	if e, err := syntax.Parse(r.Form.Get("query")); err != nil {
 		status, a = http.StatusBadRequest, answer{Status: "invalid-query", Error: err.Error()}
 	} else {
-		a.Data = syntax.Format(e)
+		a.Data = e.String()
+		if len(a.Data) > oneLine {
+			a.Data = syntax.Format(e)
+		}
 	}
 	body, err := json.Marshal(a)
 	if err != nil {

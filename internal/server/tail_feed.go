@@ -53,10 +53,13 @@ func (t *tailer) run(ctx context.Context) error {
 	defer cancel()
 	ended := make(chan error, 2)
 	// Following begins before the history is read, so that no line falls between.
+	begun := make(chan struct{})
 	go func() {
+		close(begun)
 		ended <- t.server.store.Follow(ctx, t.tenants, t.selection, t.keep, t.countLost)
 	}()
 	go func() { ended <- t.ping(ctx) }()
+	<-begun
 	if err := t.history(ctx); err != nil {
 		return err
 	}
