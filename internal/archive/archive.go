@@ -85,6 +85,9 @@ type content interface {
 	open() (io.ReadCloser, error)
 }
 
+// ErrNoSession says that a path holds nothing of Ray.
+var ErrNoSession = errors.New("no session_* directory in it: give a Ray temp directory (/tmp/ray), a session directory, or an archive of one")
+
 // Open reads what paths name. Several archives or pods are nodes of one cluster.
 func Open(paths []string, opt Options) (*Archive, error) {
 	if len(paths) == 0 {
@@ -124,7 +127,7 @@ func (a *Archive) add(b *builder, path string, opt Options) error {
 		return err
 	}
 	if len(b.order) == before {
-		return fmt.Errorf("%s: no session_* directory in it: give a Ray temp directory (/tmp/ray), a session directory, or an archive of one", path)
+		return fmt.Errorf("%s: %w", path, ErrNoSession)
 	}
 	return nil
 }
