@@ -65,10 +65,10 @@ func anyLevel(w []byte) string {
 // levelCodes order the levels in a saved state.
 var levelCodes = [...]string{"", levelTrace, levelDebug, levelInfo, levelWarn, levelError, levelCritical, levelFatal}
 
-// leadingWord is the run of capitals that b begins with, at most 8 of them.
+// leadingWord is the run of capitals that b begins with, at most 10 of them.
 func leadingWord(b []byte) []byte {
 	i := 0
-	for i < len(b) && i < 9 && b[i] >= 'A' && b[i] <= 'Z' {
+	for i < len(b) && i < 10 && b[i] >= 'A' && b[i] <= 'Z' {
 		i++
 	}
 	return b[:i]

@@ -51,7 +51,14 @@ func (p *Parser) serveText(b []byte, dst *Line) {
 		}
 		return
 	}
-	if p.file.Format != FormatWorker || p.s.role != roleActor || !p.replica.named(component) {
+	if p.file.Format != FormatWorker || p.s.role != roleActor {
+		return
+	}
+	if serveActors[p.s.actorName] == string(component) && len(component) > 0 {
+		dst.Copy = true
+		return
+	}
+	if !p.replica.named(component) {
 		return
 	}
 	dst.Copy = true // the original is below serve/
@@ -60,6 +67,9 @@ func (p *Parser) serveText(b []byte, dst *Line) {
 		dst.Request = p.request(request)
 	}
 }
+
+// serveActors are the classes of Serve's own actors, and what their lines begin with.
+var serveActors = map[string]string{"ServeController": "controller", "ProxyActor": "proxy", "HTTPProxyActor": "http_proxy"}
 
 // named tells whether s is <app>_<deployment>, or the deployment where there is no app.
 func (n serveName) named(s []byte) bool {
