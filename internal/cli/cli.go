@@ -10,10 +10,13 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -101,7 +104,7 @@ with a recorded Ray session.`,
 		SuggestionsMinimumDistance: 2,
 		RunE:                       a.bare,
 	}
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{err} })
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return &usageError{flagError(err)} })
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddGroup(
 		&cobra.Group{ID: "run", Title: "Run:"},
@@ -117,6 +120,7 @@ with a recorded Ray session.`,
 		{"run", a.serverCommand()},
 		{"ask", a.queryCommand()},
 		{"ask", a.tailCommand()},
+		{"files", a.inspectCommand()},
 		{"files", a.importCommand()},
 		{"other", a.versionCommand()},
 		{"other", a.completionCommand()},
@@ -146,6 +150,16 @@ func (a *app) bare(cmd *cobra.Command, args []string) error {
 		msg += fmt.Sprintf("; did you mean %q?", near[0])
 	}
 	return usagef("%s", msg)
+}
+
+// flagError says what is wrong with a number in words of our own.
+func flagError(err error) error {
+	var number *strconv.NumError
+	if !errors.As(err, &number) {
+		return err
+	}
+	text, _, _ := strings.Cut(err.Error(), ": strconv.")
+	return fmt.Errorf("%s: want a number", text)
 }
 
 // notice writes a line for the user, not for the next program.

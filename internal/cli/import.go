@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -139,12 +140,23 @@ func (i *importing) summary(a *archive.Archive, imp *importer, cluster string) e
 // openArchive opens what the arguments name; what is not there was asked for by
 // name.
 func openArchive(paths []string) (*archive.Archive, error) {
+	if err := exist(paths); err != nil {
+		return nil, err
+	}
+	a, err := archive.Open(paths, archive.Options{})
+	if errors.Is(err, archive.ErrNoSession) {
+		return nil, &notFoundError{err}
+	}
+	return a, err
+}
+
+func exist(paths []string) error {
 	for _, p := range paths {
 		if _, err := os.Stat(p); os.IsNotExist(err) {
-			return nil, notFoundf("%s: there is no such file or directory", p)
+			return notFoundf("%s: there is no such file or directory", p)
 		}
 	}
-	return archive.Open(paths, archive.Options{})
+	return nil
 }
 
 // folderName is the name of the folder that path is, or lies in where it is an

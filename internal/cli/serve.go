@@ -51,7 +51,6 @@ func (f *serveFlags) add(cmd *cobra.Command, data, dataText, level string) {
 	f.logLevel.add(cmd, "log-level", "tell this much on standard error")
 	f.logFormat = newChoice("text", "json")
 	f.logFormat.add(cmd, "log-format", "how to tell it")
-	cmd.MarkFlagsMutuallyExclusive("auth", "no-auth")
 	_ = cmd.MarkFlagDirname("data")
 	_ = cmd.MarkFlagFilename("auth")
 }
@@ -61,6 +60,9 @@ func (f *serveFlags) check() error {
 	host, _, err := net.SplitHostPort(f.listen)
 	if err != nil {
 		return usagef("--listen %q is no address: want HOST:PORT, like 127.0.0.1:3100 or :3100", f.listen)
+	}
+	if f.auth != "" && f.noAuth {
+		return usagef("--auth and --no-auth exclude each other")
 	}
 	if f.auth == "" && !f.noAuth && !loopback(host) {
 		return usagef("--listen %s lets everybody who reaches this machine read and write its logs: give --auth FILE, or --no-auth to accept that", f.listen)

@@ -13,6 +13,7 @@ import (
 type rangeFlags struct {
 	since    span
 	from, to string
+	both     func() bool // --since and --from were given
 }
 
 func (f *rangeFlags) add(cmd *cobra.Command, since time.Duration) {
@@ -21,11 +22,14 @@ func (f *rangeFlags) add(cmd *cobra.Command, since time.Duration) {
 	fs.Var(&f.since, "since", "how far to look back, like 90s, 2h, 7d")
 	fs.StringVar(&f.from, "from", "", "begin here instead: 2026-11-21T14:00, \"2026-11-21 14:00:05.5\", 14:00, -2h, Unix seconds")
 	fs.StringVar(&f.to, "to", "", "end here, as --from (default now)")
-	cmd.MarkFlagsMutuallyExclusive("since", "from")
+	f.both = func() bool { return fs.Changed("since") && fs.Changed("from") }
 }
 
 // window returns the half-open range of time that the flags mean.
 func (f *rangeFlags) window(now time.Time) (start, end time.Time, err error) {
+	if f.both() {
+		return start, end, usagef("--since and --from both say where to begin: give one of them")
+	}
 	// The end is excluded, a line logged this very moment is not.
 	end = now.Add(time.Nanosecond)
 	if f.to != "" {

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"remora": main})
+}
+
+// TestScripts runs the program itself: testdata/script/*.txtar.
+func TestScripts(t *testing.T) {
+	recording, err := filepath.Abs("../../internal/demo/recording/session.tar.zst")
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("RECORDING", recording)
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "tmp"))
+			return os.MkdirAll(filepath.Join(env.WorkDir, "tmp"), 0o755)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"status":   status,
+			"until":    until,
+			"freeport": freePort,
+			"ready":    ready,
+			"truncate": truncate,
+			"repeat":   repeat,
+			"asnobody": asNobody,
+			"gone":     gone,
+		},
+		Condition: func(cond string) (bool, error) {
+			if cond == "root" {
+				return os.Getuid() == 0, nil
+			}
+			return false, fmt.Errorf("unknown condition %s", cond)
+		},
+	})
+}
+
+// status N COMMAND… runs a command that must end with that exit status.
+func status(ts *testscript.TestScript, neg bool, args []string) {
+	want, got := args[0], 0
+	err := ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else if err != nil {
+		ts.Fatalf("%v", err)
+	}
+	if fmt.Sprint(got) != want {
+		ts.Fatalf("exit status %d, want %s", got, want)
+	}
+}
+
+// until stdout PATTERN COMMAND… runs a command again until its output matches.
+func until(ts *testscript.TestScript, neg bool, args []string) {
+	pattern := regexp.MustCompile(args[1])
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		err := ts.Exec(args[2], args[3:]...)
+		if err == nil && pattern.MatchString(ts.ReadFile(args[0])) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%v: in vain (%v)", args, err)
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+}
+
+// freePort NAME… sets each variable to a port of this machine that is free.
+func freePort(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		ts.Setenv(name, fmt.Sprint(l.Addr().(*net.TCPAddr).Port))
+		ts.Check(l.Close())
+	}
+}
+
+// ready PORT waits until the server there says that it is ready.
+func ready(ts *testscript.TestScript, neg bool, args []string) {
+	url := "http://127.0.0.1:" + args[0] + "/ready"
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		resp, err := http.Get(url)
+		if err == nil {
+			resp.Body.Close()
+			if resp.StatusCode == http.StatusOK {
+				return
+			}
+			err = fmt.Errorf("status %d", resp.StatusCode)
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("server at %s: %v", url, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// truncate FROM TO BYTES copies the first bytes of a file.
+func truncate(ts *testscript.TestScript, neg bool, args []string) {
+	b, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	var n int
+	_, err = fmt.Sscan(args[2], &n)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), b[:n], 0o644))
+}
+
+// repeat FILE TEXT TIMES writes a file that holds text so many times.
+func repeat(ts *testscript.TestScript, neg bool, args []string) {
+	var n int
+	_, err := fmt.Sscan(args[2], &n)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat(args[1], n)), 0o644))
+}
+
+// gone PATTERN fails where a file matches.
+func gone(ts *testscript.TestScript, neg bool, args []string) {
+	found, err := filepath.Glob(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(found) > 0 {
+		ts.Fatalf("still there: %s", found)
+	}
+}
+
+// asNobody ARGS… runs remora as a user with no rights, and asserts that it fails
+// with status 1: its stderr is what the next "stderr" sees.
+func asNobody(ts *testscript.TestScript, neg bool, args []string) {
+	if os.Getuid() != 0 {
+		ts.Fatalf("only root can become nobody")
+	}
+	self, err := os.Executable()
+	ts.Check(err)
+	// The test binary lies where others may not look.
+	dir, err := os.MkdirTemp("/tmp", "remora-test-")
+	ts.Check(err)
+	defer os.RemoveAll(dir)
+	ts.Check(os.Chmod(dir, 0o755))
+	program := filepath.Join(dir, "remora")
+	ts.Check(copyFile(program, self))
+	cmd := exec.Command(program, args...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "HOME=/nonexistent", "TMPDIR=/tmp")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	out, err := cmd.CombinedOutput()
+	ts.Check(os.WriteFile(ts.MkAbs("nobody.out"), out, 0o644))
+	ts.Logf("%s", out)
+	if code := cmd.ProcessState.ExitCode(); code != 1 {
+		ts.Fatalf("exit status %d (%v), want 1", code, err)
+	}
+}
+
+func copyFile(to, from string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE, 0o755)
+	if err != nil {
+		return err
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	return out.Close()
+}
