@@ -46,11 +46,16 @@ func (e *Engine) deliver(entry journal.Entry) {
 		if e.sinceTable.Add(int64(len(entry.Record.Body))) > e.cfg.CheckpointBytes {
 			e.checkpointSoon()
 		}
+	case *deletion:
+		e.progress.begin(entry.End)
+		e.inFlight.Wait()
+		if err := e.delete(v); err != nil {
+			e.log.Error("lines were not deleted: the request is tried again when the store is opened, unless a checkpoint comes first", "tenant", v.tenant, "error", err)
+		}
+		e.progress.done(entry.End)
 	case func(end int64):
 		e.inFlight.Wait()
-		e.progress.begin(entry.End)
 		v(entry.End)
-		e.progress.done(entry.End)
 	}
 }
 
@@ -81,10 +86,12 @@ func (w *rowWriter) apply(j *job) {
 		// It was open when the push was admitted and stays open.
 		panic(err)
 	}
+	w.engine.mustStep("apply")
 	for i := range j.push.Streams {
 		w.stream(t, &j.push.Streams[i], j.verdicts[i], j.received, nil)
 	}
 	w.flush(t)
+	w.engine.mustStep("applied")
 }
 
 // stream adds the new lines of one stream, those of which skip is true left

@@ -20,7 +20,6 @@ import (
 // journal, all records before which are on disk in the engine.
 type table struct {
 	position int64
-	marked   bool // some rows are markers, see replay
 	ledger   *ledger.Ledger
 }
 
@@ -29,11 +28,7 @@ const tableMagic = "remora table\x01"
 func (t *table) marshal(ledger []byte) []byte {
 	b := append(make([]byte, 0, len(ledger)+64), tableMagic...)
 	b = binary.AppendVarint(b, t.position)
-	marked := byte(0)
-	if t.marked {
-		marked = 1
-	}
-	return append(append(b, marked), ledger...)
+	return append(b, ledger...)
 }
 
 func parseTable(data []byte) (*table, error) {
@@ -46,9 +41,8 @@ func parseTable(data []byte) (*table, error) {
 	if t.position, n = binary.Varint(rest); n <= 0 || len(rest) == n {
 		return nil, errors.New("cut short")
 	}
-	t.marked = rest[n] == 1
 	var err error
-	t.ledger, err = ledger.ReadTable(rest[n+1:])
+	t.ledger, err = ledger.ReadTable(rest[n:])
 	return t, err
 }
 
@@ -110,7 +104,7 @@ func (e *Engine) writeTable(at int64, ledgerTable []byte) error {
 	if err := e.step("checkpoint table"); err != nil {
 		return err
 	}
-	t := table{position: at, marked: e.tenants.marked.Load()}
+	t := table{position: at}
 	if err := writeFileSync(e.home.path("table"), t.marshal(ledgerTable)); err != nil {
 		return fmt.Errorf("write table of committed offsets: %w", err)
 	}
@@ -118,7 +112,10 @@ func (e *Engine) writeTable(at int64, ledgerTable []byte) error {
 	if err := e.step("checkpoint remove"); err != nil {
 		return err
 	}
-	return e.journal.RemoveBefore(at)
+	if err := e.journal.RemoveBefore(at); err != nil {
+		return err
+	}
+	return e.step("checkpoint done")
 }
 
 // step is where tests make things fail or the process end.
@@ -128,6 +125,9 @@ func (e *Engine) step(name string) error {
 	}
 	return e.cfg.fault(name)
 }
+
+// mustStep is a step that cannot fail, only end the process.
+func (e *Engine) mustStep(name string) { _ = e.step(name) }
 
 // barrier returns when every row that was added is on disk. Nobody may add
 // rows meanwhile.

@@ -2,24 +2,108 @@ package embedded
 
 import (
 	"context"
-	"errors"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
 
 	"github.com/remora-ray/remora/internal/logs"
+	"github.com/remora-ray/remora/internal/store"
 	"github.com/remora-ray/remora/internal/store/journal"
 )
 
-// Delete is not supported yet.
-func (e *Engine) Delete(context.Context, string, logs.Selection) error {
-	return errors.New("deleting lines is not supported yet")
+// deletion is a request to delete, as the journal keeps it. It takes its place
+// among the pushes: what came before it goes, what comes after it stays.
+type deletion struct {
+	tenant     string
+	Filter     string // LogsQL
+	Start, End int64
 }
 
-func (e *Engine) replayDelete(*journal.Record) error {
-	return errors.New("deleting lines is not supported yet")
+// Delete removes the selected records; see store.Store. A selection that the
+// engine cannot be asked exactly is refused.
+func (e *Engine) Delete(_ context.Context, tenant string, sel logs.Selection) error {
+	if err := store.ValidTenant(tenant); err != nil {
+		return &store.InvalidError{Reason: err.Error()}
+	}
+	if err := e.Ready(); err != nil {
+		return err
+	}
+	sel.Start, sel.End = e.clampTime(sel.Start, sel.End)
+	p := push(&sel, false)
+	if !p.exact {
+		return &store.InvalidError{Reason: "lines cannot be deleted by a regular expression that looks around (^ $ \\b) or holds a dot, or by text that is not UTF-8: use plain text or labels"}
+	}
+	if sel.Start >= sel.End {
+		return nil
+	}
+	d := &deletion{tenant: tenant, Filter: p.filter, Start: sel.Start, End: sel.End}
+	body, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("encode deletion: %w", err)
+	}
+	e.judging.Lock()
+	record := &journal.Record{Kind: kindDelete, Tenant: tenant, Received: e.cfg.Now().UnixNano(), Row: e.ledger.NextRow(), Body: body}
+	ticket, err := e.journal.Append(record, d, nil)
+	e.judging.Unlock()
+	if err == nil {
+		err = ticket.Wait()
+	}
+	return appendError(err)
 }
 
-// Snapshot is not supported yet.
-func (e *Engine) Snapshot(context.Context, string) error {
-	return errors.New("a snapshot of the store is not supported yet")
+func (e *Engine) replayDelete(rec *journal.Record) error {
+	d := &deletion{tenant: rec.Tenant}
+	if err := json.Unmarshal(rec.Body, d); err != nil {
+		return fmt.Errorf("read deletion in the journal: %w", err)
+	}
+	return e.delete(d)
 }
 
-func (e *Engine) scanParts() error { return nil }
+// delete runs a deletion to its end. No rows are added meanwhile.
+func (e *Engine) delete(d *deletion) error {
+	ts, err := e.tenants.existing([]string{d.tenant})
+	if err != nil {
+		return err
+	}
+	for _, t := range ts {
+		if err := t.delete(d); err != nil {
+			return fmt.Errorf("delete lines of tenant %s: %w", t.name, err)
+		}
+	}
+	return nil
+}
+
+func (t *tenant) delete(d *deletion) error {
+	filter := fmt.Sprintf("_time:[%s,%s] %s", preciseTime(d.Start), preciseTime(d.End-1), d.Filter)
+	f, err := logstorage.ParseFilter(filter)
+	if err != nil {
+		return fmt.Errorf("ask the engine %s: %w", filter, err)
+	}
+	// One left from before a crash must not delete what is added after it.
+	if err := t.awaitDeletions(); err != nil {
+		return err
+	}
+	// The engine deletes rows with time ≤ the task's start, in nanoseconds.
+	id := fmt.Sprintf("remora-%d", time.Now().UnixNano())
+	if err := t.storage.DeleteRunTask(context.Background(), id, d.End, tenantID, f); err != nil {
+		return err
+	}
+	return t.awaitDeletions()
+}
+
+func preciseTime(ns int64) string {
+	return time.Unix(0, ns).UTC().Format("2006-01-02T15:04:05.000000000Z")
+}
+
+// awaitDeletions returns when the engine has no deletion to do.
+func (t *tenant) awaitDeletions() error {
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
+		tasks, err := t.storage.DeleteActiveTasks(context.Background())
+		if err != nil || len(tasks) == 0 {
+			return err
+		}
+		time.Sleep(pause)
+	}
+}

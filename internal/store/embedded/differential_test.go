@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -44,6 +45,19 @@ var expressions = []string{
 	"foo", "foo.*bar", "foo.+bar", "foo.+", ".+", ".*", "^foo", "bar$", "^foo$", "foo$", `\bfoo\b`, `foo\b`, `foo\B`, `\Bbar`, "(?i)error", "(?i)task failed", "(?i)ÄRGER", "error|abc",
 	"a.b", "[0-9]+", "^[0-9]+$", "^-", `1\.5`, `^\d+\.\d+\.\d+\.\d+$`, "00", "5$", "(foo|bar) ?bar", "x?", "fo{2}", "(?s)two.lines", "two.lines", "two$", "(?m)two$", "^$", "日本.",
 	"te?st|start", "st(art|op)", ".*failed.*", ".+failed", "task failed$", "[^a-z]foo", "(foo)(bar)", "éword", `\xff`, "word été|foo", `word\b x`, "z$",
+}
+
+// More than eight different values make the engine choose the column of numbers.
+func init() {
+	for i := range 30 {
+		oddLines["small"] = append(oddLines["small"], fmt.Sprint(i*7))
+		oddLines["big"] = append(oddLines["big"], fmt.Sprint(uint64(i)*100_000_000_001))
+		oddLines["signed"] = append(oddLines["signed"], fmt.Sprint(i*10-100))
+		oddLines["negated"] = append(oddLines["negated"], fmt.Sprint(-1-i))
+		oddLines["float"] = append(oddLines["float"], fmt.Sprint(float64(i)*1.25-3))
+		oddLines["ip"] = append(oddLines["ip"], fmt.Sprintf("10.0.%d.%d", i*8, 255-i))
+		oddLines["iso"] = append(oddLines["iso"], base.Add(time.Duration(i)*1500*time.Millisecond).Format("2006-01-02T15:04:05.000Z"))
+	}
 }
 
 func loadOdd(t *testing.T, e *Engine) []logs.Record {
@@ -197,8 +211,10 @@ func checkSelections(t *testing.T, e *Engine, all []logs.Record) {
 			checkSelection(t, e, all, sel)
 		}
 	}
-	values := []string{"", "text", "te.*", ".*", ".+", "text|ip", "ip|", "01000000", "1", "1.5", "1.50", "1_0", "-5", "10.0.0.1", "2026-11-20T12:00:00.000Z", "2026-11-20T12:00:00Z",
-		"two\nlines here", "two.lines here", "mine", "shadowed", "[12]", "(?i)TEXT", "y", "x\\?y z", "foo.*", "0|2", "s.*", "meta"}
+	values := []string{
+		"", "text", "te.*", ".*", ".+", "text|ip", "ip|", "01000000", "1", "1.5", "1.50", "1_0", "-5", "10.0.0.1", "2026-11-20T12:00:00.000Z", "2026-11-20T12:00:00Z",
+		"two\nlines here", "two.lines here", "mine", "shadowed", "[12]", "(?i)TEXT", "y", "x\\?y z", "foo.*", "0|2", "s.*", "meta",
+	}
 	names := []string{"kind", "value", "n", "job_id", "nope", "_msg", "_time", "a.b", "remora_file", "remora:m:x"}
 	for _, op := range []logs.MatchOp{logs.Equal, logs.NotEqual, logs.Regexp, logs.NotRegexp} {
 		for _, v := range values {
@@ -221,8 +237,8 @@ func checkSelections(t *testing.T, e *Engine, all []logs.Record) {
 	pick := func(from []string) string { return from[random.IntN(len(from))] }
 	for range 300 {
 		sel := everything()
-		sel.Start = base.UnixNano() + random.Int64N(60)*1e9
-		sel.End = sel.Start + random.Int64N(60)*1e9
+		sel.Start = base.UnixNano() + random.Int64N(250)*1e9
+		sel.End = sel.Start + random.Int64N(250)*1e9
 		sel.Direction = logs.Direction(random.IntN(2))
 		sel.Limit = random.IntN(6)
 		for range random.IntN(3) {

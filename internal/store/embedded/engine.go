@@ -61,8 +61,9 @@ type Config struct {
 	Now             func() time.Time
 
 	// For tests.
-	freeBytes func(dir string) (uint64, error)
-	fault     func(step string) error
+	flushInterval time.Duration
+	freeBytes     func(dir string) (uint64, error)
+	fault         func(step string) error
 }
 
 // Engine implements store.Store.
@@ -119,6 +120,9 @@ func (cfg Config) withDefaults() Config {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.flushInterval == 0 {
+		cfg.flushInterval = defaultFlushInterval
 	}
 	if cfg.freeBytes == nil {
 		cfg.freeBytes = freeBytes

@@ -97,7 +97,7 @@ func selectLines(t *testing.T, e *Engine, sel logs.Selection) []string {
 
 func wantLines(t *testing.T, e *Engine, want ...string) {
 	t.Helper()
-	if diff := cmp.Diff(want, selectLines(t, e, everything())); diff != "" {
+	if diff := cmp.Diff(append([]string{}, want...), selectLines(t, e, everything())); diff != "" {
 		t.Errorf("lines (-want +got):\n%s", diff)
 	}
 }

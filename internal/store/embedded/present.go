@@ -17,7 +17,6 @@ type lockedRows struct {
 	mu   sync.Mutex
 	keys []rowKey
 	n    int
-	text map[string]string // the engine's text of a stream → ours
 }
 
 type rowKey struct {
@@ -41,7 +40,7 @@ func (l *lockedRows) add(b *logstorage.DataBlock) {
 		return nil
 	}
 	files, rows, offsets := column(fieldFile), column(fieldRow), column(loki.MetadataOffset)
-	gaps, streams := column(gapName), column("_stream")
+	gaps := column(gapName)
 	for i := range b.RowsCount() {
 		var k rowKey
 		if n, err := strconv.ParseUint(valueAt(rows, i), 10, 64); err == nil {
@@ -50,21 +49,7 @@ func (l *lockedRows) add(b *logstorage.DataBlock) {
 		if err := k.file.UnmarshalText([]byte(valueAt(files, i))); err == nil {
 			k.offset, _ = strconv.ParseUint(valueAt(offsets, i), 10, 64)
 			k.gap = valueAt(gaps, i) != ""
-			k.stream = l.stream(valueAt(streams, i))
 		}
 		l.keys = append(l.keys, k)
 	}
-}
-
-func (l *lockedRows) stream(text string) string {
-	if s, ok := l.text[text]; ok {
-		return s
-	}
-	if l.text == nil {
-		l.text = make(map[string]string)
-	}
-	ls := parseStream(text)
-	s := ls.String()
-	l.text[string([]byte(text))] = s
-	return s
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
@@ -120,14 +121,18 @@ func (r *replay) tenant(t *tenant, jobs []*job) error {
 // present is what of a chunk the engine has: for rows of files offsets by file
 // and kind, for others their numbers. Sorted; a row taken is not taken again.
 type present struct {
-	offsets map[presentKey][]uint64
+	offsets map[presentKey]*offsets
 	rows    []uint64
 }
 
+type offsets struct {
+	at    []uint64
+	taken []bool
+}
+
 type presentKey struct {
-	file   loki.FileID
-	stream string // the labels, as one file may go to several streams
-	gap    bool
+	file loki.FileID
+	gap  bool
 }
 
 // span is the range of time of a chunk's new rows and what they are known by.
@@ -161,7 +166,7 @@ const filesPerQuery = 200
 // findPresent asks by fields of the rows, not by streams: after a crash rows
 // may be on disk whose stream the index has lost.
 func findPresent(t *tenant, jobs []*job) (*present, error) {
-	p := &present{offsets: make(map[presentKey][]uint64)}
+	p := &present{offsets: make(map[presentKey]*offsets)}
 	sp := spanOf(jobs)
 	if sp.from > sp.to {
 		return p, nil
@@ -189,8 +194,9 @@ func findPresent(t *tenant, jobs []*job) (*present, error) {
 			return nil, err
 		}
 	}
-	for _, offsets := range p.offsets {
-		slices.Sort(offsets)
+	for _, all := range p.offsets {
+		slices.Sort(all.at)
+		all.taken = make([]bool, len(all.at))
 	}
 	slices.Sort(p.rows)
 	return p, nil
@@ -198,7 +204,10 @@ func findPresent(t *tenant, jobs []*job) (*present, error) {
 
 func (p *present) collect(t *tenant, filter string, sp span) error {
 	rows := &lockedRows{}
-	err := t.run(context.Background(), filter, sp.from, sp.to+1, func(_ uint, b *logstorage.DataBlock) { rows.add(b) })
+	// Not all fields: with the stream among them the engine leaves out rows whose
+	// stream the index has lost.
+	query := filter + " | fields " + strings.Join([]string{fieldFile, fieldRow, loki.MetadataOffset, gapName}, ", ")
+	err := t.run(context.Background(), query, sp.from, sp.to+1, func(_ uint, b *logstorage.DataBlock) { rows.add(b) })
 	if err != nil {
 		return err
 	}
@@ -207,12 +216,17 @@ func (p *present) collect(t *tenant, filter string, sp span) error {
 			p.rows = append(p.rows, k.row)
 			continue
 		}
-		p.offsets[k.presentKey] = append(p.offsets[k.presentKey], k.offset)
+		all := p.offsets[k.presentKey]
+		if all == nil {
+			all = &offsets{}
+			p.offsets[k.presentKey] = all
+		}
+		all.at = append(all.at, k.offset)
 	}
 	return nil
 }
 
-// take reports whether the engine has the row.
+// take reports whether the engine has the row, which then counts as taken.
 func (p *present) take(s *loki.Stream, e *logs.Entry, row uint64) bool {
 	if s.Range == nil {
 		_, found := slices.BinarySearch(p.rows, row)
@@ -220,9 +234,22 @@ func (p *present) take(s *loki.Stream, e *logs.Entry, row uint64) bool {
 	}
 	offset, _ := entryOffset(e)
 	_, gap := e.Metadata.Lookup(gapName)
-	key := presentKey{file: s.Range.File, stream: s.Labels.String(), gap: gap}
-	_, found := slices.BinarySearch(p.offsets[key], offset)
-	return found
+	return p.pop(presentKey{file: s.Range.File, gap: gap}, offset)
+}
+
+func (p *present) pop(key presentKey, offset uint64) bool {
+	all := p.offsets[key]
+	if all == nil {
+		return false
+	}
+	i, _ := slices.BinarySearch(all.at, offset)
+	for ; i < len(all.at) && all.at[i] == offset; i++ {
+		if !all.taken[i] {
+			all.taken[i] = true
+			return true
+		}
+	}
+	return false
 }
 
 // registerStreams makes streams known whose rows are on disk and whose entry in
@@ -256,7 +283,9 @@ func (r *replay) registerStreams(t *tenant, jobs []*job) error {
 				return err
 			}
 			for _, day := range missing {
-				r.engine.tenants.marked.Store(true)
+				if err := r.engine.tenants.mark(); err != nil {
+					return err
+				}
 				r.writer.marker(t, s.Labels, day)
 			}
 		}

@@ -17,9 +17,9 @@ import (
 // memory of its own.
 const maxTenants = 256
 
-// flushInterval is how long rows stay in memory at least; shorter makes more
+// defaultFlushInterval is how long rows stay in memory at least; shorter makes more
 // small parts to be merged, longer makes checkpoints wait.
-const flushInterval = 5 * time.Second
+const defaultFlushInterval = 5 * time.Second
 
 // tenant is one tenant's open storage.
 type tenant struct {
@@ -65,7 +65,22 @@ type tenants struct {
 }
 
 func newTenants(e *Engine) *tenants {
-	return &tenants{engine: e, opened: make(map[string]*tenant)}
+	ts := &tenants{engine: e, opened: make(map[string]*tenant)}
+	_, err := os.Stat(e.home.path("marked"))
+	ts.marked.Store(err == nil)
+	return ts
+}
+
+// mark notes for ever that there may be marker rows, before the first is added.
+func (ts *tenants) mark() error {
+	if ts.marked.Load() {
+		return nil
+	}
+	if err := writeFileSync(ts.engine.home.path("marked"), nil); err != nil {
+		return fmt.Errorf("note that the store has marker rows: %w", err)
+	}
+	ts.marked.Store(true)
+	return nil
 }
 
 func (ts *tenants) dir(name string) string {
@@ -116,6 +131,23 @@ func (ts *tenants) existing(names []string) ([]*tenant, error) {
 	return out, nil
 }
 
+// stored returns every tenant that has a storage on disk, opened.
+func (ts *tenants) stored() ([]*tenant, error) {
+	dirs, err := os.ReadDir(ts.engine.home.path("tenants"))
+	if err != nil {
+		return nil, fmt.Errorf("list tenants: %w", err)
+	}
+	var names []string
+	for _, d := range dirs {
+		name, err := hex.DecodeString(d.Name())
+		if err != nil {
+			return nil, fmt.Errorf("%s is not a tenant's directory: move it away", ts.engine.home.path("tenants", d.Name()))
+		}
+		names = append(names, string(name))
+	}
+	return ts.existing(names)
+}
+
 // all returns the open tenants by name.
 func (ts *tenants) all() []*tenant {
 	ts.mu.Lock()
@@ -141,7 +173,7 @@ func (e *Engine) storageConfig() *logstorage.StorageConfig {
 	cfg := &logstorage.StorageConfig{
 		Retention:       e.cfg.Retention,
 		FutureRetention: futureRetention,
-		FlushInterval:   flushInterval,
+		FlushInterval:   e.cfg.flushInterval,
 	}
 	if total, err := totalBytes(e.cfg.Dir); err == nil {
 		// By the tenant's own size: what others put on the disk must not cost lines.

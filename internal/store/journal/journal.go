@@ -266,6 +266,9 @@ func (j *Journal) writeGroup(buf []byte, records int) error {
 	if err := j.f.Sync(); err != nil {
 		return &SyncError{err}
 	}
+	if err := j.fault("synced"); err != nil {
+		return &SyncError{err}
+	}
 	if j.cfg.Synced != nil {
 		j.cfg.Synced(records, int64(len(buf)), time.Since(start))
 	}

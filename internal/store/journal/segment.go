@@ -50,6 +50,9 @@ func Open(cfg Config, from int64, replay func(r *Record, end int64) error) (*Jou
 	j.segments = starts
 	end := from
 	for i, start := range starts {
+		if i+1 < len(starts) && starts[i+1] <= from {
+			continue
+		}
 		segEnd, err := j.replaySegment(start, i == len(starts)-1, from, replay)
 		if err != nil {
 			return nil, err

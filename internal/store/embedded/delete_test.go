@@ -1,0 +1,92 @@
+package embedded
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/remora-ray/remora/internal/logs"
+	"github.com/remora-ray/remora/internal/store"
+)
+
+func TestDeletedLinesAreGoneAndLaterOnesStay(t *testing.T) {
+	dir := t.TempDir()
+	e := openAt(t, dir, nil)
+	appendPush(t, e, filePush(1, 0, "", "keep 1", "drop 2", "keep 3", "drop 4"))
+	sel := everything()
+	sel.End = base.UnixNano() + 30 // before drop 4
+	sel.Matchers = []logs.Matcher{{Name: "component", Value: "raylet"}}
+	sel.Lines = []logs.LineFilter{{Op: logs.Contains, Any: []string{"drop"}}}
+	if err := e.Delete(context.Background(), "fake", sel); err != nil {
+		t.Fatal(err)
+	}
+	wantLines(t, e, "keep 1", "keep 3", "drop 4")
+	p := filePush(2, 0, "", "drop later")
+	appendPush(t, e, p)
+	wantLines(t, e, "drop later", "keep 1", "keep 3", "drop 4")
+	sel.Lines[0] = logs.LineFilter{Op: logs.MatchesRegexp, Any: []string{"^drop"}}
+	var invalid *store.InvalidError
+	if err := e.Delete(context.Background(), "fake", sel); !errors.As(err, &invalid) {
+		t.Errorf("error %v", err)
+	}
+	if err := e.Delete(context.Background(), "nobody", everything()); err != nil {
+		t.Errorf("delete of a tenant without lines: %v", err)
+	}
+}
+
+// The journal's tail holds a push, its deletion and a push after it, the engine
+// has nothing yet.
+func TestADeletionIsReplayedInItsPlace(t *testing.T) {
+	dir := t.TempDir()
+	e := openAt(t, dir, nil)
+	appendPush(t, e, filePush(1, 0, "", "one", "two"))
+	if err := e.Delete(context.Background(), "fake", everything()); err != nil {
+		t.Fatal(err)
+	}
+	appendPush(t, e, filePush(1, 20, "", "three"))
+	wantLines(t, e, "three")
+	e = openAt(t, crashedCopy(t, dir), nil)
+	wantLines(t, e, "three")
+	if r := appendPush(t, e, filePush(1, 0, "", "one", "two", "three")); r.Stored != 0 {
+		t.Errorf("deleted lines that came again were stored: %+v", r)
+	}
+}
+
+// crashedCopy is what a crash now would leave of the store in dir.
+func crashedCopy(t *testing.T, dir string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), "crashed")
+	if err := os.CopyFS(to, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+func TestASnapshotIsAStoreOfItsOwn(t *testing.T) {
+	e := openTest(t, nil)
+	appendPush(t, e, filePush(1, 0, "", "one", "two"))
+	other := store.Batch{Tenant: "other", Received: base, Push: filePush(1, 0, "", "of another tenant")}
+	if _, err := e.Append(context.Background(), other); err != nil {
+		t.Fatal(err)
+	}
+	dir := filepath.Join(t.TempDir(), "snapshot")
+	if err := e.Snapshot(context.Background(), dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.Snapshot(context.Background(), dir); err == nil || !strings.Contains(err.Error(), "not empty") {
+		t.Errorf("a snapshot into a directory with something in it: %v", err)
+	}
+	appendPush(t, e, filePush(1, 20, "", "three"))
+	s := openAt(t, dir, nil)
+	wantLines(t, s, "one", "two")
+	r, err := s.Append(context.Background(), other)
+	if diff := cmp.Diff(store.AppendResult{Duplicate: 1}, r); err != nil || diff != "" {
+		t.Errorf("error %v, %s", err, diff)
+	}
+	wantLines(t, e, "one", "two", "three")
+}
