@@ -93,6 +93,8 @@ func (c *Config) defaults() {
 	or(&c.MaxOpen, 512)
 	or(&c.HoldBytes, 512<<20)
 	or(&c.QuietBefore, time.Second)
+	or(&c.MinWait, 200*time.Millisecond)
+	or(&c.MaxWait, 30*time.Second)
 	or(&c.Version, "unknown")
 	if c.Node.Cluster == "" {
 		c.Node.Cluster, _ = os.Hostname()

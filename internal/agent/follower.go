@@ -22,6 +22,7 @@ import (
 type follower struct {
 	id      loki.FileID
 	named   bool // id is set
+	known   bool // from the state of an earlier run
 	session *session
 	file    ray.File
 	names   []*discover.Name // that lead to its files, as far as told

@@ -311,6 +311,11 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation, now
 		}
 	}
 	a.name(f)
+	if inserted > 0 && (f.asked || !a.fresh) {
+		// Whose second name it is must be known even if we are killed before the
+		// first answer.
+		a.stateResult(a.state.Save(f.record(now)))
+	}
 }
 
 // stray begins a stream of its own for an older file that turned up after newer

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -30,6 +31,7 @@ type receiver struct {
 	// break_, if set, is asked before (stored false) and after (stored true) a push
 	// is applied; a status other than 0 is answered, -1 breaks the connection.
 	break_ func(n int, stored bool) int
+	reject string // answer 400 to a push with a line that holds this
 	isLoki bool
 	bodies [][]byte // of a Loki
 }
@@ -104,6 +106,10 @@ func (r *receiver) push(w http.ResponseWriter, req *http.Request) {
 		r.t.Errorf("body is not a push: %v", err)
 		return
 	}
+	if r.rejects(p) {
+		http.Error(w, "a line is not to our taste", http.StatusBadRequest)
+		return
+	}
 	if r.isLoki {
 		r.bodies = append(r.bodies, body)
 	}
@@ -117,6 +123,17 @@ func (r *receiver) push(w http.ResponseWriter, req *http.Request) {
 		return
 	}
 	w.WriteHeader(http.StatusNoContent)
+}
+
+func (r *receiver) rejects(p *loki.Push) bool {
+	for _, s := range p.Streams {
+		for _, e := range s.Entries {
+			if r.reject != "" && strings.Contains(e.Line, r.reject) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (r *receiver) apply(p *loki.Push) (refused []loki.FileOffset) {

@@ -20,7 +20,7 @@ func (a *agent) restore(found state.Contents) {
 	}
 	for _, s := range found.Streams {
 		f := a.newFollower(s.Session, ray.ParsePath(s.Name))
-		f.id, f.named = s.ID, true
+		f.id, f.named, f.known = s.ID, true, true
 		f.acked, f.marked, f.anchors = s.Position, s.Mark, s.Anchors
 		f.gap, f.gapAt = s.Gap, s.GapAt
 		k := streamKey{s.Session, s.Name}
@@ -102,34 +102,39 @@ func (a *agent) ask(ctx context.Context) {
 		ids := a.candidates(f)
 		x.ids, x.count = append(x.ids, ids...), append(x.count, len(ids))
 	}
-	go func() {
-		for wait := 200 * time.Millisecond; ctx.Err() == nil; wait = min(2*wait, 10*time.Second) {
-			found, wire, err := a.target.Offsets(ctx, x.ids)
-			if err == nil && wire == parse.Remora && found != nil && len(x.ids) > 0 && len(found) != len(x.ids) {
-				err = fmt.Errorf("the server answered %d files of %d", len(found), len(x.ids))
-			}
-			if err == nil {
-				x.found, x.wire = found, wire
-				select {
-				case a.answers <- x:
-				case <-ctx.Done():
-				}
-				return
-			}
-			a.health.failed()
-			a.log.Warn("cannot ask the server where files stand, trying again", "error", err, "in", wait)
-			select {
-			case <-ctx.Done():
-			case <-time.After(wait):
-			}
+	go a.askUntilAnswered(ctx, x)
+}
+
+// askAtMost is the longest wait between two questions.
+const askAtMost = 10 * time.Second
+
+func (a *agent) askUntilAnswered(ctx context.Context, x answers) {
+	for wait := a.conf.MinWait; ctx.Err() == nil; wait = min(2*wait, a.conf.MaxWait, askAtMost) {
+		found, wire, err := a.target.Offsets(ctx, x.ids)
+		if err == nil && wire == parse.Remora && found != nil && len(x.ids) > 0 && len(found) != len(x.ids) {
+			err = fmt.Errorf("the server answered %d files of %d", len(found), len(x.ids))
 		}
-	}()
+		if err == nil {
+			x.found, x.wire = found, wire
+			select {
+			case a.answers <- x:
+			case <-ctx.Done():
+			}
+			return
+		}
+		a.health.failed()
+		a.log.Warn("cannot ask the server where files stand, trying again", "error", err, "in", wait)
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
 }
 
 // candidates are the identities a stream may have on the server: for one that the
 // state knows its own, else one for each generation that may have been the first.
 func (a *agent) candidates(f *follower) []loki.FileID {
-	if f.acked.Offset > 0 || len(f.gens) == 0 || f.gens[0].restored {
+	if f.known || len(f.gens) == 0 {
 		return []loki.FileID{f.id}
 	}
 	ids := make([]loki.FileID, 0, len(f.gens))
@@ -146,6 +151,7 @@ func (a *agent) answered(x answers) {
 		a.log.Info("the server answers", "kind", map[parse.Wire]string{parse.Remora: "remora", parse.Loki: "loki"}[x.wire])
 	}
 	at := 0
+	var save []*state.Stream
 	for i, f := range x.asked {
 		n := x.count[i]
 		f.asked = true
@@ -153,13 +159,17 @@ func (a *agent) answered(x answers) {
 			a.placeByServer(f, x.found[at:at+n])
 		}
 		at += n
+		if f.named {
+			save = append(save, f.record(time.Now()))
+		}
 		a.queue(f)
 	}
+	a.stateResult(a.state.Save(save...))
 }
 
 // placeByServer makes a stream go on where the server stands.
 func (a *agent) placeByServer(f *follower, found []loki.FileOffsets) {
-	if f.acked.Offset > 0 || f.restoredState() {
+	if f.known {
 		if c := found[0].Committed; c != f.acked.Offset {
 			a.goBack(f, c)
 		}
@@ -178,8 +188,6 @@ func (a *agent) placeByServer(f *follower, found []loki.FileOffsets) {
 		a.met.gaps.WithLabelValues("state-lost").Inc()
 	}
 }
-
-func (f *follower) restoredState() bool { return len(f.gens) > 0 && f.gens[0].restored }
 
 // adopt finds the place of a stream whose state was lost by the generations that
 // the server knows: bases by fingerprint, then from the oldest file that is there,
