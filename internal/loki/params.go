@@ -171,6 +171,9 @@ func ParseTime(text string) (int64, error) {
 	n, err := strconv.ParseInt(text, 10, 64)
 	if err == nil {
 		if len(text) <= 10 {
+			if n > math.MaxInt64/int64(time.Second) {
+				return 0, outOfRange(text)
+			}
 			return n * 1e9, nil
 		}
 		return n, nil

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -208,6 +209,7 @@ type memoryStore struct {
 	batches   []store.Batch
 	followers []func(*logs.Record)
 
+	waits     atomic.Int64 // reads that wait for block
 	appendErr error
 	readErr   error
 	notReady  error
@@ -254,6 +256,8 @@ func (m *memoryStore) of(tenants []string) logqltest.Memory {
 
 func (m *memoryStore) wait(ctx context.Context) error {
 	if m.block != nil {
+		m.waits.Add(1)
+		defer m.waits.Add(-1)
 		select {
 		case <-m.block:
 		case <-ctx.Done():
@@ -262,6 +266,8 @@ func (m *memoryStore) wait(ctx context.Context) error {
 	}
 	return m.readErr
 }
+
+func (m *memoryStore) waiting() int { return int(m.waits.Load()) }
 
 func (m *memoryStore) Select(ctx context.Context, tenants []string, sel logs.Selection, yield func(*logs.Record) error) error {
 	if err := m.wait(ctx); err != nil {

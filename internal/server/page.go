@@ -11,6 +11,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/klauspost/compress/gzip"
 
@@ -37,10 +38,12 @@ type asset struct {
 const contentSecurity = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
-func newPage() (*page, error) {
+// builtPage is the page that this program was built with, read and compressed
+// once.
+var builtPage = sync.OnceValues(func() (*page, error) {
 	files, built := web.Files()
 	return readPage(files, built)
-}
+})
 
 func readPage(files fs.FS, built bool) (*page, error) {
 	p := &page{files: map[string]*asset{}, built: built}

@@ -104,7 +104,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	s.closing, s.close = context.WithCancel(context.Background())
 	var err error
-	if s.page, err = newPage(); err != nil {
+	if s.page, err = builtPage(); err != nil {
 		return nil, err
 	}
 	if s.metrics, err = newMetrics(cfg.Registerer, s); err != nil {

@@ -48,10 +48,15 @@ func (s *Server) tail(w http.ResponseWriter, r *request) error {
 		return nil
 	}
 	defer leave()
-	// Nothing is expected from the client but its answers to pings and its close.
-	ctx, cancel := context.WithTimeout(conn.CloseRead(r.Context()), s.limits.TailDuration)
-	defer cancel()
 	t := &tailer{server: s, conn: conn, params: p, selection: sel, tenants: r.tenants, categorize: categorize(r.Header)}
+	// Nothing is expected from the client but its answers to pings and its close.
+	// The connection does not end with the request, so that there is time to say
+	// why.
+	t.open = conn.CloseRead(context.WithoutCancel(r.Context()))
+	ctx, cancel := context.WithTimeout(r.Context(), s.limits.TailDuration)
+	defer cancel()
+	defer context.AfterFunc(t.open, cancel)()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(tailGoodbye, func() { _ = conn.CloseNow() }) })()
 	err = t.run(ctx)
 	_ = conn.Close(t.closing(ctx, r.Context(), err))
 	return nil
@@ -66,7 +71,12 @@ func (s *Server) parseTail(w http.ResponseWriter, r *request) (tailParams, logs.
 	}
 	p.query = r.Form.Get("query")
 	var err error
-	if p.start, _, err = loki.ParseTimeRange(r.Form, s.now()); err != nil {
+	r.Form.Del("end") // a tail has none, and may start in the future
+	from := s.now()
+	if at, err := loki.ParseTime(r.Form.Get("start")); err == nil {
+		from = time.Unix(0, max(at, from.UnixNano()))
+	}
+	if p.start, _, err = loki.ParseTimeRange(r.Form, from); err != nil {
 		return p, logs.Selection{}, err
 	}
 	if p.limit, err = loki.ParseLimit(r.Form, 100); err != nil {

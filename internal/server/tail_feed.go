@@ -18,12 +18,13 @@ import (
 )
 
 const (
-	tailFrameLines = 100         // lines of one message
-	tailHeldLines  = 10_000      // waiting for a slow client
-	tailHeldBytes  = 16 << 20    // of them
-	tailPing       = time.Second // between pings
-	tailPong       = time.Minute // for their answer
-	tailDropsTold  = 1000        // dropped lines told in one message
+	tailFrameLines = 100             // lines of one message
+	tailHeldLines  = 10_000          // waiting for a slow client
+	tailHeldBytes  = 16 << 20        // of them
+	tailPing       = time.Second     // between pings
+	tailPong       = time.Minute     // for their answer
+	tailGoodbye    = 2 * time.Second // for a last message
+	tailDropsTold  = 1000            // dropped lines told in one message
 )
 
 // tailer is one live tail. The store hands lines to follow, which keeps at most
@@ -32,6 +33,7 @@ const (
 type tailer struct {
 	server     *Server
 	conn       *websocket.Conn
+	open       context.Context // done when the connection is closed
 	params     tailParams
 	selection  logs.Selection
 	tenants    []string
@@ -104,15 +106,16 @@ func (t *tailer) ping(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if err := t.pingOnce(ctx); err != nil {
+			if err := t.pingOnce(); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (t *tailer) pingOnce(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, tailPong)
+// pingOnce waits for the answer; to give up is to close the connection.
+func (t *tailer) pingOnce() error {
+	ctx, cancel := context.WithTimeout(t.open, tailPong)
 	defer cancel()
 	return t.conn.Ping(ctx)
 }
@@ -182,7 +185,7 @@ func (t *tailer) history(ctx context.Context) error {
 	for i := range lines {
 		t.sent[lineKey(&lines[i])]++
 	}
-	return t.write(ctx, lines, nil)
+	return t.write(lines, nil)
 }
 
 // lineKey tells lines apart.
@@ -218,7 +221,7 @@ func (t *tailer) flush(ctx context.Context) error {
 		}
 		return true
 	})
-	return t.write(ctx, lines, dropped)
+	return t.write(lines, dropped)
 }
 
 // process runs the query over lines that have been followed, in order of time.
@@ -266,12 +269,12 @@ func (records) Buckets(context.Context, logs.BucketQuery, func(logs.Bucket) erro
 }
 
 // write sends lines, a hundred in a message.
-func (t *tailer) write(ctx context.Context, lines exec.Lines, dropped []loki.Dropped) error {
+func (t *tailer) write(lines exec.Lines, dropped []loki.Dropped) error {
 	t.server.metrics.tailLines.WithLabelValues("sent").Add(float64(len(lines)))
 	for len(lines) > 0 || len(dropped) > 0 {
 		n := min(len(lines), tailFrameLines)
 		frame := loki.TailFrame{Lines: linesOf(lines[:n]), Dropped: dropped, Categorize: t.categorize}
-		if err := t.conn.Write(ctx, websocket.MessageText, loki.AppendTailFrame(nil, &frame)); err != nil {
+		if err := t.conn.Write(t.open, websocket.MessageText, loki.AppendTailFrame(nil, &frame)); err != nil {
 			return err
 		}
 		lines, dropped = lines[n:], nil

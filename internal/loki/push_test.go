@@ -1,0 +1,260 @@
+package loki
+
+import (
+	"encoding/json"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/grafana/loki/pkg/push"
+
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+// What Loki's own message encodes we read, and the other way round.
+func TestPushIsLokis(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	for range 500 {
+		p := randomPush(r)
+		var theirs push.PushRequest
+		if err := theirs.Unmarshal(AppendPush(nil, p)); err != nil {
+			t.Fatal(err)
+		}
+		for i := range p.Streams {
+			p.Streams[i].Range = nil // which Loki skips
+		}
+		if d := cmp.Diff(p, fromLoki(t, &theirs), cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("Loki reads something else (-ours +theirs):\n%s", d)
+		}
+		body, err := theirs.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		back, err := DecodePush(body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(p, back, cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("we read something else (-sent +read):\n%s", d)
+		}
+	}
+}
+
+func fromLoki(t *testing.T, req *push.PushRequest) *Push {
+	t.Helper()
+	p := &Push{}
+	for _, s := range req.Streams {
+		labels, err := logs.ParseLabels(s.Labels)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out := Stream{Labels: labels}
+		for _, e := range s.Entries {
+			var meta []logs.Label
+			for _, l := range e.StructuredMetadata {
+				meta = append(meta, logs.Label{Name: l.Name, Value: l.Value})
+			}
+			out.Entries = append(out.Entries, logs.Entry{Time: e.Timestamp.UnixNano(), Line: e.Line, Metadata: logs.Normalize(meta)})
+		}
+		p.Streams = append(p.Streams, out)
+	}
+	return p
+}
+
+func TestDecodePushRefuses(t *testing.T) {
+	good := AppendPush(nil, &Push{Streams: []Stream{{
+		Labels:  logs.LabelsOf("a", "b"),
+		Entries: []logs.Entry{{Time: 1, Line: "x", Metadata: logs.LabelsOf("m", "v")}},
+		Range:   &FileRange{From: 1, To: 2},
+	}}})
+	for n := 1; n < len(good); n++ {
+		if p, err := DecodePush(good[:n]); err == nil {
+			t.Errorf("%d of %d bytes decoded to %v", n, len(good), p)
+		} else if !errors.Is(err, ErrMalformed) {
+			t.Errorf("%d bytes: %v is not ErrMalformed", n, err)
+		}
+	}
+	backwards := AppendPush(nil, &Push{Streams: []Stream{{Range: &FileRange{From: 2, To: 1}}}})
+	if _, err := DecodePush(backwards); err == nil || !strings.Contains(err.Error(), "file range ends at 1 before it begins at 2") {
+		t.Error(err)
+	}
+	var label *LabelError
+	if _, err := DecodePush([]byte("\x0a\x09\x0a\x07{a.b=1}")); !errors.As(err, &label) || label.Labels != "{a.b=1}" {
+		t.Error(err)
+	}
+}
+
+func FuzzDecodePush(f *testing.F) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for range 20 {
+		f.Add(AppendPush(nil, randomPush(r)))
+	}
+	f.Add([]byte("\x0a\xff\xff\xff\xff\x0f"))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		p, err := DecodePush(body)
+		if err != nil {
+			if !errors.Is(err, ErrMalformed) {
+				t.Fatalf("%v is not ErrMalformed", err)
+			}
+			return
+		}
+		again, err := DecodePush(AppendPush(nil, p))
+		if err != nil {
+			t.Fatalf("our own encoding: %v", err)
+		}
+		if d := cmp.Diff(p, again, cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("encoded and decoded (-first +second):\n%s", d)
+		}
+	})
+}
+
+func TestDecodePushJSON(t *testing.T) {
+	got, err := DecodePushJSON([]byte(` {"other": [1, -2.5e+3, {"a": null}, true, "x"], "streams": [
+		{"values": [["5", "li\nne é😀\/", {"b": "2", "a": "1", "c": ""}], ["-7","",null]], "stream": {"job": "j", "empty": ""}},
+		{"stream": {"job": "k"}, "values": []}
+	]}
+	`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &Push{Streams: []Stream{
+		{
+			Labels: logs.LabelsOf("job", "j"),
+			Entries: []logs.Entry{
+				{Time: 5, Line: "li\nne é😀/", Metadata: logs.LabelsOf("a", "1", "b", "2")},
+				{Time: -7},
+			},
+		},
+		{Labels: logs.LabelsOf("job", "k")},
+	}}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("push differs (-want +got):\n%s", d)
+	}
+}
+
+func TestDecodePushJSONRefuses(t *testing.T) {
+	for body, want := range map[string]string{
+		``:                                 "JSON ends after 0 bytes, expected an object",
+		`[]`:                               "expected an object at byte 0, found '['",
+		`{"streams":{}}`:                   "expected an array at byte 11",
+		`{"streams":[[]]}`:                 "expected an object at byte 12",
+		`{"streams":[{"stream":{"a":1}}]}`: `value of label "a" is not a string at byte 27`,
+		`{"streams":[{"stream":{"a":"1","a":"2"}}]}`:             "couldn't parse labels: label a appears twice",
+		`{"streams":[{"stream":{"a b":"1"}}]}`:                   `couldn't parse labels: label name "a b" does not match`,
+		`{"streams":[{"values":[["1","x",{},1]]}]}`:              "more than a time stamp, a line and structured metadata",
+		`{"streams":[{"values":[["1","x",{"":""}]]}]}`:           "structured metadata with an empty name",
+		`{"streams":[{"values":[["9223372036854775808","x"]]}]}`: "is not a number of nanoseconds",
+		"{\"streams\":[{\"values\":[[\"1\",\"a\x01\"]]}]}":       "control character",
+		`{"streams":[{"values":[["1","\x"]]}]}`:                  "after a backslash",
+		`{"streams":[{"values":[["1","\u12"]]}]}`:                "four hex digits",
+		`{"a":` + strings.Repeat("[", 100_000):                   "nested deeper than 64 levels",
+		`{"a":01}`:                                               "a comma or }",
+		`{"a":1.}`:                                               "a digit",
+		`{"a":tru}`:                                              "a value",
+		`{"a":1,}`:                                               "a name in quotes",
+		`{"a":"`:                                                 "the end of a string",
+		`{"a":"\`:                                                "an escaped character",
+	} {
+		_, err := DecodePushJSON([]byte(body))
+		if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, ErrMalformed) {
+			t.Errorf("%.60s: %v, want %q", body, err, want)
+		}
+	}
+}
+
+// The scanner takes what encoding/json takes, and reads the same.
+func FuzzDecodePushJSON(f *testing.F) {
+	f.Add([]byte(`{"streams":[{"stream":{"a":"b"},"values":[["1","x\u00e9\ud83d\ude00\ud83d",{"m":"v"}],["2","y"]]}]}`))
+	f.Add([]byte(`{"streams":[],"x":[1,-0.5e3,null,true,false,{"a":{}}]}`))
+	f.Add([]byte(`{"streams":[{"values":[["1","x",null]]}]} `))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		s := jsonScanner{text: string(body)}
+		err := s.skip(0)
+		if s.peek(); err == nil && s.pos < len(s.text) {
+			err = s.syntaxError("nothing")
+		}
+		if valid := json.Valid(body); valid != (err == nil) && (err == nil || !strings.Contains(err.Error(), "nested deeper")) {
+			t.Fatalf("scanner says %v, encoding/json valid: %v", err, valid)
+		}
+		p, err := DecodePushJSON(body)
+		if err != nil {
+			if !errors.Is(err, ErrMalformed) {
+				t.Fatalf("%v is not ErrMalformed", err)
+			}
+			return
+		}
+		if !json.Valid(body) {
+			t.Fatal("took what is no JSON")
+		}
+		again, err := DecodePush(AppendPush(nil, p))
+		if err != nil {
+			// Protobuf holds seconds of a narrower range than nanoseconds.
+			if strings.Contains(err.Error(), "out of range") {
+				return
+			}
+			t.Fatalf("as protobuf: %v", err)
+		}
+		if d := cmp.Diff(p, again, cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("as protobuf (-JSON +protobuf):\n%s", d)
+		}
+	})
+}
+
+// Strings are read as encoding/json reads them, invalid UTF-8 aside, which is
+// kept.
+func TestJSONStrings(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 8))
+	pieces := []string{`\n`, `\"`, `\\`, `\/`, `\u0000`, `\u00e9`, `\ud83d\ude00`, `\ud83d`, `\udc00\ud800`, "é", "😀", "plain", " "}
+	for range 2000 {
+		var b strings.Builder
+		b.WriteByte('"')
+		for range r.IntN(8) {
+			b.WriteString(pieces[r.IntN(len(pieces))])
+		}
+		b.WriteByte('"')
+		var want string
+		if err := json.Unmarshal([]byte(b.String()), &want); err != nil {
+			t.Fatal(err)
+		}
+		s := jsonScanner{text: b.String()}
+		if got, err := s.str(); err != nil || got != want {
+			t.Fatalf("%s: %q %v, want %q", b.String(), got, err, want)
+		}
+		var back string
+		if err := json.Unmarshal(AppendJSONString(nil, want), &back); err != nil || back != want {
+			t.Fatalf("%q written and read: %q %v", want, back, err)
+		}
+	}
+}
+
+func FuzzAppendJSONString(f *testing.F) {
+	f.Add("a\xffb\x00\u2028<é>\"\\")
+	f.Fuzz(func(t *testing.T, s string) {
+		var back string
+		if err := json.Unmarshal(AppendJSONString(nil, s), &back); err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want string
+		if err := json.Unmarshal(text, &want); err != nil || back != want {
+			t.Fatalf("%q became %q, want %q", s, back, want)
+		}
+	})
+}
+
+func TestTimesSurviveProtobuf(t *testing.T) {
+	for _, ns := range []int64{0, 1, -1, 999_999_999, -1_000_000_001, math.MaxInt64/2 + 7, time.Now().UnixNano()} {
+		p, err := DecodePush(AppendPush(nil, &Push{Streams: []Stream{{Entries: []logs.Entry{{Time: ns, Line: "x"}}}}}))
+		if err != nil || p.Streams[0].Entries[0].Time != ns {
+			t.Errorf("%d became %v %v", ns, p, err)
+		}
+	}
+}
