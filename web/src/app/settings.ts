@@ -28,13 +28,29 @@ export const zone = kept<Zone>('zone', 'local', ['local', 'utc'])
 export const tenant = kept<string>('tenant', '')
 /** A secret: it goes when the tab is closed. */
 export const token = kept<string>('token', '', undefined, () => sessionStorage)
-export const panel = kept<'open' | 'closed'>('panel', 'open', ['open', 'closed'])
+
+const panelChoice = kept<'open' | 'closed'>('panel', 'open', ['open', 'closed'])
+/** On a narrow screen the panel covers the page, so there it opens only when asked. */
+const drawer = signal(false)
+
+function mediaSignal(query: string): Signal<boolean> {
+  const list = matchMedia(query)
+  const s = signal(list.matches)
+  list.addEventListener('change', (e) => { s.value = e.matches })
+  return s
+}
+
+export const narrow = mediaSignal('(max-width: 900px)')
+export const panelOpen = computed(() => (narrow.value ? drawer.value : panelChoice.value === 'open'))
+
+export function setPanel(open: boolean): void {
+  if (narrow.value) drawer.value = open
+  else panelChoice.value = open ? 'open' : 'closed'
+}
 
 export const client = computed(() => new Client(tenant.value, token.value))
 
-const prefersDark = matchMedia('(prefers-color-scheme: dark)')
-const systemDark = signal(prefersDark.matches)
-prefersDark.addEventListener('change', (e) => { systemDark.value = e.matches })
+const systemDark = mediaSignal('(prefers-color-scheme: dark)')
 
 export const dark = computed(() => (theme.value === 'auto' ? systemDark.value : theme.value === 'dark'))
 

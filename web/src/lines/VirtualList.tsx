@@ -133,7 +133,7 @@ export class VirtualList<T extends Item> extends Component<Props<T>, State> {
     this.layOut()
     this.follow(el)
     if (measured || Math.abs(el.scrollTop - this.state.top) > 0.5) this.setState({ top: el.scrollTop })
-    this.tell()
+    this.tell(el)
   }
 
   /** Reads the heights of drawn rows that may differ; true when one did. */
@@ -217,11 +217,11 @@ export class VirtualList<T extends Item> extends Component<Props<T>, State> {
     this.setState({ top: el.scrollTop })
   }
 
-  private tell(): void {
+  private tell(el: HTMLElement): void {
     const n = this.props.items.length
     if (n === 0) return
-    const first = this.rowAt(this.state.top)
-    const last = this.rowAt(this.state.top + this.state.height - 1)
+    const first = this.rowAt(el.scrollTop)
+    const last = this.rowAt(el.scrollTop + el.clientHeight - 1)
     const [a, b] = this.props.reversed ? [n - 1 - last, n - 1 - first] : [first, last]
     this.props.onVisible(a, b, this.atNewest)
     if (first < NEAR) this.props.onNearTop()

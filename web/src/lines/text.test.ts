@@ -37,6 +37,17 @@ it('bounds long lines and makes controls visible', () => {
   expect(joined(rowPieces('safe\u202egpj.exe', undefined))).toBe('safe\ufffdgpj.exe')
 })
 
+it.each([
+  ['[2026-11-21 10:00:01,123 I 211 240] (raylet) node_manager.cc:525: ', 'started'],
+  ['2026-11-21 10:00:01,123 ERROR ', 'worker.py:409 -- died'],
+  ['INFO 2026-11-21 10:00:01,123 ', 'serve 12 -- ready'],
+])('sets the prefix %j apart', (prefix, rest) => {
+  const ps = rowPieces(prefix + rest, undefined)
+  expect(joined(ps)).toBe(prefix + rest)
+  expect(ps[0]?.style).toBe('prefix')
+  expect(ps[1]?.text.endsWith(rest)).toBe(true)
+})
+
 it('lays out JSON', () => {
   expect(prettyJson('{"a":1}')).toBe('{\n  "a": 1\n}')
   expect(prettyJson('{nope}')).toBeUndefined()

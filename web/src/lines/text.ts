@@ -119,13 +119,26 @@ function cutAt(pieces: readonly Piece[], spans: readonly [number, number][]): Pi
   return out
 }
 
+// Time, level and process that Ray's and Python's loggers write before the
+// message. The row's own columns say it already, so it stands back.
+const PREFIX = /^(?:\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d+ [A-Z] \d+ \d+\](?: \([\w-]+\))?|(?:[A-Z]+:?\s+)?\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[,.]\d+(?:[ \t]+(?:TRACE|DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL)\b)?)\s+/
+
+/** Sets the logger's prefix of a line apart. */
+export function splitPrefix(pieces: readonly Piece[]): Piece[] {
+  const [first, ...rest] = pieces
+  if (!first || first.style !== '') return [...pieces]
+  const prefix = PREFIX.exec(first.text)?.[0]
+  if (!prefix || prefix.length === first.text.length) return [...pieces]
+  return [{ ...first, text: prefix, style: 'prefix' }, { ...first, text: first.text.slice(prefix.length) }, ...rest]
+}
+
 /** A row shows the start of a line; the rest of a long one waits until it is opened. */
 export const ROW_CHARS = 1200
 
 export function rowPieces(line: string, marks: RegExp | undefined, most = ROW_CHARS): Piece[] {
   const drawn = lastDrawn(line.replace(/[\r\n]+$/, ''))
   const cut = drawn.length > most ? `${drawn.slice(0, most)}…` : drawn
-  return markPieces(ansiPieces(visible(cut.replace(/\n/g, ' ⏎ '))), marks)
+  return markPieces(splitPrefix(ansiPieces(visible(cut.replace(/\n/g, ' ⏎ ')))), marks)
 }
 
 /** Control characters as their pictures, so that they neither vanish nor act. Colours stay. */

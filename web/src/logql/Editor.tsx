@@ -3,17 +3,17 @@ import { defaultKeymap, history, historyKeymap } from '@codemirror/commands'
 import { bracketMatching } from '@codemirror/language'
 import { EditorState, Prec, StateEffect, StateField } from '@codemirror/state'
 import { Decoration, type DecorationSet, EditorView, keymap, placeholder, WidgetType } from '@codemirror/view'
+import type { Signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { completion, type Vocabulary } from './complete.ts'
 import { language } from './language.ts'
 
 interface Props {
-  readonly value: string
+  /** The text, both ways: a change of either side shows on the other at once. */
+  readonly text: Signal<string>
   readonly vocabulary: Vocabulary
-  /** Offset of what the server could not read, in `value`. */
+  /** Offset of what the server could not read, in the text. */
   readonly errorAt: number | undefined
-  readonly describedBy?: string
-  readonly onChange: (text: string) => void
   readonly onRun: (text: string) => void
   /** Called once with a function that puts the cursor into the box. */
   readonly onReady: (focus: () => void) => void
@@ -59,7 +59,8 @@ const look = EditorView.theme({
   '.cm-cursor': { borderLeftColor: 'var(--accent)', borderLeftWidth: '2px' },
   '&.cm-focused .cm-selectionBackground, .cm-selectionBackground, .cm-content ::selection': { backgroundColor: 'var(--selection) !important' },
   '.cm-placeholder': { color: 'var(--muted)' },
-  '.cm-matchingBracket, &.cm-focused .cm-matchingBracket': { backgroundColor: 'var(--hover)', outline: '1px solid var(--border-strong)' },
+  '.cm-matchingBracket': { backgroundColor: 'transparent' },
+  '&.cm-focused .cm-matchingBracket': { backgroundColor: 'var(--hover)', outline: '1px solid var(--border-strong)' },
   '.cm-error': { textDecoration: 'underline wavy var(--level-error)', textUnderlineOffset: '4px', backgroundColor: 'var(--error-soft)' },
   '.cm-error-end': { display: 'inline-block', minWidth: '8px' },
   '.cm-tooltip': {
@@ -87,7 +88,7 @@ export function Editor(props: Props) {
       root,
       parent: root,
       state: EditorState.create({
-        doc: latest.current.value,
+        doc: latest.current.text.peek(),
         extensions: [
           Prec.highest(keymap.of([
             { key: 'Mod-Enter', run: (v) => { latest.current.onRun(v.state.doc.toString()); return true } },
@@ -111,7 +112,7 @@ export function Editor(props: Props) {
           EditorView.contentAttributes.of({ 'aria-label': 'LogQL query', 'aria-multiline': 'true', spellcheck: 'false', autocapitalize: 'off' }),
           EditorView.updateListener.of((u) => {
             if (!u.docChanged) return
-            latest.current.onChange(u.state.doc.toString())
+            latest.current.text.value = u.state.doc.toString()
             const typed = u.transactions.some((tr) => tr.isUserEvent('input.complete') || tr.isUserEvent('input.type'))
             const before = u.state.sliceDoc(Math.max(0, u.state.selection.main.head - 2), u.state.selection.main.head)
             if (typed && /[{"|[(,]\s?$/.test(before)) startCompletion(u.view)
@@ -121,19 +122,19 @@ export function Editor(props: Props) {
     })
     view.current = editor
     latest.current.onReady(() => { editor.focus() })
-    return () => { editor.destroy() }
+    const unsubscribe = latest.current.text.subscribe((text) => {
+      if (editor.state.doc.toString() === text) return
+      editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: text }, selection: { anchor: text.length } })
+    })
+    return () => {
+      unsubscribe()
+      editor.destroy()
+    }
   }, [])
 
   useEffect(() => {
-    const editor = view.current
-    if (editor && editor.state.doc.toString() !== props.value) {
-      editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: props.value }, selection: { anchor: props.value.length } })
-    }
-  }, [props.value])
-
-  useEffect(() => {
     view.current?.dispatch({ effects: setError.of(props.errorAt) })
-  }, [props.errorAt, props.value])
+  }, [props.errorAt])
 
   return <div class="editor" ref={host} />
 }

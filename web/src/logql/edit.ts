@@ -3,13 +3,9 @@
 
 import type { SyntaxNode, Tree } from '@lezer/common'
 import * as t from '@grafana/lezer-logql'
+import { STREAM_LABELS } from '../loki/names.ts'
 
 export type Kind = 'logs' | 'metric' | 'broken'
-
-/** Labels that live on the stream; all else of a line is structured metadata. */
-export const STREAM_LABELS: ReadonlySet<string> = new Set([
-  'service_name', 'job', 'RayCluster', 'namespace', 'node_type', 'group', 'component',
-])
 
 export const DEFAULT_QUERY = '{job="ray/logs"}'
 
@@ -32,6 +28,11 @@ export function kindOf(query: string): Kind {
   if (broken) return 'broken'
   const top = tree.topNode.getChild(t.Expr)
   return top?.getChild(t.LogExpr) ? 'logs' : top?.getChild(t.MetricExpr) ? 'metric' : 'broken'
+}
+
+/** Whether lines get labels out of their text, beside those that are stored. */
+export function parsesLines(query: string): boolean {
+  return !nodes(parse(query), t.LabelParser, t.LogfmtParser, t.JsonExpressionParser, t.LogfmtExpressionParser, t.LabelFormatExpr).next().done
 }
 
 /** Quotes as LogQL reads it: double quotes with escapes, or back quotes where those read better. */

@@ -57,6 +57,7 @@ interface WireAnswer {
 export interface WireTail {
   streams?: WireStream[] | null
   dropped_entries?: unknown[] | null
+  encodingFlags?: string[]
 }
 
 /** Addresses longer than this go as a form: proxies cut long ones off. */

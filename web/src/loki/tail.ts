@@ -4,6 +4,7 @@
 
 import { type Client, entriesOf, ServerError, type WireTail } from './client.ts'
 import { addNanos, compareTs, type Entry, identityOf, nanosOf } from './entry.ts'
+import { METADATA, STREAM_LABELS } from './names.ts'
 
 export type LiveState = 'off' | 'connecting' | 'on' | 'waiting'
 
@@ -28,18 +29,20 @@ export class Tail {
   private readonly query: string
   private readonly events: TailEvents
   private readonly seen = new Seen()
+  private readonly kinds: Kinds
   private readonly stopped = new AbortController()
   private socket: WebSocket | undefined
   private timer: ReturnType<typeof setTimeout> | undefined
   private from: string
   private failures = 0
 
-  /** `known` are the lines already shown at and after `from`. */
-  constructor(client: Client, query: string, from: string, known: readonly Entry[], events: TailEvents) {
+  /** `known` are the lines already shown, at and before `from`; `parses` tells that the query takes labels out of lines. */
+  constructor(client: Client, query: string, from: string, known: readonly Entry[], parses: boolean, events: TailEvents) {
     this.client = client
     this.query = query
     this.from = from
     this.events = events
+    this.kinds = new Kinds(known, parses)
     for (const e of known) this.seen.add(e)
     this.connect()
   }
@@ -75,7 +78,8 @@ export class Tail {
     }
     socket.onmessage = (m: MessageEvent<string>) => {
       const frame = JSON.parse(m.data) as WireTail
-      this.tell(entriesOf(frame.streams ?? [], 'forward'))
+      const entries = entriesOf(frame.streams ?? [], 'forward')
+      this.tell(frame.encodingFlags?.includes('categorize-labels') ? entries : entries.map((e) => this.kinds.sort(e)))
       if (frame.dropped_entries?.length) this.events.dropped(frame.dropped_entries.length)
     }
     socket.onclose = () => void this.explainOrRetry()
@@ -144,5 +148,34 @@ class Seen {
       this.recent = new Set()
     }
     return true
+  }
+}
+
+/**
+ * Sorts the labels of a line into its three kinds. A query asks the server to
+ * do that by a header; a WebSocket cannot, and gets all of them in one.
+ */
+export class Kinds {
+  private readonly stream = new Set(STREAM_LABELS)
+  private readonly meta = new Set(METADATA)
+  private readonly parses: boolean
+
+  constructor(known: readonly Entry[], parses: boolean) {
+    this.parses = parses
+    for (const e of known) {
+      for (const k of Object.keys(e.labels)) this.stream.add(k)
+      for (const k of Object.keys(e.meta)) this.meta.add(k)
+    }
+  }
+
+  sort(e: Entry): Entry {
+    const labels: Record<string, string> = {}
+    const meta: Record<string, string> = {}
+    const parsed: Record<string, string> = {}
+    for (const [k, v] of Object.entries(e.labels)) {
+      const kind = this.stream.has(k) ? labels : this.meta.has(k) || !this.parses ? meta : parsed
+      kind[k] = v
+    }
+    return { ...e, labels, meta, parsed }
   }
 }

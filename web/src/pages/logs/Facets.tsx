@@ -1,7 +1,9 @@
 import { useSignal } from '@preact/signals'
+import { narrow, setPanel } from '../../app/settings.ts'
 import { shortValue } from '../../lines/source.ts'
-import { excludeFilter, filtersOn, STREAM_LABELS, toggleAmong, toggleFilter, withoutFilter } from '../../logql/edit.ts'
+import { excludeFilter, filtersOn, toggleAmong, toggleFilter, withoutFilter } from '../../logql/edit.ts'
 import { LEVEL_ORDER, levelNamed } from '../../loki/entry.ts'
+import { STREAM_LABELS } from '../../loki/names.ts'
 import { Icon } from '../../ui/Icon.tsx'
 import { type Facet, FACETS, type FacetValue, formatCount } from './counts.ts'
 import type { LogsModel } from './model.ts'
@@ -12,6 +14,12 @@ const FEW = 8
 export function Facets({ model }: { model: LogsModel }) {
   return (
     <aside class="facets" aria-label="Filters">
+      {narrow.value && (
+        <div class="facets-head">
+          <h2>Filters</h2>
+          <button type="button" class="icon-button" aria-label="Close filters" onClick={() => { setPanel(false) }}><Icon name="close" /></button>
+        </div>
+      )}
       {FACETS.map((f) => <FacetBox key={f.name} model={model} facet={f} />)}
     </aside>
   )
@@ -81,6 +89,7 @@ function Value({ model, facet, v, share, wanted, dimmed }: ValueProps) {
   const label = v.value === '' ? 'no level' : shortValue(facet.name, v.value)
   const click = (e: MouseEvent): void => {
     const change = e.shiftKey || e.ctrlKey || e.metaKey ? toggleAmong : toggleFilter
+    if (narrow.value) setPanel(false)
     void model.edit((q) => change(q, facet.name, v.value, inStream))
   }
   const level = facet.name === 'detected_level' ? ` level-${levelNamed(v.value)}` : ''

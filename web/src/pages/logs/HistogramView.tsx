@@ -117,7 +117,7 @@ function optionsFor(h: Histogram, width: number, model: LogsModel, onHover: (v: 
   return {
     width, height: HEIGHT, padding: [6, 8, 0, 0], legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false, dist: 4 } },
-    scales: { x: { time: true, range: () => [first, last] }, y: { range: (_u, _min, max) => [0, Math.max(1, max)] } },
+    scales: { x: { time: true, range: () => [first, last] }, y: { range: (_u, _min, max) => [0, Math.max(1, max) * 1.08] } },
     tzDate: (ts) => (zone.value === 'utc' ? uPlot.tzDate(new Date(ts * 1000), 'Etc/UTC') : new Date(ts * 1000)),
     axes: [
       { ...axis, size: 22, gap: 4, grid: { show: false }, space: 90, values: (_u, splits) => timeLabels(splits) },

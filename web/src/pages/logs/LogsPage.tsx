@@ -1,7 +1,7 @@
 import { useSignal } from '@preact/signals'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { address } from '../../app/router.ts'
-import { panel, tenant, token, zone } from '../../app/settings.ts'
+import { narrow, panelOpen, setPanel, tenant, token, zone } from '../../app/settings.ts'
 import { Icon } from '../../ui/Icon.tsx'
 import { Facets } from './Facets.tsx'
 import { HistogramView } from './HistogramView.tsx'
@@ -21,8 +21,11 @@ export function LogsPage() {
 
   // The address bar is the view: going back, a link, and a reload all come through here.
   const url = address.value
+  const begun = useRef(false)
   useEffect(() => {
-    if (`${url.pathname}${url.search}` !== encodeView(model.view.peek()) || model.status.peek() === 'loading') void model.restore(url.searchParams)
+    if (begun.current && `${url.pathname}${url.search}` === encodeView(model.view.peek())) return
+    begun.current = true
+    void model.restore(url.searchParams)
   }, [url])
   useEffect(() => () => { model.close() }, [model])
 
@@ -41,7 +44,7 @@ export function LogsPage() {
       if (typing || e.ctrlKey || e.metaKey || e.altKey) return
       const actions: Record<string, () => void> = {
         '/': () => { focusQuery.current() }, l: () => void model.setLive(!model.view.value.live),
-        e: () => void model.toGrave('next'), E: () => void model.toGrave('previous'), '?': () => { help.value = !help.value },
+        e: () => void model.toGrave('next'), E: () => void model.toGrave('previous'), Escape: () => { if (narrow.value) setPanel(false) }, '?': () => { help.value = !help.value },
       }
       const action = actions[e.key]
       if (!action) return
@@ -56,11 +59,12 @@ export function LogsPage() {
   useEffect(() => { document.title = `${query} · Remora` }, [query])
 
   return (
-    <main class={`logs panel-${panel.value}`}>
+    <main class="logs">
       <h1 class="offscreen">Logs</h1>
       <QueryBar model={model} onFocus={(f) => { focusQuery.current = f }} />
       <div class="logs-body">
-        {panel.value === 'open' && <Facets model={model} />}
+        {panelOpen.value && narrow.value && <div class="backdrop" onClick={() => { setPanel(false) }} />}
+        {panelOpen.value && <Facets model={model} />}
         <div class="logs-main"><Content model={model} /></div>
       </div>
       {help.value && <Keys close={() => { help.value = false }} />}

@@ -14,8 +14,8 @@ export function QueryBar({ model, onFocus }: { model: LogsModel; onFocus: (focus
   return (
     <div class="query-bar">
       <div class={`query-box${failure ? ' wrong' : ''}`}>
-        <Editor value={model.draft.value} vocabulary={vocabulary} errorAt={failure && !changed ? failure.at : undefined}
-          onChange={(text) => { model.draft.value = text }} onRun={(text) => void model.run(text)} onReady={ready.current} />
+        <Editor text={model.draft} vocabulary={vocabulary} errorAt={failure && !changed ? failure.at : undefined}
+          onRun={(text) => void model.run(text)} onReady={ready.current} />
         <button type="button" class={`run${changed ? ' changed' : ''}`} title="Run (Enter)" aria-label="Run query" onClick={() => void model.run()}>
           <Icon name="play" size={14} />
         </button>

@@ -1,4 +1,4 @@
-import { panel } from '../../app/settings.ts'
+import { panelOpen, setPanel } from '../../app/settings.ts'
 import { Icon, type IconName } from '../../ui/Icon.tsx'
 import { formatCount } from './counts.ts'
 import type { LogsModel } from './model.ts'
@@ -9,7 +9,7 @@ export function Toolbar({ model }: { model: LogsModel }) {
   const grave = (totals?.get('error') ?? 0) + (totals?.get('critical') ?? 0) + (totals?.get('fatal') ?? 0)
   return (
     <div class="toolbar" role="toolbar" aria-label="Lines">
-      <Toggle icon="panel" label="Filters" on={panel.value === 'open'} toggle={() => { panel.value = panel.value === 'open' ? 'closed' : 'open' }} />
+      <Toggle icon="panel" label="Filters" on={panelOpen.value} toggle={() => { setPanel(!panelOpen.value) }} />
       <Loaded model={model} />
       <span class="grow" />
       {totals && (

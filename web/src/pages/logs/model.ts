@@ -5,7 +5,7 @@ import { batch, computed, signal } from '@preact/signals'
 import { navigate } from '../../app/router.ts'
 import { client, tenant, zone } from '../../app/settings.ts'
 import { Pager } from '../../lines/pager.ts'
-import { GRAVE, kindOf, marksOf, fromPlainText, offsetAt, setFilter, toggleFilter, DEFAULT_QUERY, withoutFilter } from '../../logql/edit.ts'
+import { GRAVE, kindOf, marksOf, parsesLines, fromPlainText, offsetAt, setFilter, toggleFilter, DEFAULT_QUERY, withoutFilter } from '../../logql/edit.ts'
 import { type Client, type Series, ServerError } from '../../loki/client.ts'
 import { addNanos, type Entry, identityOf, levelOf, millisOf, nanosOf } from '../../loki/entry.ts'
 import { type LiveState, Tail } from '../../loki/tail.ts'
@@ -248,7 +248,7 @@ export class LogsModel {
   private follow(view: View, span: Span, pager: Pager, signal: AbortSignal): void {
     const last = pager.rows.at(-1)
     const from = last ? last.ts : nanosOf(span.end)
-    this.tail = new Tail(this.client, view.query, from, pager.rows.slice(-2000), {
+    this.tail = new Tail(this.client, view.query, from, pager.rows.slice(-2000), parsesLines(view.query), {
       lines: (entries) => {
         if (signal.aborted) return
         pager.append(entries, Math.max(100_000, pager.rows.length))

@@ -4,16 +4,10 @@ import { client } from '../../app/settings.ts'
 import type { Vocabulary } from '../../logql/complete.ts'
 import { DEFAULT_QUERY } from '../../logql/edit.ts'
 import { nanosOf } from '../../loki/entry.ts'
-import { FACETS } from './counts.ts'
+import { METADATA } from '../../loki/names.ts'
 import type { LogsModel } from './model.ts'
 
 const KEPT = 30_000
-
-/** Metadata that Remora puts on lines, for completion before any line is here. */
-const METADATA = [
-  ...FACETS.filter((f) => !f.stream).map((f) => f.name),
-  'actor_id', 'task_id', 'attempt', 'worker_id', 'pid', 'node_ip', 'container', 'owner', 'stream', 'application', 'replica', 'request_id',
-]
 
 export function vocabularyOf(model: LogsModel): Vocabulary {
   const cache = new Map<string, { at: number; answer: Promise<readonly string[]> }>()
