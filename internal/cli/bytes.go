@@ -73,3 +73,11 @@ func countText[T ~int | ~int64 | ~uint64](n T) string {
 	}
 	return s
 }
+
+// plural writes a count of things: 1 file, 1,234 files.
+func plural(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return countText(n) + " " + thing + "s"
+}

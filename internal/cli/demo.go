@@ -160,7 +160,7 @@ func (u *upping) commandLine(s *serving, q demo.Question) string {
 // askQuestions asks over HTTP what a newcomer would, prints the answers, and
 // fails where one is not what the recording says.
 func (u *upping) askQuestions(ctx context.Context, s *serving, r *demo.Recording) error {
-	c, err := client.New(client.Config{Addr: s.url, UserAgent: "remora/" + u.build.Version})
+	c, err := client.New(client.Config{Addr: s.url, Tenant: u.tenant, UserAgent: "remora/" + u.build.Version})
 	if err != nil {
 		return err
 	}

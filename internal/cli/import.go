@@ -41,6 +41,8 @@ imports it all the same.`,
 	cmd.Flags().StringVar(&i.cluster, "cluster", "", "name of the cluster on each line (default the folder's name)")
 	cmd.Flags().StringVar(&i.zone, "zone", "UTC", "time zone of the nodes, whose time stamps name none, like Europe/London or Local")
 	cmd.Flags().BoolVar(&i.force, "force", false, "import sessions too that an agent has shipped")
+	i.patience = span(5 * time.Minute)
+	cmd.Flags().Var(&i.patience, "retry-for", "how long to go on trying while the server is away or its disk is full")
 	i.output.add(cmd, "output", "how to print the summary")
 	return cmd
 }
@@ -50,6 +52,7 @@ type importing struct {
 	server        serverFlags
 	cluster, zone string
 	force         bool
+	patience      span
 	output        *choice
 }
 
@@ -76,7 +79,7 @@ func (i *importing) run(ctx context.Context, paths []string) error {
 	sources := importSources(a.Nodes(), cluster, zone)
 	p := newProgress(i.app, "import", totalBytes(sources))
 	defer p.end()
-	imp := importer{client: c, sources: sources, now: i.now, notice: p.notice, progress: p.set}
+	imp := importer{client: c, sources: sources, now: i.now, notice: p.notice, progress: p.set, patience: time.Duration(i.patience)}
 	if err := imp.ask(ctx); err != nil {
 		return err
 	}
@@ -88,7 +91,7 @@ func (i *importing) run(ctx context.Context, paths []string) error {
 	if err := imp.run(ctx); err != nil {
 		p.end()
 		if imp.sent.Lines > 0 {
-			i.notice("%s lines were imported; the same command goes on from there", countText(imp.sent.Lines))
+			i.notice("%s imported so far; the same command goes on from there", plural(imp.sent.Lines, "line"))
 		}
 		return err
 	}
@@ -121,11 +124,12 @@ func (i *importing) summary(a *archive.Archive, imp *importer, cluster string) e
 	if i.output.value == "json" {
 		return json.NewEncoder(i.stdout).Encode(s)
 	}
-	what := fmt.Sprintf("%s lines (%s)", countText(s.Lines), sizeText(s.Bytes))
+	what := fmt.Sprintf("%s (%s)", plural(s.Lines, "line"), sizeText(s.Bytes))
 	if s.Before > 0 {
 		what += fmt.Sprintf(", %s were there before", sizeText(s.Before))
 	}
-	fmt.Fprintf(i.stdout, "imported %s of %d files, %d nodes, %d sessions as cluster %q\n", what, s.Files, s.Nodes, len(s.Sessions), cluster)
+	fmt.Fprintf(i.stdout, "imported %s of %s, %s, %s as cluster %q\n",
+		what, plural(s.Files, "file"), plural(s.Nodes, "node"), plural(len(s.Sessions), "session"), cluster)
 	for _, name := range s.Sessions {
 		fmt.Fprintf(i.stdout, "  %s\n", name)
 	}

@@ -96,6 +96,8 @@ type importer struct {
 	now      func() time.Time
 	notice   func(format string, args ...any)
 	progress func(done uint64, what string)
+	// A server that cannot take lines is given up after so long without a success.
+	patience time.Duration
 
 	before uint64 // bytes that were there when the import began
 	sent   struct {
@@ -119,8 +121,6 @@ type importPart struct {
 const (
 	importBatch = 1 << 20
 	importChunk = 1 << 20
-	// A server that does not answer is given up after so long without a success.
-	importPatience = 5 * time.Minute
 )
 
 // ask learns from the server what it has.
@@ -239,7 +239,7 @@ func (i *importer) stream(ctx context.Context, s *importSource, committed uint64
 	at := uint64(0)
 	for _, g := range s.stream.Generations {
 		if err := i.generation(ctx, s, g, lines, &at, committed); err != nil {
-			return fmt.Errorf("import %s: %w", g.File.Path, err)
+			return err
 		}
 	}
 	return nil
@@ -256,20 +256,23 @@ func (i *importer) generation(ctx context.Context, s *importSource, g *archive.G
 		written = s.started.UnixNano()
 	}
 	buf := make([]byte, 0, importChunk+parse.MaxLine)
-	for ended := false; !ended || len(buf) > 0; {
+	for ended := false; ; {
 		if !ended {
 			n, err := io.ReadFull(r, buf[len(buf):cap(buf)])
 			buf = buf[:len(buf)+n]
 			ended = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 			if err != nil && !ended {
-				return err
+				return fmt.Errorf("read %s: %w", g.File.Path, err)
 			}
+		}
+		if len(buf) == 0 {
+			break
 		}
 		chunk := parse.Chunk{Data: buf, At: *at, Ended: ended, Emit: committed, Now: written, Written: written}
 		var res parse.Result
 		i.entries, res = lines.Append(i.entries[:0], chunk, importBatch)
 		if res.Consumed == 0 && ended {
-			return fmt.Errorf("%d bytes at its end are no lines", len(buf))
+			return fmt.Errorf("read %s: %d bytes at its end are no lines", g.File.Path, len(buf))
 		}
 		to := *at + uint64(res.Consumed)
 		if to > committed {
@@ -323,25 +326,26 @@ func (i *importer) flush(ctx context.Context) error {
 // push sends the body, again where the server is away or full.
 func (i *importer) push(ctx context.Context) error {
 	wait := 250 * time.Millisecond
-	giveUp := i.now().Add(importPatience)
+	giveUp := i.now().Add(i.patience)
 	for {
 		err := i.client.Push(ctx, i.body)
 		var unreachable *client.UnreachableError
 		var status *client.StatusError
 		later := errors.As(err, &unreachable) || errors.As(err, &status) && status.Temporary()
-		if !later || ctx.Err() != nil || i.now().After(giveUp) {
+		if !later || ctx.Err() != nil || !i.now().Before(giveUp) {
 			return err
 		}
 		pause := wait
 		if status != nil && status.RetryAfter > 0 {
 			pause = min(status.RetryAfter, time.Minute)
 		}
+		pause = max(min(pause, giveUp.Sub(i.now())), 0).Round(time.Millisecond)
 		i.notice("remora import: %s; trying again in %s", err, pause)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(pause):
 		}
-		wait = min(2*wait, 30*time.Second)
+		wait = min(2*wait, 15*time.Second)
 	}
 }

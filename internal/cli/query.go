@@ -108,7 +108,7 @@ func (q *querying) lines(ctx context.Context, c *client.Client, query string, st
 		q.notice("no line matches between %s and %s: look further back with --since, like --since 7d",
 			start.Format(time.DateTime), end.Format(time.DateTime))
 	case more:
-		q.notice("these are %d lines, there may be more: --limit 0 prints all", p.lines)
+		q.notice("that is %s, there may be more: --limit 0 prints all", plural(p.lines, "line"))
 	}
 	return nil
 }

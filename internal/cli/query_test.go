@@ -58,7 +58,7 @@ func TestQueryTellsOfMore(t *testing.T) {
 		srv.lines = append(srv.lines, fakeLine{a.now().UnixNano() - int64(i), "x"})
 	}
 	a.run(t.Context(), []string{"query", `{job="x"}`, "--limit", "2"})
-	if !strings.Contains(stderr.String(), "these are 2 lines, there may be more: --limit 0 prints all") {
+	if !strings.Contains(stderr.String(), "that is 2 lines, there may be more: --limit 0 prints all") {
 		t.Errorf("stderr: %s", stderr)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/remora-ray/remora/internal/agent"
 	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/store"
 )
 
 // upCommand runs everything that one machine needs.
@@ -36,10 +36,11 @@ nine jobs, five of which fail.`,
 		Args: exactly(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return u.run(cmd) },
 	}
-	u.serve.add(cmd, "", "directory to keep everything in (default "+strings.Replace(a.defaultData(), a.getenv("HOME"), "~", 1)+")", "warn")
+	u.serve.add(cmd, "", "directory to keep everything in (default "+a.defaultData()+")", "warn")
 	fs := cmd.Flags()
 	fs.StringVar(&u.rayRoot, "ray-root", "/tmp/ray", "Ray's temp directory, that holds session_* directories")
 	fs.StringVar(&u.cluster, "cluster", "", "name of the cluster on each line (default this machine's name)")
+	fs.StringVar(&u.tenant, "tenant", "", "tenant to keep the lines for (REMORA_TENANT; default that of the server)")
 	fs.BoolVar(&u.demo, "demo", false, "play a recorded Ray session and follow it")
 	fs.Float64Var(&u.speed, "speed", 1, "play so many times faster, with --demo")
 	fs.BoolVar(&u.once, "once", false, "with --demo: play at full speed, ask three questions, print the answers and end")
@@ -51,6 +52,7 @@ type upping struct {
 	*app
 	serve            serveFlags
 	rayRoot, cluster string
+	tenant           string
 	demo, once       bool
 	speed            float64
 	token            string // file with the token of our own agent, with --auth
@@ -58,11 +60,14 @@ type upping struct {
 
 // defaultData follows the XDG base directory specification.
 func (a *app) defaultData() string {
-	base := a.getenv("XDG_DATA_HOME")
-	if !filepath.IsAbs(base) {
-		base = filepath.Join(first(a.getenv("HOME"), "/var/lib"), ".local", "share")
+	home := a.getenv("HOME")
+	switch base := a.getenv("XDG_DATA_HOME"); {
+	case filepath.IsAbs(base): // others are to be ignored, it says
+		return filepath.Join(base, "remora")
+	case home != "" && home != "/":
+		return filepath.Join(home, ".local", "share", "remora")
 	}
-	return filepath.Join(base, "remora")
+	return "/var/lib/remora"
 }
 
 func (u *upping) run(cmd *cobra.Command) error {
@@ -74,6 +79,12 @@ func (u *upping) run(cmd *cobra.Command) error {
 			if cmd.Flags().Changed(name) {
 				return usagef("--%s goes with --demo", name)
 			}
+		}
+	}
+	u.tenant = first(u.tenant, u.getenv("REMORA_TENANT"))
+	if u.tenant != "" {
+		if err := store.ValidTenant(u.tenant); err != nil {
+			return &usageError{err}
 		}
 	}
 	if u.cluster == "" {
@@ -174,6 +185,7 @@ func (u *upping) agentConfig(s *serving, registry prometheus.Registerer) agent.C
 		URL:          s.url,
 		State:        filepath.Join(u.serve.data, "agent"),
 		Node:         parse.Node{Cluster: u.cluster},
+		Tenant:       u.tenant,
 		DrainTimeout: 10 * time.Second,
 		TokenFile:    u.token,
 		Version:      u.build.Version,
