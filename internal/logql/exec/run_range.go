@@ -11,10 +11,10 @@ import (
 // evalRange computes a range aggregation at all steps.
 func (q *query) evalRange(r *plan.Range, max int) (table, error) {
 	switch {
-	case r.Buckets && q.bucketWidth(r) > 0:
-		return q.evalBuckets(r, max)
 	case r.Op == "absent_over_time":
 		return q.evalAbsent(r)
+	case r.Buckets && q.bucketWidth(r) > 0:
+		return q.evalBuckets(r, max)
 	case r.Unwrap != nil:
 		return q.evalUnwrapped(r, max)
 	}
@@ -23,25 +23,13 @@ func (q *query) evalRange(r *plan.Range, max int) (table, error) {
 
 // evalAbsent has a value at the steps whose windows hold nothing.
 func (q *query) evalAbsent(r *plan.Range) (table, error) {
-	var u *unwrapper
-	if r.Unwrap != nil {
-		var err error
-		if u, err = newUnwrapper(r.Unwrap); err != nil {
-			return nil, err
-		}
-	}
 	sums := q.newSums(r, 0)
 	if _, err := sums.grid.row(nil, 0); err != nil {
 		return nil, err
 	}
-	err := q.samples(r, func(l *line) error {
-		if u != nil {
-			if _, ok, err := u.sample(l); !ok {
-				return err
-			}
-		}
-		return sums.add(nil, l.time, 1, 1)
-	})
+	if err := q.presence(r, func(ts int64) error { return sums.add(nil, ts, 1, 1) }); err != nil {
+		return nil, err
+	}
 	t := sums.table()
 	t[0].labels = r.AbsentLabels
 	for i, v := range t[0].vals {
@@ -51,7 +39,27 @@ func (q *query) evalAbsent(r *plan.Range) (table, error) {
 			t[0].vals[i] = absent
 		}
 	}
-	return t, err
+	return dropEmpty(t), nil
+}
+
+// presence yields the times at which there are lines, or samples of an unwrap.
+func (q *query) presence(r *plan.Range, yield func(ts int64) error) error {
+	if r.Buckets && q.bucketWidth(r) > 0 {
+		return q.buckets(r, func(b logs.Bucket) error { return yield(b.End) })
+	}
+	if r.Unwrap == nil {
+		return q.samples(r, func(l *line) error { return yield(l.time) })
+	}
+	u, err := newUnwrapper(r.Unwrap)
+	if err != nil {
+		return err
+	}
+	return q.samples(r, func(l *line) error {
+		if _, ok, err := u.sample(l); !ok {
+			return err
+		}
+		return yield(l.time)
+	})
 }
 
 // maxBuckets bounds how many buckets a query asks of each group.
@@ -80,6 +88,19 @@ func gcd(a, b int64) int64 {
 
 // evalBuckets lets the source count.
 func (q *query) evalBuckets(r *plan.Range, max int) (table, error) {
+	sums := q.newSums(r, max)
+	err := q.buckets(r, func(b logs.Bucket) error {
+		v := b.Lines
+		if sums.bytes {
+			v = b.Bytes
+		}
+		return sums.add(b.Group, b.End, v, b.Lines)
+	})
+	return sums.table(), err
+}
+
+// buckets asks the source for counts.
+func (q *query) buckets(r *plan.Range, yield func(logs.Bucket) error) error {
 	bq := logs.BucketQuery{
 		Selection: r.Selection,
 		Origin:    q.steps.start - int64(r.Offset),
@@ -87,22 +108,13 @@ func (q *query) evalBuckets(r *plan.Range, max int) (table, error) {
 		By:        r.Grouping.Labels,
 	}
 	bq.Start, bq.End = q.steps.span(int64(r.Window), int64(r.Offset))
-	sums := q.newSums(r, max)
-	err := q.src.Buckets(q.ctx, bq, func(b logs.Bucket) error {
+	return q.src.Buckets(q.ctx, bq, func(b logs.Bucket) error {
 		if err := q.ctx.Err(); err != nil {
 			return err
 		}
 		q.stats.Buckets++
-		v := b.Lines
-		if sums.bytes {
-			v = b.Bytes
-		}
-		return sums.add(b.Group, b.End, v, b.Lines)
+		return yield(b)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return sums.table(), nil
 }
 
 // evalCounts counts lines that the pipeline lets pass.

@@ -181,6 +181,8 @@ func newRange(e *syntax.RangeAgg, sum *syntax.Grouping) (Node, error) {
 	}
 	if e.Op == "absent_over_time" {
 		r.AbsentLabels = absentLabels(e.Range.Query.Matchers)
+		r.Grouping = &syntax.Grouping{}
+		r.Buckets = len(r.Stages) == 0 && r.Unwrap == nil
 	}
 	if sum != nil {
 		r.Grouping, r.SummedByOuter = sum, true

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"regexp"
 	"strings"
 
 	"github.com/remora-ray/remora/internal/logql/syntax"
@@ -27,6 +28,9 @@ func split(q *syntax.LogQuery) (Log, error) {
 			if f, ok := storeFilter(s); ok && sameLine {
 				l.addLine(f)
 				continue
+			}
+			if sameLine {
+				l.prefilter(s)
 			}
 		case *syntax.LabelFilterStage:
 			if sameLabels {
@@ -73,6 +77,23 @@ func storeFilter(f *syntax.LineFilter) (logs.LineFilter, bool) {
 	return out, true
 }
 
+// prefilter lets the store look for the texts of a |> pattern. The engine still
+// tests the pattern.
+func (l *Log) prefilter(f *syntax.LineFilter) {
+	if f.Op != "|>" || len(f.Terms) != 1 {
+		return
+	}
+	p, err := syntax.ParseLinePattern(f.Terms[0].Value)
+	if err != nil {
+		return
+	}
+	for _, part := range p.Parts {
+		if part.Text != "" {
+			l.addLine(logs.LineFilter{Op: logs.Contains, Any: []string{part.Text}})
+		}
+	}
+}
+
 // addLine keeps the filter unless it passes every line.
 func (l *Log) addLine(f logs.LineFilter) {
 	if f.Op == logs.Contains || f.Op == logs.MatchesRegexp {
@@ -101,6 +122,10 @@ func (l *Log) pushLabels(f syntax.LabelFilter) (syntax.LabelFilter, error) {
 		return nil, nil
 	case *syntax.BinaryFilter:
 		if f.Or {
+			if m, ok := oneOf(f); ok {
+				l.Selection.Labels = append(l.Selection.Labels, m)
+				return nil, nil
+			}
 			return f, nil
 		}
 		left, err := l.pushLabels(f.L)
@@ -133,4 +158,40 @@ func storedNames(names []string) bool {
 		}
 	}
 	return true
+}
+
+// oneOf makes one matcher of a="x" or a="y" or a=~"z".
+func oneOf(f *syntax.BinaryFilter) (m logs.Matcher, ok bool) {
+	name, exprs, ok := alternatives(f, "", nil)
+	if !ok || !storedName(name) {
+		return m, false
+	}
+	m, err := logs.NewMatcher(name, logs.Regexp, strings.Join(exprs, "|"))
+	return m, err == nil
+}
+
+// alternatives collects what one label is compared with; false where there are
+// several labels or other comparisons.
+func alternatives(f syntax.LabelFilter, name string, exprs []string) (string, []string, bool) {
+	switch f := f.(type) {
+	case *syntax.StringFilter:
+		if name != "" && name != f.Name {
+			return "", nil, false
+		}
+		switch f.Op {
+		case logs.Equal:
+			return f.Name, append(exprs, regexp.QuoteMeta(f.Value)), true
+		case logs.Regexp:
+			return f.Name, append(exprs, "(?:"+f.Value+")"), true
+		}
+	case *syntax.BinaryFilter:
+		if f.Or {
+			name, exprs, ok := alternatives(f.L, name, exprs)
+			if !ok {
+				return "", nil, false
+			}
+			return alternatives(f.R, name, exprs)
+		}
+	}
+	return "", nil, false
 }
