@@ -132,7 +132,9 @@ func (a *agent) stand(f *follower, p parse.Position, mark tail.Mark) {
 		last := f.cur+1 == len(f.gens) || !f.gens[f.cur+1].begun
 		if p.Offset < end || (last && !g.done) {
 			f.cursor = tail.Cursor{Offset: int64(p.Offset - g.base), Seen: int64(p.Offset - g.base)}
-			f.mark = mark
+			if f.cursor.Offset > 0 { // else it is of the generation before
+				f.mark = mark
+			}
 			g.done = false
 			break
 		}
