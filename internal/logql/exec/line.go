@@ -28,7 +28,8 @@ type line struct {
 
 	want []string // the labels that parsers are to find; nil for all
 
-	scratch []logs.Label
+	scratch   []logs.Label
+	extracted map[string]string // names with the suffix _extracted, made once
 }
 
 // reset begins with a record. Structured metadata that is called like a label of
@@ -92,10 +93,24 @@ func (l *line) base(name string) (string, bool) {
 	if len(l.hidden) > 0 && slices.Contains(l.hidden, name) {
 		return "", false
 	}
-	if v, ok := l.stream.Lookup(name); ok {
+	if v, ok := find(l.stream, name); ok {
 		return v, true
 	}
-	return l.meta.Lookup(name)
+	return find(l.meta, name)
+}
+
+// find is Labels.Lookup for sets that are mostly smaller than 32: to compare
+// each name is faster there than to search, as most differ in length.
+func find(ls logs.Labels, name string) (string, bool) {
+	if len(ls) > 32 {
+		return ls.Lookup(name)
+	}
+	for i := range ls {
+		if ls[i].Name == name {
+			return ls[i].Value, true
+		}
+	}
+	return "", false
 }
 
 func (l *line) get(name string) string {
@@ -105,10 +120,18 @@ func (l *line) get(name string) string {
 
 // parsedName is the name that a label found in the line gets.
 func (l *line) parsedName(name string) string {
-	if _, ok := l.base(name); ok {
-		return name + "_extracted"
+	if _, ok := l.base(name); !ok {
+		return name
 	}
-	return name
+	if s, ok := l.extracted[name]; ok {
+		return s
+	}
+	if l.extracted == nil || len(l.extracted) >= maxNames {
+		l.extracted = make(map[string]string)
+	}
+	s := name + "_extracted"
+	l.extracted[name] = s
+	return s
 }
 
 // add sets a label found in the line, unless one was found before or nobody
