@@ -50,5 +50,13 @@ it.each([
 
 it('lays out JSON', () => {
   expect(prettyJson('{"a":1}')).toBe('{\n  "a": 1\n}')
+  expect(prettyJson('{"a":[1,{"b":"x,y:{}"}],"e":{},"n":12345678901234567890}'))
+    .toBe('{\n  "a": [\n    1,\n    {\n      "b": "x,y:{}"\n    }\n  ],\n  "e": {},\n  "n": 12345678901234567890\n}')
   expect(prettyJson('{nope}')).toBeUndefined()
+})
+
+it('says what a structured line says first', () => {
+  const line = '{"label":"RAY_WORKER_FAILURE","message":"A worker died"}'
+  expect(joined(rowPieces(line, undefined))).toBe(`RAY_WORKER_FAILURE: A worker died  ${line}`)
+  expect(joined(rowPieces('{"a":1}', undefined))).toBe('{"a":1}')
 })

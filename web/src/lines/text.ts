@@ -137,6 +137,11 @@ export const ROW_CHARS = 1200
 
 export function rowPieces(line: string, marks: RegExp | undefined, most = ROW_CHARS): Piece[] {
   const drawn = lastDrawn(line.replace(/[\r\n]+$/, ''))
+  const message = messageOf(drawn)
+  if (message !== '') {
+    const shown = visible(message.replace(/\s*\n\s*/g, ' ⏎ ').slice(0, most))
+    return markPieces([...ansiPieces(shown), { text: `  ${visible(drawn.slice(0, most))}`, style: 'prefix', marked: false }], marks)
+  }
   const cut = drawn.length > most ? `${drawn.slice(0, most)}…` : drawn
   return markPieces(splitPrefix(ansiPieces(visible(cut.replace(/\n/g, ' ⏎ ')))), marks)
 }
@@ -151,11 +156,43 @@ export function visible(text: string): string {
 /** `{"a":1}` laid out over lines; undefined when the line is no JSON object or array. */
 export function prettyJson(line: string): string | undefined {
   const text = line.trim()
-  // Numbers too long for JavaScript would come out changed.
-  if (!/^[[{]/.test(text) || text.length > 200_000 || /\d{16}/.test(text)) return undefined
+  if (!/^[[{]/.test(text) || text.length > 200_000 || parsed(text) === undefined) return undefined
+  return layOut(text)
+}
+
+function parsed(text: string): unknown {
   try {
-    return JSON.stringify(JSON.parse(text), null, 2)
+    return JSON.parse(text)
   } catch {
     return undefined
   }
+}
+
+/** Moves white space only: a number too long for JavaScript stays as it was written. */
+function layOut(json: string): string {
+  let out = ''
+  let depth = 0
+  const newline = (): string => `\n${'  '.repeat(depth)}`
+  for (const [token] of json.matchAll(/"(?:[^"\\]|\\.)*"|[{[]\s*[}\]]|[{}[\],:]|[^\s{}[\],:"]+/g)) {
+    if (token === '{' || token === '[') {
+      depth++
+      out += token + newline()
+    } else if (token === '}' || token === ']') {
+      depth--
+      out += newline() + token
+    } else if (token === ',') out += token + newline()
+    else if (token === ':') out += ': '
+    else out += token
+  }
+  return out
+}
+
+/** What a structured line says, to be read before its JSON. */
+function messageOf(line: string): string {
+  if (!line.startsWith('{') || line.length > 20_000) return ''
+  const object = parsed(line)
+  if (typeof object !== 'object' || object === null) return ''
+  const { label, message, msg, event } = object as Record<string, unknown>
+  const text = [message, msg, event].find((m) => typeof m === 'string' && m !== '') as string | undefined
+  return text === undefined ? '' : typeof label === 'string' ? `${label}: ${text}` : text
 }

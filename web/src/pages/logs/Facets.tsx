@@ -48,7 +48,7 @@ function FacetBox({ model, facet }: { model: LogsModel; facet: Facet }) {
         )}
       </div>
       {open && values === 'failed' && <p class="facet-none">Could not be counted.</p>}
-      {open && values === undefined && <p class="facet-none busy">Counting…</p>}
+      {open && values === undefined && model.status.value !== 'failed' && <p class="facet-none busy">Counting…</p>}
       {open && Array.isArray(values) && list.length === 0 && <p class="facet-none">None on these lines</p>}
       {open && (
         <ul>

@@ -20,6 +20,7 @@ interface Hover {
 export function HistogramView({ model }: { model: LogsModel }) {
   const host = useRef<HTMLDivElement>(null)
   const plot = useRef<uPlot | undefined>(undefined)
+  const drawn = useSignal(0)
   const hover = useSignal<Hover | undefined>(undefined)
   const h = model.histogram.value
   const z = zone.value
@@ -30,6 +31,7 @@ export function HistogramView({ model }: { model: LogsModel }) {
     if (!el || !h) return
     const u = new uPlot(optionsFor(h, el.clientWidth, model, (v) => { hover.value = v }), [[...h.starts], h.starts.map((_, i) => sumAt(h, i))], el)
     plot.current = u
+    drawn.value++
     const resize = new ResizeObserver(() => { if (el.clientWidth > 0) u.setSize({ width: el.clientWidth, height: HEIGHT }) })
     resize.observe(el)
     return () => {
@@ -52,7 +54,7 @@ export function HistogramView({ model }: { model: LogsModel }) {
       </div>
       <div class="histogram-plot" ref={host} role="img" aria-label={summary(h)}>
         {!h && <div class={`histogram-empty${model.counting.value ? ' busy' : ''}`}>{model.counting.value ? '' : 'No counts'}</div>}
-        <Sight model={model} plot={plot} />
+        <Sight model={model} plot={plot} drawn={drawn.value} />
         {h && hover.value && <Tooltip h={h} hover={hover.value} />}
       </div>
     </section>
@@ -86,7 +88,7 @@ function summary(h: Histogram | undefined): string {
 }
 
 /** The part of the time axis whose lines are in sight below. */
-function Sight({ model, plot }: { model: LogsModel; plot: { current: uPlot | undefined } }) {
+function Sight({ model, plot }: { model: LogsModel; plot: { current: uPlot | undefined }; drawn: number }) {
   const seen = model.visible.value
   const u = plot.current
   if (!seen || !u || !model.histogram.value) return null

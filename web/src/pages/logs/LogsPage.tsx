@@ -56,6 +56,7 @@ export function LogsPage() {
   }, [model])
 
   const query = model.view.value.query
+  const filters = panelOpen.value && model.kind.value !== 'metric'
   useEffect(() => { document.title = `${query} · Remora` }, [query])
 
   return (
@@ -63,8 +64,8 @@ export function LogsPage() {
       <h1 class="offscreen">Logs</h1>
       <QueryBar model={model} onFocus={(f) => { focusQuery.current = f }} />
       <div class="logs-body">
-        {panelOpen.value && narrow.value && <div class="backdrop" onClick={() => { setPanel(false) }} />}
-        {panelOpen.value && <Facets model={model} />}
+        {filters && narrow.value && <div class="backdrop" onClick={() => { setPanel(false) }} />}
+        {filters && <Facets model={model} />}
         <div class="logs-main"><Content model={model} /></div>
       </div>
       {help.value && <Keys close={() => { help.value = false }} />}
@@ -75,7 +76,8 @@ export function LogsPage() {
 function Content({ model }: { model: LogsModel }) {
   void model.rows.value
   const series = model.series.value
-  if (series && model.status.value === 'ready') return <SeriesView series={series} />
+  if (model.status.value === 'failed') return <Failed model={model} />
+  if (series && model.status.value === 'ready') return <SeriesView series={series} span={model.span.value} />
   return (
     <>
       <HistogramView model={model} />
@@ -87,9 +89,9 @@ function Content({ model }: { model: LogsModel }) {
 }
 
 function Inside({ model }: { model: LogsModel }) {
-  if (model.status.value === 'failed') return <Failed model={model} />
   if (model.status.value === 'loading') return <Loading />
-  return model.pager.rows.length === 0 ? <Empty model={model} /> : <Lines model={model} />
+  if (model.pager.rows.length > 0) return <Lines model={model} />
+  return model.nothing.value ? <Empty model={model} /> : <Loading />
 }
 
 function Notice({ model }: { model: LogsModel }) {

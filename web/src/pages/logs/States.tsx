@@ -42,7 +42,7 @@ export function Empty({ model }: { model: LogsModel }) {
   const ms = newest ? millisOf(newest.ts) : 0
   return (
     <div class="state">
-      <Icon name="out" size={28} />
+      <Icon name="search" size={28} />
       <h2>{view.live ? 'No line yet' : 'No lines here'}</h2>
       <p>Nothing matches in “{describeRange(view.range, Date.now(), zone.value)}”.{view.live ? ' New ones appear as they arrive.' : ''}</p>
       {newest && (

@@ -101,3 +101,8 @@ export function formatCount(n: number): string {
   if (n < 1_000_000) return `${(n / 1000).toFixed(n < 100_000 ? 1 : 0)}k`
   return `${(n / 1_000_000).toFixed(n < 10_000_000 ? 1 : 0)}M`
 }
+
+/** Seconds between the points of a metric query. */
+export function seriesStep(span: Span): number {
+  return stepFor(span, 300)
+}

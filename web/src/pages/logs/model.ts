@@ -9,8 +9,8 @@ import { GRAVE, kindOf, marksOf, parsesLines, fromPlainText, offsetAt, setFilter
 import { type Client, type Series, ServerError } from '../../loki/client.ts'
 import { addNanos, type Entry, identityOf, levelOf, millisOf, nanosOf } from '../../loki/entry.ts'
 import { type LiveState, Tail } from '../../loki/tail.ts'
-import { absoluteRange, DAY, QUICK_RANGES, type Range, resolveRange, type Span, stepFor } from '../../time/range.ts'
-import { type Facet, FACETS, type FacetValue, type Histogram, loadFacet, loadHistogram } from './counts.ts'
+import { absoluteRange, DAY, QUICK_RANGES, type Range, resolveRange, type Span } from '../../time/range.ts'
+import { type Facet, FACETS, type FacetValue, type Histogram, loadFacet, loadHistogram, seriesStep } from './counts.ts'
 import { decodeView, encodeView, LAST_HOUR, type View } from './view.ts'
 
 export type Status = 'loading' | 'ready' | 'failed'
@@ -71,6 +71,7 @@ export class LogsModel {
 
   private abort = new AbortController()
   private tail: Tail | undefined
+  private explained: Promise<void> | undefined
   private refresh: ReturnType<typeof setInterval> | undefined
 
   private get client(): Client { return client.value }
@@ -80,8 +81,9 @@ export class LogsModel {
     const first = !params.has('q') && !params.has('from')
     const view = decodeView(params)
     if (params.has('tenant')) tenant.value = view.tenant
-    await this.open({ ...view, tenant: tenant.value })
-    if (first && this.status.value === 'ready' && this.pager.rows.length === 0) await this.widen()
+    await this.open({ ...view, tenant: tenant.value, ...(first ? { range: LAST_HOUR } : {}) })
+    await this.explained
+    if (first && this.view.value.range === LAST_HOUR && this.nothing.value) await this.widen()
   }
 
   /** Nothing in the last hour: show the shortest range that has something. */
@@ -180,6 +182,7 @@ export class LogsModel {
     this.tail?.stop()
     this.tail = undefined
     clearInterval(this.refresh)
+    this.explained = undefined
   }
 
   private fail(e: unknown): void {
@@ -196,7 +199,7 @@ export class LogsModel {
 
   private async openSeries(view: View, span: Span, signal: AbortSignal): Promise<void> {
     const answer = await this.client.queryRange({
-      query: view.query, start: nanosOf(span.start), end: nanosOf(span.end), step: stepFor(span, 300),
+      query: view.query, start: nanosOf(span.start), end: nanosOf(span.end), step: seriesStep(span),
     }, signal)
     if (signal.aborted) return
     batch(() => {
@@ -224,7 +227,7 @@ export class LogsModel {
       }
       this.scrollTo.value = { seq: line ? line.seq : 'newest' }
     })
-    if (pager.rows.length === 0) void this.explainNothing(view, span, signal)
+    if (pager.rows.length === 0) this.explained = this.explainNothing(view, span, signal)
     if (view.live) this.follow(view, span, pager, signal)
     void this.count(view, span, signal)
   }
