@@ -79,7 +79,7 @@ func (s *Server) answer(w http.ResponseWriter, r *request, p exec.Params) error 
 	}
 	a := loki.Answer{
 		Value:      valueOf(result.Value),
-		Categorize: categorize(r.Header),
+		Categorize: categorize(r),
 		Stats:      loki.QueryStats{Lines: result.Stats.Lines, Bytes: result.Stats.Bytes, Queued: r.queued, Took: took},
 		Warnings:   result.Warnings,
 	}
@@ -119,9 +119,10 @@ func (s source) Buckets(ctx context.Context, q logs.BucketQuery, yield func(logs
 }
 
 // categorize reports whether the client asked for labels by where they come
-// from.
-func categorize(h http.Header) bool {
-	for _, value := range h.Values("X-Loki-Response-Encoding-Flags") {
+// from: by Loki's header or, as browsers can set none on a WebSocket, by a
+// parameter.
+func categorize(r *request) bool {
+	for _, value := range append(r.Header.Values("X-Loki-Response-Encoding-Flags"), r.Form["encoding_flags"]...) {
 		for flag := range strings.SplitSeq(value, ",") {
 			if strings.TrimSpace(flag) == loki.EncodingFlagCategorize {
 				return true

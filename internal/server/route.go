@@ -119,8 +119,15 @@ func (s *Server) guarded(rt *route, w http.ResponseWriter, r *request) (err erro
 		w.Header().Set("Allow", strings.Join(rt.methods, ", "))
 		return failf(http.StatusMethodNotAllowed, "%s is not allowed for %s, use %s", r.Method, r.URL.Path, strings.Join(rt.methods, " or "))
 	}
+	// A page of another site that is open in somebody's browser must not be able
+	// to push lines to a server on that somebody's machine.
+	if err := sameOrigin.Check(r.Request); err != nil {
+		return failf(http.StatusForbidden, "%s to %s from a page of another site: %v", r.Method, r.URL.Path, err)
+	}
 	return rt.handle(s, w, r)
 }
+
+var sameOrigin = http.NewCrossOriginProtection()
 
 // account logs and counts a request that is done.
 func (s *Server) account(rt *route, rec *recorder, r *request, took time.Duration, err error) {

@@ -115,6 +115,7 @@ func TestTailRunsThePipeline(t *testing.T) {
 	r := start(t, withStore(openStore(t)))
 	l := r.tail(http.Header{"X-Loki-Response-Encoding-Flags": {"categorize-labels"}},
 		"query", `{app="x"} | logfmt | level="error" | line_format "{{.msg}}!"`)
+	browser := r.tail(nil, "query", `{app="x"}`, "encoding_flags", "categorize-labels")
 	s := stream(logs.LabelsOf("app", "x"), "level=info msg=no", "level=error msg=yes")
 	s.Entries[1].Metadata = logs.LabelsOf("pid", "7")
 	r.push(s).want(t, 204)
@@ -128,6 +129,9 @@ func TestTailRunsThePipeline(t *testing.T) {
 	want := `{"structuredMetadata":{"pid":"7"},"parsed":{"level":"error","msg":"yes"}}`
 	if got := string(f.Streams[0].Values[0][2]); got != want {
 		t.Errorf("labels %s, want %s", got, want)
+	}
+	if f, err := browser.next(); err != nil || len(f.EncodingFlags) != 1 || len(f.lines()) != 2 {
+		t.Errorf("%+v %v", f, err)
 	}
 }
 
@@ -190,6 +194,21 @@ func TestTailEnds(t *testing.T) {
 		_, err := r.tail(nil, "query", `{a="b"}`).next()
 		wantClose(t, err, websocket.StatusInternalError, "bad block")
 	})
+}
+
+// A page of another site can neither follow nor push.
+func TestOtherSites(t *testing.T) {
+	r := start(t)
+	evil := http.Header{"Origin": {"https://evil.example"}}
+	_, resp, err := websocket.Dial(t.Context(), r.url+address("/loki/api/v1/tail", "query", `{a="b"}`), &websocket.DialOptions{HTTPHeader: evil})
+	if err == nil || resp.StatusCode != http.StatusForbidden {
+		t.Errorf("tail: %v", err)
+	}
+	r.tail(http.Header{"Origin": {r.url}}, "query", `{a="b"}`)
+	body := jsonPush(jsonLine(noon, "x"))
+	r.pushJSON(body, "Origin", "https://evil.example").want(t, 403, "from a page of another site")
+	r.pushJSON(body, "Sec-Fetch-Site", "cross-site").want(t, 403, "from a page of another site")
+	r.pushJSON(body, "Origin", r.url, "Sec-Fetch-Site", "same-origin").want(t, 204)
 }
 
 func wantClose(t *testing.T, err error, code websocket.StatusCode, reason string) {
