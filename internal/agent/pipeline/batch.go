@@ -93,12 +93,13 @@ func NewBuilder(maxBytes, n int) *Builder {
 	return b
 }
 
-// Add puts a part into the current batch, or into the next one if it does not
-// fit, waiting for a free buffer if it must.
-func (b *Builder) Add(ctx context.Context, p Part, body []byte) error {
+// Add puts a part of at most size bytes, which write appends, into the current
+// batch, or into the next one if it does not fit, waiting for a free buffer if it
+// must.
+func (b *Builder) Add(ctx context.Context, p Part, size int, write func(dst []byte) []byte) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.cur != nil && !b.fits(&p, len(body)) {
+	if b.cur != nil && !b.fits(&p, size) {
 		b.seal()
 	}
 	if b.cur == nil {
@@ -107,9 +108,12 @@ func (b *Builder) Add(ctx context.Context, p Part, body []byte) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		if b.cur.Body == nil {
+			b.cur.Body = make([]byte, 0, max(b.max, size))
+		}
 	}
 	p.begin = len(b.cur.Body)
-	b.cur.Body = append(b.cur.Body, body...)
+	b.cur.Body = write(b.cur.Body)
 	p.end = len(b.cur.Body)
 	b.cur.Parts = append(b.cur.Parts, p)
 	b.cur.Added++
@@ -153,7 +157,7 @@ func (b *Builder) Free(x *Batch) {
 	x.Body = x.Body[:0]
 	clear(x.Parts)
 	x.Parts, x.Added = x.Parts[:0], 0
-	if cap(x.Body) > 2*b.max { // one very long line must not be paid for ever
+	if cap(x.Body) > b.max+b.max/4 { // one very long line must not be paid for ever
 		x.Body = nil
 	}
 	b.free <- x

@@ -15,7 +15,11 @@ const ChunkBytes = parse.MaxLine + 64<<10
 
 // partBytes is about how long the entries of one part may be. A part must fit
 // into a batch of the default size, a longest line included.
-const partBytes = 512 << 10
+const partBytes = 256 << 10
+
+// streamRoom is what labels, range and constant metadata of a part take at most,
+// as far as names and values are of ordinary length.
+const streamRoom = 4 << 10
 
 // Job is one chunk of one file to be read. The stream belongs to the reader until
 // Done comes back.
@@ -54,12 +58,11 @@ type Reader struct {
 	builder *Builder
 	buf     []byte
 	entries []byte
-	part    []byte
 }
 
 // NewReader makes a reader that adds parts to b.
 func NewReader(b *Builder) *Reader {
-	return &Reader{builder: b, buf: make([]byte, tail.MarkLen+ChunkBytes)}
+	return &Reader{builder: b, buf: make([]byte, tail.MarkLen+ChunkBytes), entries: make([]byte, 0, partBytes+32<<10)}
 }
 
 // Run runs jobs until the channel closes or ctx ends.
@@ -143,8 +146,9 @@ func (r *Reader) send(ctx context.Context, d *Done, from, to uint64, res parse.R
 		Follower: d.Follower, Epoch: d.Epoch, File: rng.File, From: from, To: to, Gap: rng.Gap,
 		Lines: res.Lines, Position: d.Stream.Position(to), Mark: d.Mark, Anchors: res.Anchors,
 	}
-	r.part = d.Stream.AppendStream(r.part[:0], r.entries, rng)
-	err := r.builder.Add(ctx, p, r.part)
+	err := r.builder.Add(ctx, p, len(r.entries)+streamRoom, func(dst []byte) []byte {
+		return d.Stream.AppendStream(dst, r.entries, rng)
+	})
 	d.Added = err == nil
 	return err
 }
