@@ -14,24 +14,70 @@ import (
 	"github.com/remora-ray/remora/internal/store/ledger"
 )
 
+const (
+	// Rows go to the engine in batches of this weight where there is so much, as
+	// what it gets at once it need not merge later.
+	batchWeight = 4 << 20
+	// How long rows wait for others to come, unless somebody asks for them.
+	linger = time.Second
+)
+
 // startWorkers starts the appliers. Records may be applied in any order: what
 // is new was decided before, and rows carry what sorts them.
 func (e *Engine) startWorkers() {
 	for range runtime.GOMAXPROCS(0) {
-		e.workers.Add(1)
-		go func() {
-			defer e.workers.Done()
-			w := newRowWriter(e)
-			defer w.close()
-			for j := range e.work {
-				w.apply(j)
-				e.followers.offer(j)
-				e.leave(j.weight)
-				e.progress.done(j.end)
-				e.inFlight.Done()
-			}
-		}()
+		w := newRowWriter(e)
+		w.kick = make(chan struct{}, 1)
+		e.writers = append(e.writers, w)
+		e.workers.Go(w.work)
 	}
+}
+
+// work collects rows and adds them when they are enough, have waited long
+// enough, or somebody is in a hurry.
+func (w *rowWriter) work() {
+	defer w.close()
+	timer := time.NewTimer(linger)
+	timer.Stop()
+	for {
+		select {
+		case j, open := <-w.engine.work:
+			if !open {
+				w.finish()
+				return
+			}
+			if len(w.jobs) == 0 {
+				timer.Reset(linger)
+			}
+			w.apply(j)
+			if w.weight < batchWeight && w.engine.hurries.Load() == 0 {
+				continue
+			}
+		case <-timer.C:
+		case <-w.kick:
+		}
+		w.finish()
+		timer.Stop()
+	}
+}
+
+// hurry makes the appliers hold nothing back until done is called.
+func (e *Engine) hurry() (done func()) {
+	e.hurries.Add(1)
+	for _, w := range e.writers {
+		select {
+		case w.kick <- struct{}{}:
+		default:
+		}
+	}
+	return func() { e.hurries.Add(-1) }
+}
+
+// idle returns when all that was delivered is in the engine.
+func (e *Engine) idle() {
+	done := e.hurry()
+	defer done()
+	e.inFlight.Wait()
 }
 
 // deliver takes what became durable, in order. A mark runs between records:
@@ -48,13 +94,13 @@ func (e *Engine) deliver(entry journal.Entry) {
 		}
 	case *deletion:
 		e.progress.begin(entry.End)
-		e.inFlight.Wait()
+		e.idle()
 		if err := e.delete(v); err != nil {
 			e.log.Error("lines were not deleted: the request is tried again when the store is opened, unless a checkpoint comes first", "tenant", v.tenant, "error", err)
 		}
 		e.progress.done(entry.End)
 	case func(end int64):
-		e.inFlight.Wait()
+		e.idle()
 		v(entry.End)
 	}
 }
@@ -62,6 +108,12 @@ func (e *Engine) deliver(entry journal.Entry) {
 // rowWriter puts lines into the engine; each goroutine has its own.
 type rowWriter struct {
 	engine *Engine
+	kick   chan struct{}
+
+	tenant *tenant // of the rows at hand
+	jobs   []*job  // whose rows they are
+	weight int64
+
 	rows   *logstorage.LogRows
 	fields []logstorage.Field
 	digits []byte
@@ -86,12 +138,33 @@ func (w *rowWriter) apply(j *job) {
 		// It was open when the push was admitted and stays open.
 		panic(err)
 	}
+	if t != w.tenant {
+		w.finish()
+		w.tenant = t
+	}
 	w.engine.mustStep("apply")
 	for i := range j.push.Streams {
 		w.stream(t, &j.push.Streams[i], j.verdicts[i], j.received, nil)
 	}
-	w.flush(t)
+	w.engine.followers.offer(j)
+	w.jobs = append(w.jobs, j)
+	w.weight += j.weight
+}
+
+// finish adds the rows at hand and lets their records go.
+func (w *rowWriter) finish() {
+	if len(w.jobs) == 0 {
+		return
+	}
+	w.flush(w.tenant)
 	w.engine.mustStep("applied")
+	for i, j := range w.jobs {
+		w.engine.leave(j.weight)
+		w.engine.progress.done(j.end)
+		w.engine.inFlight.Done()
+		w.jobs[i] = nil
+	}
+	w.jobs, w.weight = w.jobs[:0], 0
 }
 
 // stream adds the new lines of one stream, those of which skip is true left
@@ -111,9 +184,6 @@ func (w *rowWriter) stream(t *tenant, s *loki.Stream, v ledger.Verdict, received
 		w.entry(s, e, row, base)
 		w.note(e.Time)
 		added++
-		if w.rows.NeedFlush() {
-			w.flush(t)
-		}
 	})
 	w.engine.metrics.expired.Add(float64(expired))
 	return added

@@ -94,6 +94,7 @@ func crashChild(dir, at string) {
 		_, err := e.Append(context.Background(), store.Batch{Tenant: "fake", Received: time.Now(), Push: p})
 		fail(err)
 		fmt.Println("acked", i)
+		fail(e.catchUp(context.Background()))
 		switch i {
 		case 2:
 			fail(e.Checkpoint(context.Background()))

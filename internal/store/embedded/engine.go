@@ -82,6 +82,8 @@ type Engine struct {
 	work     chan *job
 	workers  sync.WaitGroup
 	inFlight sync.WaitGroup // jobs given to workers; only the deliverer waits
+	writers  []*rowWriter
+	hurries  atomic.Int32
 	progress progress
 
 	tenants   *tenants

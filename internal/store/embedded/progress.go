@@ -45,6 +45,12 @@ func (p *progress) done(end int64) {
 	}
 }
 
+func (p *progress) reached(at int64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.applied >= at
+}
+
 // wait returns when everything before position at was applied.
 func (p *progress) wait(ctx context.Context, at int64) error {
 	for {

@@ -52,7 +52,7 @@ func (e *Engine) ask(ctx context.Context, names []string, start, end int64) ([]*
 			return nil, &store.InvalidError{Reason: err.Error()}
 		}
 	}
-	if err := e.progress.wait(ctx, e.journal.Synced()); err != nil {
+	if err := e.catchUp(ctx); err != nil {
 		return nil, err
 	}
 	ts, err := e.tenants.existing(names)
@@ -65,6 +65,17 @@ func (e *Engine) ask(ctx context.Context, names []string, start, end int64) ([]*
 		}
 	}
 	return ts, nil
+}
+
+// catchUp returns when everything that was acknowledged is in the engine.
+func (e *Engine) catchUp(ctx context.Context) error {
+	at := e.journal.Synced()
+	if e.progress.reached(at) {
+		return nil
+	}
+	done := e.hurry()
+	defer done()
+	return e.progress.wait(ctx, at)
 }
 
 // Streams lists label sets; see store.Store.

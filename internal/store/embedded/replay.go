@@ -112,6 +112,9 @@ func (r *replay) tenant(t *tenant, jobs []*job) error {
 				r.lines++
 				return there.take(s, e, row)
 			})
+			if r.writer.rows.NeedFlush() {
+				r.writer.flush(t)
+			}
 		}
 	}
 	r.writer.flush(t)
