@@ -89,7 +89,7 @@ func portTaken(addr string) bool {
 func (u *upping) playOnce(ctx context.Context, s *serving, r *demo.Recording, registry prometheus.Registerer) error {
 	u.introduce(s, r)
 	begin := time.Now()
-	session, err := r.Play(ctx, u.rayRoot, demo.Options{Begin: begin.Add(-r.Duration() - time.Second)})
+	session, err := r.Play(ctx, u.rayRoot, demo.Options{Now: begin, Lead: r.Duration() + time.Second})
 	if err != nil {
 		return err
 	}
@@ -110,7 +110,7 @@ func (u *upping) playLive(ctx context.Context, s *serving, r *demo.Recording, re
 	played := make(chan struct{})
 	go func() {
 		defer close(played)
-		_, err := r.Play(ctx, u.rayRoot, demo.Options{Begin: time.Now(), Speed: u.speed})
+		_, err := r.Play(ctx, u.rayRoot, demo.Options{Now: time.Now(), Lead: demoLead, Speed: u.speed})
 		switch {
 		case err == nil:
 			u.notice("The recording has come to its end; the server goes on. ^C ends it.")
@@ -127,14 +127,23 @@ func (u *upping) playLive(ctx context.Context, s *serving, r *demo.Recording, re
 	return err
 }
 
+// demoLead is how much of the recording is written at once when it is played
+// live: Ray's start, so that there is something to see.
+const demoLead = 50 * time.Second
+
 // introduce says what to see and what to try.
 func (u *upping) introduce(s *serving, r *demo.Recording) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "A recorded Ray session: nine jobs, five of which fail, %s lines", countText(r.Lines()))
+	fmt.Fprintf(&b, "A recorded Ray session of %s: four jobs, three of which fail, %s lines.\n",
+		r.Duration().Round(time.Second), countText(r.Lines()))
 	if !u.once {
-		fmt.Fprintf(&b, ", live over %s", time.Duration(float64(r.Duration())/u.speed).Round(time.Second))
+		fmt.Fprintf(&b, "The first %s are there already, the rest follows live", demoLead)
+		if u.speed != 1 {
+			fmt.Fprintf(&b, ", %g times faster", u.speed)
+		}
+		b.WriteString(".\n")
 	}
-	fmt.Fprintf(&b, ".\n\n  The page is at %s\n\n", s.url)
+	fmt.Fprintf(&b, "\n  The page is at %s\n\n", s.url)
 	if !u.once {
 		b.WriteString("Try in another terminal:\n\n")
 		for _, q := range r.Questions() {

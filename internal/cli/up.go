@@ -28,7 +28,7 @@ logs below --ray-root is kept, also of sessions that ended, and can be asked for
 on the page and with "remora query". Ray may be started before or after.
 
 With --demo a recorded Ray session is played instead, in a directory of its own:
-nine jobs, five of which fail.`,
+four jobs, three of which fail.`,
 		Example: `  remora up
   remora up --ray-root /mnt/ray --data /mnt/remora --cluster train
   remora up --demo

@@ -11,14 +11,24 @@ import (
 
 // Options of one play.
 type Options struct {
-	// Speed is how many recorded seconds pass in one second; 0 writes everything
-	// at once.
+	// Now is the time that the recorded moment Lead after the begin becomes. What
+	// was written before it is written at once, the rest as time goes on.
+	Now  time.Time
+	Lead time.Duration
+	// Speed is how many recorded seconds pass in one second; 0 means 1.
 	Speed float64
-	// Begin is the time that the recording's begin becomes.
-	Begin time.Time
 	// Zone of the time stamps that have none; nil means the machine's, in which an
 	// agent reads them.
 	Zone *time.Location
+}
+
+// when is the time of the play that is d after the begin of the recording.
+func (o Options) when(d time.Duration) time.Time {
+	d -= o.Lead
+	if d > 0 && o.Speed > 0 {
+		d = time.Duration(float64(d) / o.Speed)
+	}
+	return o.Now.Add(d)
 }
 
 // Play writes the recording into dir, Ray's temp directory, until its end or
@@ -59,13 +69,7 @@ type play struct {
 
 // moved moves the stamps of text to the time of the play.
 func (p *play) moved(text []byte) []byte {
-	return p.r.recorded(p.o.Zone).move(text, func(t time.Time) time.Time {
-		d := t.Sub(p.r.Begin)
-		if p.o.Speed > 0 && d > 0 {
-			d = time.Duration(float64(d) / p.o.Speed)
-		}
-		return p.o.Begin.Add(d)
-	})
+	return p.r.recorded(p.o.Zone).move(text, func(t time.Time) time.Time { return p.o.when(t.Sub(p.r.Begin)) })
 }
 
 // prepare makes the directories, every file that is no log, and empty ones.
@@ -110,11 +114,10 @@ func (p *play) path(recorded string) string {
 
 // wait returns when the time for what came at that moment has come.
 func (p *play) wait(ctx context.Context, at time.Duration) error {
-	if p.o.Speed <= 0 {
+	if at <= p.o.Lead {
 		return ctx.Err()
 	}
-	due := p.o.Begin.Add(time.Duration(float64(at) / p.o.Speed))
-	timer := time.NewTimer(time.Until(due))
+	timer := time.NewTimer(time.Until(p.o.when(at)))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():

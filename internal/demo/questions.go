@@ -23,16 +23,16 @@ func (r *Recording) Questions() []Question {
 	return []Question{
 		{
 			Asks:  "why did jobs fail?",
-			Query: `{component="job"} |= "Error"`,
+			Query: `{component="job"} |~ "Error|not found"`,
 			Lines: r.count(func(f ray.File, line string) bool {
-				return f.Component == ray.ComponentJob && strings.Contains(line, "Error")
+				return f.Component == ray.ComponentJob && (strings.Contains(line, "Error") || strings.Contains(line, "not found"))
 			}),
 		},
 		{
-			Asks:  "what did one actor print?",
-			Query: `{component="worker"} | actor_name="Loop" |= "step"`,
+			Asks:  "what did the actors of the training print in their last epoch?",
+			Query: `{component="worker"} | actor_name="Trainer" |= "epoch 4"`,
 			Lines: r.count(func(f ray.File, line string) bool {
-				return f.Component == ray.ComponentWorker && strings.Contains(line, "| step ")
+				return f.Component == ray.ComponentWorker && strings.Contains(line, "epoch 4")
 			}),
 		},
 		{

@@ -20,9 +20,10 @@ import (
 	"github.com/remora-ray/remora/internal/ray"
 )
 
-// The recording: nine jobs submitted to a Ray 2.60 cluster of one node, five of
-// which fail, each in its own way. session.tar.zst holds its temp directory
-// with the times at which files were last written.
+// The recording, made by record/record.py on Ray 2.60: on a cluster of one node a
+// job that cleans data succeeds, a training ends as its loss is no number any
+// more, a native library crashes, and a command is misspelt. session.tar.zst
+// holds Ray's temp directory, appends.jsonl.zst when which bytes were appended.
 //
 //go:embed recording
 var recordings embed.FS
@@ -41,7 +42,6 @@ type file struct {
 	path    string // below Ray's temp directory, slashes
 	logPath string // below logs/, "" where it lies elsewhere
 	content []byte
-	mtime   time.Time
 }
 
 // write is some bytes of a file and the time after Begin at which they came.
@@ -56,12 +56,21 @@ const maxRecording = 64 << 20
 
 // Load reads the recording that this program carries.
 func Load() (*Recording, error) {
-	f, err := recordings.Open("recording/session.tar.zst")
+	session, err := recordings.Open("recording/session.tar.zst")
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	return read(f)
+	defer session.Close()
+	appends, err := recordings.Open("recording/appends.jsonl.zst")
+	if err != nil {
+		return nil, err
+	}
+	defer appends.Close()
+	r := &Recording{}
+	if err := r.readSession(session); err != nil {
+		return nil, err
+	}
+	return r, r.readPace(appends)
 }
 
 // Lines counts the lines of log files that a play writes.
@@ -72,13 +81,12 @@ func (r *Recording) Lines() int {
 // Duration is how long the recorded session logged.
 func (r *Recording) Duration() time.Duration { return r.End.Sub(r.Begin) }
 
-func read(src io.Reader) (*Recording, error) {
+func (r *Recording) readSession(src io.Reader) error {
 	zr, err := zstd.NewReader(src, zstd.WithDecoderConcurrency(1))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer zr.Close()
-	r := &Recording{}
 	tr := tar.NewReader(io.LimitReader(zr, maxRecording))
 	for {
 		h, err := tr.Next()
@@ -86,17 +94,16 @@ func read(src io.Reader) (*Recording, error) {
 			break
 		}
 		if err != nil {
-			return nil, fmt.Errorf("read recording: %w", err)
+			return fmt.Errorf("read recording: %w", err)
 		}
 		if err := r.add(h, tr); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	if r.Session == "" {
-		return nil, errors.New("recording holds no session")
+		return errors.New("recording holds no session")
 	}
-	r.setPace()
-	return r, nil
+	return nil
 }
 
 // add takes one entry of the archive, whose paths begin with the temp
@@ -121,7 +128,7 @@ func (r *Recording) add(h *tar.Header, content io.Reader) error {
 		if err != nil {
 			return fmt.Errorf("read %s of the recording: %w", h.Name, err)
 		}
-		f := file{path: name, content: b, mtime: h.ModTime}
+		f := file{path: name, content: b}
 		if _, below, ok := strings.Cut(name, "/logs/"); ok {
 			f.logPath = below
 		}
