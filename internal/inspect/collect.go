@@ -73,6 +73,7 @@ type session struct {
 	submitted  map[string]*Submitted
 	actors     map[string]*Actor
 	workers    map[string]*Worker
+	drivers    *ray.Drivers
 	errors     errorGroups
 }
 
@@ -84,6 +85,7 @@ func newSession(name string) *session {
 		submitted:  make(map[string]*Submitted),
 		actors:     make(map[string]*Actor),
 		workers:    make(map[string]*Worker),
+		drivers:    ray.NewDrivers(),
 		errors:     errorGroups{groups: make(map[string]*group)},
 	}
 }
@@ -99,6 +101,7 @@ func (s *session) read(n *archive.Node, in *archive.Session) error {
 	for _, st := range in.Streams {
 		for _, g := range st.Generations {
 			index.File(g.File)
+			s.drivers.File(n.Name, g.File)
 		}
 	}
 	var sp span
@@ -147,9 +150,13 @@ func (s *session) resolve(node *Node, in *archive.Session, index *ray.Index) {
 	for _, sub := range s.submitted {
 		l := ray.Line{}
 		index.Fill(ray.File{Component: ray.ComponentJob, SubmissionID: sub.ID}, true, &l)
-		if j := s.jobs[l.JobID]; j != nil {
-			j.SubmissionID = sub.ID
-		}
+		s.startedBy(l.JobID, sub.ID)
+	}
+}
+
+func (s *session) startedBy(jobID, submissionID string) {
+	if j := s.jobs[jobID]; j != nil {
+		j.SubmissionID = submissionID
 	}
 }
 
@@ -159,6 +166,9 @@ func (s *session) summary() Session {
 		Jobs: []Job{}, Submitted: []Submitted{}, Actors: []Actor{}, Workers: []Worker{}, Errors: []Error{}, Nodes: []Node{}, Components: []Component{},
 	}
 	out.Start, out.End = s.span.times()
+	for id := range s.submitted {
+		s.startedBy(s.drivers.Job(id), id)
+	}
 	for _, n := range s.nodes {
 		out.Nodes = append(out.Nodes, *n)
 	}

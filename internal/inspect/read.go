@@ -34,7 +34,7 @@ func (r *reader) read(st *archive.Stream) error {
 	var l ray.Line
 	if err := st.Lines(func(_ int64, line []byte) error {
 		p.Line(line, &l)
-		r.line(line, &l)
+		r.line(line, p.Whole(), &l)
 		return nil
 	}); err != nil {
 		return err
@@ -119,9 +119,10 @@ func (s *session) submission(id string) *Submitted {
 	return j
 }
 
-func (r *reader) line(line []byte, l *ray.Line) {
+func (r *reader) line(line []byte, whole bool, l *ray.Line) {
 	r.lines++
 	r.index.Line(r.file, line, l)
+	r.s.drivers.Line(r.file, whole, line, l)
 	if l.Time > r.latest {
 		l.Time = 0 // text that a user printed
 	}

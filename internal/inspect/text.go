@@ -121,7 +121,7 @@ func (t *text) jobs(s *Session) {
 		t.none("Jobs", "no driver has connected")
 		return
 	}
-	rows := [][]string{{"JOB", "DRIVER PID", "FROM", "TO", "WORKERS", "ACTORS", ""}}
+	rows := [][]string{{"JOB", "DRIVER PID", "FROM", "TO", "WORKERS", "ACTORS", "SUBMISSION"}}
 	for _, j := range s.Jobs {
 		pid := orDash("")
 		if j.DriverPID != 0 {

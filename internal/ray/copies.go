@@ -21,13 +21,29 @@ func isDriverCopy(line []byte) bool {
 			}
 		}
 	}
-	i := bytes.Index(b, []byte(" pid="))
+	i := bytes.Index(b, copyPID)
 	if i < 0 {
 		return false
 	}
-	pid, rest := leadingNumber(b[i+len(" pid="):])
+	pid, rest := leadingNumber(b[i+len(copyPID):])
 	return pid >= 0 && len(rest) > 0 && (rest[0] == ')' || rest[0] == ',')
 }
+
+// copiedPID is the pid in the mark of a copy from the driver's own node, 0 for
+// every other line.
+func copiedPID(line []byte) int {
+	i := bytes.Index(line, copyPID)
+	if i < 0 {
+		return 0
+	}
+	pid, rest := leadingNumber(line[i+len(copyPID):])
+	if pid <= 0 || len(rest) == 0 || rest[0] != ')' {
+		return 0 // ", ip=" names another node
+	}
+	return pid
+}
+
+var copyPID = []byte(" pid=")
 
 var copyMarks = [][]byte{[]byte("raylet"), []byte("autoscaler"), []byte("gcs_server")}
 

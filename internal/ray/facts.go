@@ -1,9 +1,6 @@
 package ray
 
-import (
-	"bytes"
-	"strconv"
-)
+import "bytes"
 
 // coreLine takes what a worker's C++ log says of its process.
 func (x *Index) coreLine(f File, l *Line) {
@@ -74,35 +71,15 @@ func (x *Index) rayletLine(line []byte, l *Line) {
 	}
 }
 
-// exportLine takes what a task wrote where, and which job a submission started.
-func (x *Index) exportLine(f File, line []byte) {
+// exportLine takes which job a submission started.
+func (x *Index) exportLine(line []byte) {
 	var e exportEvent
 	if !e.read(line) {
 		return
 	}
-	switch string(e.source) {
-	case "EXPORT_TASK":
-		x.taskOutput(f, &e)
-	case "EXPORT_DRIVER_JOB":
+	if string(e.source) == "EXPORT_DRIVER_JOB" {
 		x.driverJob(&e)
 	}
-}
-
-func (x *Index) taskOutput(f File, e *exportEvent) {
-	if e.logInfo == nil || e.task == nil {
-		return
-	}
-	var w *workerFacts
-	if id := x.intern.base64ID(e.component, workerIDLen); id != "" {
-		w = x.worker(id)
-	} else if w = x.byPID[f.PID]; w == nil {
-		return
-	}
-	t := TaskOutput{TaskID: x.intern.base64ID(e.task, taskIDLen), Attempt: x.intern.str(e.attempt)}
-	if t.TaskID == "" || !t.read(e.logInfo) {
-		return
-	}
-	w.addTask(t)
 }
 
 func (x *Index) driverJob(e *exportEvent) {
@@ -117,94 +94,4 @@ func (x *Index) driverJob(e *exportEvent) {
 		return
 	}
 	s.several = s.several || s.job != jobID
-}
-
-// exportEvent is what the index needs of an export event.
-type exportEvent struct {
-	source, task, attempt, job, submission []byte
-	component                              []byte // the worker's id
-	logInfo                                []byte
-}
-
-func (e *exportEvent) read(line []byte) bool {
-	var data []byte
-	if !eachField(line, func(key string, v []byte) {
-		switch key {
-		case "source_type":
-			e.source = v
-		case "event_data":
-			data = v
-		}
-	}) {
-		return false
-	}
-	return eachField(data, func(key string, v []byte) {
-		switch key {
-		case "task_id":
-			e.task = v
-		case "job_id":
-			e.job = v
-		case "attempt_number":
-			e.attempt = v
-		case "profile_events":
-			eachField(v, func(key string, v []byte) {
-				if key == "component_id" {
-					e.component = v
-				}
-			})
-		case "state_updates":
-			eachField(v, func(key string, v []byte) {
-				if key == "task_log_info" {
-					e.logInfo = v
-				}
-			})
-		case "config":
-			eachField(v, func(key string, v []byte) {
-				if key != "metadata" {
-					return
-				}
-				eachField(v, func(key string, v []byte) {
-					if key == "job_submission_id" {
-						e.submission = v
-					}
-				})
-			})
-		}
-	})
-}
-
-// read takes a task_log_info; an end of 0 means that the task is not over.
-func (t *TaskOutput) read(info []byte) bool {
-	ok := eachField(info, func(key string, v []byte) {
-		n, err := strconv.ParseInt(string(v), 10, 64)
-		if err != nil {
-			return
-		}
-		switch key {
-		case "stdout_start":
-			t.OutStart = n
-		case "stdout_end":
-			t.OutEnd = n
-		case "stderr_start":
-			t.ErrStart = n
-		case "stderr_end":
-			t.ErrEnd = n
-		}
-	})
-	return ok && (t.OutEnd > t.OutStart || t.ErrEnd > t.ErrStart)
-}
-
-// eachField calls fn for the members of a JSON object.
-func eachField(b []byte, fn func(key string, v []byte)) bool {
-	obj, ok := openObject(b)
-	if !ok {
-		return false
-	}
-	for {
-		key, v, ok := obj.next()
-		if !ok {
-			return obj.closed()
-		}
-		fn(string(key), v)
-	}
 }

@@ -11,7 +11,7 @@ func FuzzParserLine(f *testing.F) {
 	paths := []string{
 		"worker-" + testWorker + "-ffffffff-793.out", "worker-" + testWorker + "-ffffffff-793.out.2", "raylet.out", "raylet.err",
 		"dashboard.log", "job-driver-s1.log", "serve/replica_shop_Price_4oos3ic5.log", "events/event_GCS.log",
-		"export_events/event_EXPORT_TASK_1.log", "python-core-worker-" + testWorker + "_793.log", "container.log", "other.txt",
+		"export_events/event_EXPORT_TASK_1.log", "events/event_JOBS.log", "gcs_server.out", "python-core-worker-" + testWorker + "_793.log", "container.log", "other.txt",
 	}
 	for _, text := range []string{
 		":job_id:01000000\n:task_name:f\nx\n:actor_name:A\n",
@@ -36,8 +36,10 @@ func FuzzParserLine(f *testing.F) {
 		p := NewParser(file, c)
 		lines := bytes.Split(text, []byte("\n"))
 		q := NewParser(file, c)
-		index := NewIndex()
+		index, tasks, drivers := NewIndex(), NewTasks(), NewDrivers()
 		index.File(file)
+		tasks.File(file)
+		drivers.File("head", file)
 		for i, line := range lines {
 			if i == int(cut)%len(lines) {
 				state := q.AppendState(nil)
@@ -54,7 +56,11 @@ func FuzzParserLine(f *testing.F) {
 			}
 			index.Line(file, line, &a)
 			index.Fill(file, p.Whole(), &a)
+			tasks.Line(file, p.Whole(), line, &a)
+			drivers.Line(file, p.Whole(), line, &a)
 		}
+		tasks.Of(file, Place{Mark: int(cut)})
+		drivers.Job(file.SubmissionID)
 	})
 }
 

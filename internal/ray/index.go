@@ -1,11 +1,8 @@
 package ray
 
-import "slices"
-
 // Index joins what the files of one session on one node tell about each other's
 // processes: a worker's C++ log names its actor and node, its raylet the job it
-// served, an export event the part of its output that a task wrote. It is not
-// safe for concurrent use.
+// served. It is not safe for concurrent use.
 //
 // It grows with the number of processes, not of lines.
 type Index struct {
@@ -21,20 +18,11 @@ type workerFacts struct {
 	pid                  int
 	replica              string
 	several              bool // its output names several replicas
-	tasks                []TaskOutput
 }
 
 type submissionFacts struct {
 	job     string
 	several bool
-}
-
-// TaskOutput is the part of a worker's output that one attempt of a task wrote,
-// as offsets in its files.
-type TaskOutput struct {
-	TaskID, Attempt  string
-	OutStart, OutEnd int64
-	ErrStart, ErrEnd int64
 }
 
 // NewIndex returns an empty index.
@@ -69,7 +57,7 @@ func (x *Index) Line(f File, line []byte, l *Line) {
 	case ComponentRaylet:
 		x.rayletLine(line, l)
 	case ComponentExportEvent:
-		x.exportLine(f, line)
+		x.exportLine(line)
 	}
 }
 
@@ -106,27 +94,6 @@ func (x *Index) Fill(f File, whole bool, l *Line) {
 	}
 }
 
-// Task is the task that wrote the byte at offset of a worker's output ("out" or
-// "err"), where an export event tells. Offsets count from the file's first byte
-// and hold only for a file that was never rotated.
-func (x *Index) Task(workerID, output string, offset int64) (taskID, attempt string, ok bool) {
-	w := x.workers[workerID]
-	if w == nil {
-		return "", "", false
-	}
-	for i := range w.tasks {
-		t := &w.tasks[i]
-		start, end := t.OutStart, t.OutEnd
-		if output == "err" {
-			start, end = t.ErrStart, t.ErrEnd
-		}
-		if start <= offset && offset < end {
-			return t.TaskID, t.Attempt, true
-		}
-	}
-	return "", "", false
-}
-
 func (w *workerFacts) fill(l *Line) {
 	if l.JobID == "" {
 		l.JobID = w.job
@@ -156,15 +123,6 @@ func (x *Index) setPID(w *workerFacts, pid int) {
 		return
 	}
 	x.byPID[pid] = w
-}
-
-func (w *workerFacts) addTask(t TaskOutput) {
-	i := slices.IndexFunc(w.tasks, func(o TaskOutput) bool { return o.TaskID == t.TaskID && o.Attempt == t.Attempt })
-	if i < 0 {
-		w.tasks = append(w.tasks, t)
-		return
-	}
-	w.tasks[i] = t
 }
 
 func replicaKey(app, deployment, replica string) string {

@@ -75,7 +75,8 @@ func leadingWord(b []byte) []byte {
 }
 
 // levelAfterTime finds the level in what follows a time stamp, for the orders
-// that Python programs use: "\tINFO …", " [INFO] …", " - name - INFO - …".
+// that Python programs use: "\tINFO …", " [INFO] …", " - name - INFO - …",
+// " name INFO …".
 func levelAfterTime(b []byte) string {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t' || b[0] == '[' || b[0] == '-' || b[0] == '|') {
 		b = b[1:]
@@ -83,10 +84,21 @@ func levelAfterTime(b []byte) string {
 	if l := wordLevel(leadingWord(b)); l != "" {
 		return l
 	}
-	for i := 0; i+3 < len(b) && i < 64; i++ {
-		if b[i] == ' ' && b[i+1] == '-' && b[i+2] == ' ' {
-			return wordLevel(leadingWord(b[i+3:]))
-		}
+	i := 0
+	for i < len(b) && i < 64 && isNameByte(b[i]) {
+		i++
 	}
-	return ""
+	if i == 0 || i == len(b) || b[i] != ' ' {
+		return ""
+	}
+	b = b[i+1:]
+	if len(b) > 2 && b[0] == '-' && b[1] == ' ' {
+		b = b[2:]
+	}
+	return wordLevel(leadingWord(b))
+}
+
+// isNameByte tells whether c can be in the name of a Python logger.
+func isNameByte(c byte) bool {
+	return c == '.' || c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }

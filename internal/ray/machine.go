@@ -45,7 +45,7 @@ type state struct {
 	block  block
 	level  string // of the record that continuation lines belong to
 
-	job, actorID, actorName, taskName, nodeID string
+	job, actorID, actorName, taskName, taskID, nodeID string
 }
 
 // NewParser begins a stream at its first line; see Restore for going on in the
@@ -135,14 +135,26 @@ func (p *Parser) workerLine(line []byte, dst *Line) {
 	}
 	switch p.s.role {
 	case roleTask:
-		if dst.TaskName == "" {
-			dst.TaskName = p.s.taskName
-		}
+		p.taskOf(dst)
 	case roleActor:
 		if dst.ActorName == "" {
 			dst.ActorName = p.s.actorName
 		}
 		p.replica.fill(dst)
+	}
+}
+
+// taskOf names the task that the worker runs. One structured line tells its id for
+// all that follows: a worker runs one normal task at a time.
+func (p *Parser) taskOf(dst *Line) {
+	if dst.TaskName == "" {
+		dst.TaskName = p.s.taskName
+	}
+	switch {
+	case dst.TaskID == "":
+		dst.TaskID = p.s.taskID
+	case IsNormalTask(dst.TaskID):
+		p.s.taskID = dst.TaskID
 	}
 }
 

@@ -72,7 +72,7 @@ func (p *Parser) taskMark(name []byte, dst *Line) bool {
 		return false
 	}
 	p.s.role = roleTask
-	p.s.taskName = p.name(name)
+	p.s.taskName, p.s.taskID = p.name(name), ""
 	p.s.marked = true
 	dst.Magic = true
 	return true

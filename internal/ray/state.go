@@ -47,8 +47,8 @@ func (p *Parser) AppendState(dst []byte) []byte {
 }
 
 // strings are the strings of a state in the order in which they are saved.
-func (s *state) strings() [5]*string {
-	return [...]*string{&s.job, &s.actorID, &s.actorName, &s.taskName, &s.nodeID}
+func (s *state) strings() [6]*string {
+	return [...]*string{&s.job, &s.actorID, &s.actorName, &s.taskName, &s.taskID, &s.nodeID}
 }
 
 // Restore takes up a state written by AppendState. After an error the parser

@@ -22,45 +22,67 @@ func run(paths []string, name string) (*result, error) {
 		return nil, err
 	}
 	j := &judge{result: newResult(name)}
-	for _, n := range a.Nodes() {
-		if err := j.node(n); err != nil {
-			return nil, errors.Join(err, a.Close())
-		}
+	if err := errors.Join(j.archive(a), a.Close()); err != nil {
+		return nil, err
 	}
-	return j.result, a.Close()
+	return j.result, nil
 }
 
-func (j *judge) node(n *archive.Node) error {
-	for _, s := range n.Sessions {
-		index, err := buildIndex(s)
-		if err != nil {
-			return err
-		}
-		j.kinds(s)
-		for _, st := range s.Streams {
-			if err := j.stream(st, s, index); err != nil {
+// facts are what the files of a session tell about each other.
+type facts struct {
+	index   *ray.Index // of one node
+	tasks   *ray.Tasks // of one node
+	drivers *ray.Drivers
+}
+
+// sessionOf is one node's part of a session.
+type sessionOf struct {
+	*archive.Session
+	node string
+}
+
+func (j *judge) archive(a *archive.Archive) error {
+	drivers := make(map[string]*ray.Drivers)
+	known := make(map[*archive.Session]*facts)
+	for _, n := range a.Nodes() {
+		for _, s := range n.Sessions {
+			if drivers[s.Name] == nil {
+				drivers[s.Name] = ray.NewDrivers()
+			}
+			k := &facts{ray.NewIndex(), ray.NewTasks(), drivers[s.Name]}
+			if err := k.read(sessionOf{s, n.Name}); err != nil {
 				return err
 			}
+			known[s] = k
 		}
 	}
-	session := ""
-	if len(n.Sessions) > 0 {
-		session = n.Sessions[0].Name
-	}
-	for _, st := range n.Outside {
-		if err := j.outside(st, session); err != nil {
-			return err
+	for _, n := range a.Nodes() {
+		session := ""
+		for _, s := range n.Sessions {
+			session = s.Name
+			j.kinds(s)
+			for _, st := range s.Streams {
+				if err := j.stream(st, s, known[s]); err != nil {
+					return err
+				}
+			}
+		}
+		for _, st := range n.Outside {
+			if err := j.outside(st, session); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// buildIndex reads a session once for what its files tell about each other.
-func buildIndex(s *archive.Session) (*ray.Index, error) {
-	index := ray.NewIndex()
+// read takes in one node's part of a session.
+func (k *facts) read(s sessionOf) error {
 	for _, st := range s.Streams {
 		for _, g := range st.Generations {
-			index.File(g.File)
+			k.index.File(g.File)
+			k.tasks.File(g.File)
+			k.drivers.File(s.node, g.File)
 		}
 	}
 	for _, st := range s.Streams {
@@ -68,14 +90,16 @@ func buildIndex(s *archive.Session) (*ray.Index, error) {
 		var l ray.Line
 		err := st.Lines(func(_ int64, line []byte) error {
 			p.Line(line, &l)
-			index.Line(st.File, line, &l)
+			k.index.Line(st.File, line, &l)
+			k.tasks.Line(st.File, p.Whole(), line, &l)
+			k.drivers.Line(st.File, p.Whole(), line, &l)
 			return nil
 		})
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return index, nil
+	return nil
 }
 
 func (j *judge) kinds(s *archive.Session) {
@@ -88,12 +112,16 @@ func (j *judge) kinds(s *archive.Session) {
 }
 
 // stream judges the tagged lines of one log file.
-func (j *judge) stream(st *archive.Stream, s *archive.Session, index *ray.Index) error {
+func (j *judge) stream(st *archive.Stream, s *archive.Session, known *facts) error {
 	p := ray.NewParser(st.File, ray.Context{Session: s.Name})
 	var own, joined ray.Line
+	at := ray.Place{Rotated: len(st.Generations) > 1}
 	return st.Lines(func(offset int64, line []byte) error {
 		p.Line(line, &own)
 		j.result.lines++
+		if at.Offset = offset; own.Magic && own.TaskName != "" {
+			at.Mark++
+		}
 		t, ok := parseTag(line)
 		if !ok {
 			return nil
@@ -103,16 +131,17 @@ func (j *judge) stream(st *archive.Stream, s *archive.Session, index *ray.Index)
 			return nil
 		}
 		joined = own
-		index.Fill(st.File, p.Whole(), &joined)
+		known.index.Fill(st.File, p.Whole(), &joined)
+		if joined.JobID == "" && !joined.Copy && st.File.SubmissionID != "" {
+			joined.JobID = known.drivers.Job(st.File.SubmissionID)
+		}
 		if joined.NodeID == "" && len(s.NodeIDs) == 1 && !joined.Copy {
 			joined.NodeID = s.NodeIDs[0]
 		}
-		task := joined.TaskID
-		if task == "" && len(st.Generations) == 1 && p.Whole() {
-			task, joined.Attempt, _ = index.Task(st.File.WorkerID, st.File.Output, offset)
+		if joined.TaskID == "" {
+			joined.TaskID = known.tasks.Of(st.File, at)
 		}
-		joined.TaskID = task
-		j.line(st.File, offset, t, &own, &joined)
+		j.line(st.File, offset, p.Whole(), t, &own, &joined)
 		return nil
 	})
 }
@@ -125,7 +154,7 @@ func (j *judge) outside(st *archive.Stream, session string) error {
 		p.Line(line, &l)
 		j.result.lines++
 		if t, ok := parseTag(line); ok {
-			j.line(st.File, offset, t, &l, &l)
+			j.line(st.File, offset, p.Whole(), t, &l, &l)
 		}
 		return nil
 	})
@@ -142,7 +171,7 @@ func quotes(c ray.Component) bool {
 }
 
 // line compares one line's values with its tag.
-func (j *judge) line(f ray.File, offset int64, t tag, own, joined *ray.Line) {
+func (j *judge) line(f ray.File, offset int64, whole bool, t tag, own, joined *ray.Line) {
 	j.result.tagged++
 	for _, name := range fieldNames {
 		want := *t.field(name)
@@ -158,7 +187,7 @@ func (j *judge) line(f ray.File, offset int64, t tag, own, joined *ray.Line) {
 			c.right++
 			c.by[rule(f, name, own, joined)]++
 		case got == "":
-			c.unknown[reason(f, name, joined)]++
+			c.unknown[reason(f, name, whole, joined)]++
 		default:
 			c.wrong++
 			j.result.wrong = append(j.result.wrong, fmt.Sprintf("%s at byte %d: %s is %s, not %s", f.Path, offset, name, want, got))
@@ -196,19 +225,25 @@ func rule(f ray.File, name string, own, joined *ray.Line) string {
 	switch {
 	case inName[name]:
 		return "file name"
-	case own.TaskID != "" || own.NodeID != "":
+	case own.TaskID != "" && own.NodeID == "":
+		return "structured line of the same task"
+	case own.NodeID != "":
 		return "structured line"
 	}
 	return "earlier line of the file"
 }
 
 // reason tells why a value is not known.
-func reason(f ray.File, name string, l *ray.Line) string {
+func reason(f ray.File, name string, whole bool, l *ray.Line) string {
 	switch {
 	case l.Copy:
 		return "copy of another process's line"
+	case f.Component == ray.ComponentJob && f.SubmissionID == "":
+		return "driver's output on its own terminal, which is no file of Ray's"
+	case f.Component == ray.ComponentJob && name == "job":
+		return "submitted job: no file tells which driver is its only one"
 	case f.Component == ray.ComponentJob:
-		return "driver's output: no file tells which process wrote a line"
+		return "submitted job's output: no file tells which process wrote a line"
 	case f.Component == ray.ComponentContainer:
 		return "container's output: lines of all processes without ids"
 	case f.Component == ray.ComponentServe:
@@ -219,7 +254,10 @@ func reason(f ray.File, name string, l *ray.Line) string {
 		if l.ActorID != "" || l.ActorName != "" {
 			return "actor task: no file tells which call wrote a line"
 		}
-		return "normal task: only its name is in the file"
+		if !whole {
+			return "normal task: the marks of earlier tasks are in generations that are gone"
+		}
+		return "normal task: only its name is in the files"
 	case "job":
 		return "prestarted worker whose first generation is gone"
 	case "actor":

@@ -44,7 +44,7 @@ func TestNoFalseValueInAnyRecording(t *testing.T) {
 }
 
 // mayBeUnknown are the reasons for which no file tells a line's process.
-var mayBeUnknown = []string{"copy of another", "driver's output", "container's output"}
+var mayBeUnknown = []string{"copy of another", "driver's output", "submitted job", "container's output"}
 
 func TestMeasure(t *testing.T) {
 	var b bytes.Buffer
