@@ -32,6 +32,9 @@ func (a *agent) restore(found state.Contents) {
 		for _, sg := range s.Generations {
 			a.restoreGeneration(f, sg)
 		}
+		if len(s.Generations) > 0 && s.Generations[0].Rotation != nameless {
+			f.file.Rotation = s.Generations[0].Rotation
+		}
 		a.stand(f, f.acked, f.marked)
 		if f.cur < len(f.gens) && len(s.Anchors) == 0 {
 			f.idle = s.At // nothing behind it was sent with a time of its own making

@@ -2,6 +2,7 @@ package loki
 
 import (
 	"encoding/binary"
+	"strconv"
 
 	"github.com/remora-ray/remora/internal/logs"
 )
@@ -37,17 +38,47 @@ func AppendMetadata[V string | []byte](dst []byte, name string, value V) []byte 
 // AppendEntry appends one entry as a field of a stream. Metadata is what
 // AppendMetadata wrote.
 func AppendEntry(dst []byte, ns int64, line, metadata []byte) []byte {
+	return append(AppendEntryHead(dst, ns, line, len(metadata)), metadata...)
+}
+
+// AppendEntryHead appends an entry without its metadata, of which exactly
+// metadataLen bytes must follow.
+func AppendEntryHead(dst []byte, ns int64, line []byte, metadataLen int) []byte {
 	sec, nsec := splitTime(ns)
 	stamp := 2 + uvarintLen64(uint64(sec)) + uvarintLen64(uint64(nsec))
-	size := 1 + uvarintLen(stamp) + stamp + 1 + uvarintLen(len(line)) + len(line) + len(metadata)
+	size := 1 + uvarintLen(stamp) + stamp + 1 + uvarintLen(len(line)) + len(line) + metadataLen
 	dst = append(dst, tagEntries)
 	dst = binary.AppendUvarint(dst, uint64(size))
 	dst = append(dst, tagTimestamp, byte(stamp), tagSeconds)
 	dst = binary.AppendUvarint(dst, uint64(sec))
 	dst = append(dst, tagNanos)
 	dst = binary.AppendUvarint(dst, uint64(nsec))
-	dst = appendBytes(dst, tagLine, line)
-	return append(dst, metadata...)
+	return appendBytes(dst, tagLine, line)
+}
+
+// OffsetLen is how many bytes AppendOffset appends, at most 32.
+func OffsetLen(at uint64) int { return 12 + decimals(at) }
+
+// AppendOffset is AppendMetadata(dst, MetadataOffset, decimal of at), faster: each
+// line has another one.
+func AppendOffset(dst []byte, at uint64) []byte {
+	n := decimals(at)
+	dst = append(dst, tagMetadata, byte(10+n), tagLabelName, 6, 'o', 'f', 'f', 's', 'e', 't', tagLabelValue, byte(n))
+	return strconv.AppendUint(dst, at, 10)
+}
+
+func decimals(v uint64) int {
+	n := 1
+	for ; v >= 1000; v /= 1000 {
+		n += 3
+	}
+	switch {
+	case v >= 100:
+		return n + 2
+	case v >= 10:
+		return n + 1
+	}
+	return n
 }
 
 // AppendStream appends one stream of a push: labels as logs.Labels.String writes

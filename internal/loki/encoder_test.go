@@ -3,6 +3,7 @@ package loki
 import (
 	"bytes"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -100,5 +101,14 @@ func TestLokiReadsPieces(t *testing.T) {
 	}
 	if d := cmp.Diff(want, got.Streams[0].Entries); d != "" || got.Streams[0].Labels != `{job="ray/logs"}` {
 		t.Errorf("labels %s, entries differ (-want +got):\n%s", got.Streams[0].Labels, d)
+	}
+}
+
+func TestOffsetIsMetadata(t *testing.T) {
+	for _, at := range []uint64{0, 9, 10, 99, 100, 999, 1000, 12345, 1 << 40, 1<<64 - 1} {
+		got, want := AppendOffset(nil, at), AppendMetadata(nil, MetadataOffset, strconv.FormatUint(at, 10))
+		if !bytes.Equal(got, want) || len(got) != OffsetLen(at) {
+			t.Errorf("offset %d: %x of %d bytes, want %x", at, got, OffsetLen(at), want)
+		}
 	}
 }

@@ -19,6 +19,9 @@ type metadata struct {
 	split uint32
 	// encoded labels that sort before detected_level, between it and offset, behind offset
 	before, between, behind []byte
+
+	levelOf string
+	level   []byte // of levelOf, encoded
 }
 
 func (m *metadata) init(constant logs.Labels, wire Wire) {
@@ -36,14 +39,20 @@ var levels = func() map[string][]byte {
 	return m
 }()
 
-func (m *metadata) append(dst []byte, l *ray.Line, at uint64, split uint32, digits []byte) []byte {
+// appendEntry appends an entry with its metadata.
+func (m *metadata) appendEntry(dst []byte, ns int64, text []byte, l *ray.Line, at uint64, split uint32) []byte {
 	if !m.ready || m.split != split || !sameWho(&m.of, l) {
 		m.encode(l, split)
 	}
+	if l.Level != m.levelOf {
+		m.levelOf, m.level = l.Level, levels[l.Level]
+	}
+	size := len(m.before) + len(m.level) + len(m.between) + loki.OffsetLen(at) + len(m.behind)
+	dst = loki.AppendEntryHead(dst, ns, text, size)
 	dst = append(dst, m.before...)
-	dst = append(dst, levels[l.Level]...)
+	dst = append(dst, m.level...)
 	dst = append(dst, m.between...)
-	dst = appendOffset(dst, at, digits)
+	dst = loki.AppendOffset(dst, at)
 	return append(dst, m.behind...)
 }
 

@@ -22,7 +22,6 @@ package parse
 import (
 	"bytes"
 	"fmt"
-	"strconv"
 	"unicode/utf8"
 
 	"github.com/remora-ray/remora/internal/logs"
@@ -85,9 +84,7 @@ type Stream struct {
 	node    string   // last node id told by a line
 	split   uint32   // pieces of the current line sent so far
 
-	meta   metadata
-	buf    []byte
-	digits [20]byte
+	meta metadata
 }
 
 // New begins a stream at its first byte; see Restore for going on in the middle.
@@ -181,8 +178,7 @@ func (s *Stream) emit(dst, line []byte, last bool, at uint64, c *Chunk, r *Resul
 		s.split++
 	}
 	if at >= c.Emit {
-		s.buf = s.meta.append(s.buf[:0], &s.line, at, s.split, s.digits[:0])
-		dst = loki.AppendEntry(dst, ns, line, s.buf)
+		dst = s.meta.appendEntry(dst, ns, line, &s.line, at, s.split)
 		r.Lines++
 	}
 	if last {
@@ -247,8 +243,4 @@ func (s *Stream) Restore(p Position, anchors []Anchor) error {
 		}
 	}
 	return nil
-}
-
-func appendOffset(dst []byte, at uint64, digits []byte) []byte {
-	return loki.AppendMetadata(dst, loki.MetadataOffset, strconv.AppendUint(digits, at, 10))
 }
