@@ -38,12 +38,13 @@ const (
 
 // state is what earlier lines have told; it is saved with a file's position.
 type state struct {
-	begun  bool // a line has been read
-	whole  bool // the stream was read from its first byte
-	marked bool // a magic line has been accepted
-	role   role
-	block  block
-	level  string // of the record that continuation lines belong to
+	begun    bool // a line has been read
+	whole    bool // the stream was read from its first byte
+	marked   bool // a magic line has been accepted
+	unmarked bool // a driver logs JSON: copies in its output carry no mark
+	role     role
+	block    block
+	level    string // of the record that continuation lines belong to
 
 	job, actorID, actorName, taskName, taskID, nodeID string
 }
@@ -61,6 +62,11 @@ func NewParser(f File, c Context) *Parser {
 // Whole tells whether the stream was read from its true beginning, so that what
 // its first lines tell is known.
 func (p *Parser) Whole() bool { return p.s.whole }
+
+// Unmarked tells, for a driver's output, that copies of its workers' lines can
+// stand in it without any mark, so that a plain line may be another process's, of
+// another node.
+func (p *Parser) Unmarked() bool { return p.s.unmarked }
 
 // Line attributes one line, given without its end. *dst is reset first.
 func (p *Parser) Line(line []byte, dst *Line) {

@@ -16,6 +16,7 @@ const (
 	flagBegun = 1 << iota
 	flagWhole
 	flagMarked
+	flagUnmarked
 )
 
 // AppendState appends what the parser has learnt so far: under 100 bytes for most
@@ -31,6 +32,9 @@ func (p *Parser) AppendState(dst []byte) []byte {
 	}
 	if p.s.marked {
 		flags |= flagMarked
+	}
+	if p.s.unmarked {
+		flags |= flagUnmarked
 	}
 	var level byte
 	for i, l := range levelCodes {
@@ -79,6 +83,7 @@ func decodeState(b []byte) (state, error) {
 		return s, errState
 	}
 	s.begun, s.whole, s.marked = b[1]&flagBegun != 0, b[1]&flagWhole != 0, b[1]&flagMarked != 0
+	s.unmarked = b[1]&flagUnmarked != 0
 	s.role, s.block, s.level = role(b[2]), block(b[3]), levelCodes[b[4]]
 	b = b[5:]
 	for _, dst := range s.strings() {

@@ -76,6 +76,7 @@ func (p *Parser) jsonHead(line []byte, dst *Line) head {
 	}
 	dst.Time, dst.Level = stamp, anyLevel(levelVal)
 	if h == headJSON {
+		p.s.unmarked = p.s.unmarked || p.file.Format == FormatDriver
 		p.take(&f, dst)
 	}
 	return h

@@ -21,8 +21,9 @@ type Tasks struct {
 type workerTasks struct {
 	started  []startedTask
 	outputs  map[string]*markedOutput // "out" and "err"
-	written  []writtenRange
-	loggedBy File // whose lines gave started
+	seen     map[startedTask]bool
+	loggedBy string // the file whose lines gave started
+	sorted   bool
 }
 
 type startedTask struct {
@@ -32,17 +33,20 @@ type startedTask struct {
 
 // markedOutput is one of a worker's two streams, cut at the marks of its tasks.
 type markedOutput struct {
-	whole bool
-	names []string       // of the marks, in order
-	tasks map[int]string // known from structured lines, by the number of the mark
-	torn  map[int]bool   // two tasks where one should be
+	whole   bool
+	names   []string       // of the marks, in order
+	tasks   map[int]string // known from structured lines, by the number of the mark
+	torn    map[int]bool   // two tasks where one should be
+	written []writtenRange
+
+	inStep bool          // each mark is one of the tasks that are known to have started
+	twin   *markedOutput // the other stream, if it has the same marks
 }
 
-// writtenRange is the part of a worker's files that one attempt of a task wrote.
+// writtenRange is what one attempt of a task wrote.
 type writtenRange struct {
-	id               string
-	outStart, outEnd int64
-	errStart, errEnd int64
+	start, end int64
+	id         string
 }
 
 // NewTasks returns an empty one.
@@ -91,39 +95,42 @@ func (x *Tasks) Of(f File, at Place) string {
 	if w == nil || f.Component != ComponentWorker {
 		return ""
 	}
+	w.sort()
 	if id := w.marked(f.Output, at.Mark); id != "" {
 		return id
 	}
 	if at.Rotated {
 		return "" // Ray counts its ranges from the present generation
 	}
-	for _, r := range w.written {
-		start, end := r.outStart, r.outEnd
-		if f.Output == "err" {
-			start, end = r.errStart, r.errEnd
-		}
-		if start <= at.Offset && at.Offset < end {
-			return r.id
-		}
+	if o := w.outputs[f.Output]; o != nil {
+		return o.writer(at.Offset)
 	}
 	return ""
+}
+
+// writer is the task whose range holds the offset.
+func (o *markedOutput) writer(offset int64) string {
+	i, _ := slices.BinarySearchFunc(o.written, offset+1, func(r writtenRange, at int64) int { return cmp.Compare(r.start, at) })
+	if i == 0 || offset >= o.written[i-1].end {
+		return ""
+	}
+	return o.written[i-1].id
 }
 
 // marked is the task behind the nth mark of an output.
 func (w *workerTasks) marked(output string, n int) string {
 	o := w.outputs[output]
-	if o == nil || n < 1 || !o.whole {
+	if o == nil || n < 1 || n > len(o.names) || !o.whole {
 		return ""
 	}
 	if id := o.tasks[n]; id != "" && !o.torn[n] {
 		return id
 	}
-	if w.inStep(o) {
+	if o.inStep {
 		return w.started[n-1].id
 	}
-	other := w.outputs[map[string]string{"out": "err", "err": "out"}[output]]
-	if other != nil && other.whole && slices.Equal(o.names, other.names) && !other.torn[n] {
-		return other.tasks[n]
+	if o.twin != nil && !o.twin.torn[n] {
+		return o.twin.tasks[n]
 	}
 	return ""
 }
@@ -146,7 +153,9 @@ func (x *Tasks) outputLine(f File, whole bool, l *Line) {
 	if f.WorkerID == "" || l.TaskName == "" {
 		return
 	}
-	o := x.worker(f.WorkerID).output(f.Output)
+	w := x.worker(f.WorkerID)
+	w.sorted = false
+	o := w.output(f.Output)
 	o.whole = whole
 	switch {
 	case l.Magic:
@@ -199,37 +208,43 @@ func (x *Tasks) exportLine(f File, line []byte) {
 	if at, err := strconv.ParseInt(string(e.running), 10, 64); err == nil && at > 0 {
 		w.start(f, startedTask{id: id, at: at})
 	}
-	r := writtenRange{id: id}
-	if e.logInfo != nil && r.read(e.logInfo) {
-		w.written = append(w.written, r)
+	if e.logInfo != nil {
+		w.wrote(id, e.logInfo)
 	}
 }
 
-// read takes a task_log_info; an end of 0 means that the task is not over.
-func (r *writtenRange) read(info []byte) bool {
-	ok := eachField(info, func(key string, v []byte) {
-		n, err := strconv.ParseInt(string(v), 10, 64)
-		if err != nil {
+// wrote takes a task_log_info; an end of 0 means that the task is not over.
+func (w *workerTasks) wrote(id string, info []byte) {
+	out, err := writtenRange{id: id}, writtenRange{id: id}
+	eachField(info, func(key string, v []byte) {
+		n, e := strconv.ParseInt(string(v), 10, 64)
+		if e != nil {
 			return
 		}
 		switch key {
 		case "stdout_start":
-			r.outStart = n
+			out.start = n
 		case "stdout_end":
-			r.outEnd = n
+			out.end = n
 		case "stderr_start":
-			r.errStart = n
+			err.start = n
 		case "stderr_end":
-			r.errEnd = n
+			err.end = n
 		}
 	})
-	return ok && (r.outEnd > r.outStart || r.errEnd > r.errStart)
+	for name, r := range map[string]writtenRange{"out": out, "err": err} {
+		if r.end > r.start {
+			o := w.output(name)
+			o.written = append(o.written, r)
+		}
+	}
+	w.sorted = false
 }
 
 func (x *Tasks) worker(id string) *workerTasks {
 	w := x.workers[id]
 	if w == nil {
-		w = &workerTasks{outputs: make(map[string]*markedOutput)}
+		w = &workerTasks{outputs: make(map[string]*markedOutput), seen: make(map[startedTask]bool)}
 		x.workers[id] = w
 	}
 	return w
@@ -247,12 +262,31 @@ func (w *workerTasks) output(name string) *markedOutput {
 // start notes a task that has begun, once for each attempt; of two files that
 // tell, the first one's word is taken.
 func (w *workerTasks) start(f File, t startedTask) {
-	if w.loggedBy.Stream == "" {
-		w.loggedBy = f
+	if w.loggedBy == "" {
+		w.loggedBy = f.Stream
 	}
-	if w.loggedBy.Stream != f.Stream || slices.Contains(w.started, t) {
+	if w.loggedBy != f.Stream || w.seen[t] {
 		return
 	}
+	w.seen[t] = true
 	w.started = append(w.started, t)
+	w.sorted = false
+}
+
+// sort puts tasks into the order in which they began, ranges into that of their
+// offsets, and compares both streams' marks with them and each other.
+func (w *workerTasks) sort() {
+	if w.sorted {
+		return
+	}
+	w.sorted = true
 	slices.SortStableFunc(w.started, func(a, b startedTask) int { return cmp.Compare(a.at, b.at) })
+	for _, o := range w.outputs {
+		slices.SortStableFunc(o.written, func(a, b writtenRange) int { return cmp.Compare(a.start, b.start) })
+		o.inStep = w.inStep(o)
+	}
+	out, err := w.outputs["out"], w.outputs["err"]
+	if out != nil && err != nil && out.whole && err.whole && slices.Equal(out.names, err.names) {
+		out.twin, err.twin = err, out
+	}
 }

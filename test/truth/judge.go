@@ -135,7 +135,7 @@ func (j *judge) stream(st *archive.Stream, s *archive.Session, known *facts) err
 		if joined.JobID == "" && !joined.Copy && st.File.SubmissionID != "" {
 			joined.JobID = known.drivers.Job(st.File.SubmissionID)
 		}
-		if joined.NodeID == "" && len(s.NodeIDs) == 1 && !joined.Copy {
+		if joined.NodeID == "" && len(s.NodeIDs) == 1 && !joined.Copy && !p.Unmarked() {
 			joined.NodeID = s.NodeIDs[0]
 		}
 		if joined.TaskID == "" {
