@@ -142,14 +142,21 @@ func ParseLabels(s string) (Labels, error) {
 		}
 		rest = strings.TrimSpace(rest[1:])
 	}
-	for i := range ls {
-		for j := range ls[:i] {
-			if ls[i].Name == ls[j].Name {
-				return nil, fmt.Errorf("label %s appears twice", ls[i].Name)
-			}
-		}
+	if name, twice := Repeated(ls); twice {
+		return nil, fmt.Errorf("label %s appears twice", name)
 	}
 	return Normalize(ls), nil
+}
+
+// Repeated sorts ls by name in place and returns a name that it holds twice.
+func Repeated(ls []Label) (name string, twice bool) {
+	slices.SortStableFunc(ls, func(a, b Label) int { return strings.Compare(a.Name, b.Name) })
+	for i := 1; i < len(ls); i++ {
+		if ls[i].Name == ls[i-1].Name {
+			return ls[i].Name, true
+		}
+	}
+	return "", false
 }
 
 // ValidName reports whether s may name a label: [a-zA-Z_][a-zA-Z0-9_]*.

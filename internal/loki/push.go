@@ -147,11 +147,14 @@ func (e *LabelError) Unwrap() []error { return []error{e.Err, ErrMalformed} }
 func DecodePush(src []byte) (*Push, error) {
 	// One immutable copy that every line and value of the result points into.
 	text := string(src)
-	d := decoder{text: text, src: src}
+	d := decoder{text: text, src: src, room: partsAllowed(len(src))}
 	p := &Push{}
 	err := d.fields(0, len(src), func(field uint32, from, to int, _ uint64) error {
 		if field != pushStreams {
 			return nil
+		}
+		if err := d.room.take(); err != nil {
+			return err
 		}
 		p.Streams = append(p.Streams, Stream{})
 		return d.stream(from, to, &p.Streams[len(p.Streams)-1])
@@ -165,9 +168,28 @@ func DecodePush(src []byte) (*Push, error) {
 	return p, nil
 }
 
+// parts counts down the streams, entries and labels that a push may have. Each
+// takes some bytes on the wire and several times as many in memory, which a
+// hostile body would use: no part of a real push takes less than eight.
+type parts int
+
+func partsAllowed(bytes int) parts { return parts(1<<16 + bytes/8) }
+
+func (p *parts) take() error {
+	if *p--; *p < 0 {
+		return errors.New("it has more streams, lines and labels than its size allows")
+	}
+	return nil
+}
+
+// maxLabelsText bounds a stream's labels in bytes, far above any limit of count
+// and length that a server sets.
+const maxLabelsText = 1 << 18
+
 type decoder struct {
 	text string
 	src  []byte
+	room parts
 	// labels of the streams and metadata repeat: reuse the last block allocated.
 	pool []logs.Label
 }
@@ -233,15 +255,22 @@ func uvarint(b []byte) (uint64, int) {
 }
 
 func (d *decoder) stream(from, to int, s *Stream) error {
+	s.Entries = make([]logs.Entry, 0, d.count(from, to))
 	return d.fields(from, to, func(field uint32, from, to int, _ uint64) error {
 		switch field {
 		case streamLabels:
+			if to-from > maxLabelsText {
+				return &LabelError{Labels: d.text[from : from+64], Err: fmt.Errorf("they have %d bytes, at most %d are read", to-from, maxLabelsText)}
+			}
 			ls, err := logs.ParseLabels(d.text[from:to])
 			if err != nil {
 				return &LabelError{Labels: d.text[from:to], Err: err}
 			}
 			s.Labels = ls
 		case streamEntries:
+			if err := d.room.take(); err != nil {
+				return err
+			}
 			s.Entries = append(s.Entries, logs.Entry{})
 			return d.entry(from, to, &s.Entries[len(s.Entries)-1])
 		case streamRange:
@@ -250,6 +279,19 @@ func (d *decoder) stream(from, to int, s *Stream) error {
 		}
 		return nil
 	})
+}
+
+// count tells how many entries a stream has, so that they are allocated once.
+// What is wrong is found when they are read.
+func (d *decoder) count(from, to int) int {
+	n := 0
+	_ = d.fields(from, to, func(field uint32, _, _ int, _ uint64) error {
+		if field == streamEntries {
+			n++
+		}
+		return nil
+	})
+	return min(n, max(int(d.room), 0))
 }
 
 func (d *decoder) entry(from, to int, e *logs.Entry) error {
@@ -304,6 +346,9 @@ func (d *decoder) label(from, to int) error {
 	}
 	if l.Name == "" {
 		return errors.New("structured metadata with an empty name")
+	}
+	if err := d.room.take(); err != nil {
+		return err
 	}
 	d.pool = append(d.pool, l)
 	return nil

@@ -1,8 +1,11 @@
 package loki
 
 import (
+	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"strings"
@@ -85,6 +88,34 @@ func TestDecodePushRefuses(t *testing.T) {
 	}
 	var label *LabelError
 	if _, err := DecodePush([]byte("\x0a\x09\x0a\x07{a.b=1}")); !errors.As(err, &label) || label.Labels != "{a.b=1}" {
+		t.Error(err)
+	}
+}
+
+// A body of nothing but empty parts would take many times its size in memory.
+func TestHostileParts(t *testing.T) {
+	one := func(b []byte) []byte { // as a stream
+		return append(binary.AppendUvarint([]byte{0x0a}, uint64(len(b))), b...)
+	}
+	many := func(part string) []byte { return bytes.Repeat([]byte(part), 1<<20) }
+	for name, body := range map[string][]byte{
+		"streams":  many("\x0a\x00"),
+		"entries":  one(many("\x12\x00")),
+		"metadata": one(append([]byte("\x12\x80\x80\xc0\x02"), many("\x1a\x03\x0a\x01a")...)),
+	} {
+		if _, err := DecodePush(body); err == nil || !strings.Contains(err.Error(), "more streams, lines and labels than its size allows") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := DecodePushJSON(append(append([]byte(`{"streams":[{}`), many(",{}")...), "]}"...)); err == nil || !strings.Contains(err.Error(), "than its size allows") {
+		t.Error(err)
+	}
+	var labels strings.Builder
+	for i := range 40_000 {
+		fmt.Fprintf(&labels, ",a%d=\"\"", i)
+	}
+	var wrong *LabelError
+	if _, err := DecodePush(one(append(binary.AppendUvarint([]byte{0x0a}, uint64(labels.Len()+1)), "{"+labels.String()[1:]+"}"...))); !errors.As(err, &wrong) {
 		t.Error(err)
 	}
 }

@@ -16,7 +16,7 @@ import (
 // members are skipped. Strings of the result share one copy of src, which the
 // caller may use again. Metadata is sorted; of equal names the last wins.
 func DecodePushJSON(src []byte) (*Push, error) {
-	d := jsonPush{jsonScanner: jsonScanner{text: string(src)}}
+	d := jsonPush{jsonScanner: jsonScanner{text: string(src)}, room: partsAllowed(len(src))}
 	p, err := d.push()
 	if err != nil && !errors.Is(err, ErrMalformed) {
 		err = fmt.Errorf("%w: %w", ErrMalformed, err)
@@ -29,6 +29,7 @@ func DecodePushJSON(src []byte) (*Push, error) {
 
 type jsonPush struct {
 	jsonScanner
+	room parts
 	pool []logs.Label // blocks of metadata, shared by many entries
 }
 
@@ -40,6 +41,9 @@ func (d *jsonPush) push() (*Push, error) {
 		}
 		return d.array(func(int) error {
 			var s Stream
+			if err := d.room.take(); err != nil {
+				return err
+			}
 			err := d.stream(&s)
 			p.Streams = append(p.Streams, s)
 			return err
@@ -61,6 +65,9 @@ func (d *jsonPush) stream(s *Stream) error {
 			return d.streamLabels(s)
 		case "values":
 			return d.array(func(int) error {
+				if err := d.room.take(); err != nil {
+					return err
+				}
 				s.Entries = append(s.Entries, logs.Entry{})
 				return d.value(&s.Entries[len(s.Entries)-1])
 			})
@@ -76,16 +83,14 @@ func (d *jsonPush) streamLabels(s *Stream) error {
 	if err := d.labels(&ls, "label"); err != nil {
 		return err
 	}
-	for i, l := range ls {
+	for _, l := range ls {
 		if !logs.ValidName(l.Name) {
 			err := fmt.Errorf("label name %s does not match [a-zA-Z_][a-zA-Z0-9_]*", quoteShort(l.Name))
 			return &LabelError{Labels: logs.Labels(ls).String(), Err: err}
 		}
-		for j := range ls[:i] {
-			if ls[j].Name == l.Name {
-				return &LabelError{Labels: logs.Labels(ls).String(), Err: fmt.Errorf("label %s appears twice", l.Name)}
-			}
-		}
+	}
+	if name, twice := logs.Repeated(ls); twice {
+		return &LabelError{Labels: logs.Labels(ls).String(), Err: fmt.Errorf("label %s appears twice", name)}
 	}
 	s.Labels = logs.Normalize(ls)
 	return nil
@@ -96,6 +101,9 @@ func (d *jsonPush) labels(dst *[]logs.Label, what string) error {
 	return d.object(func(name string) error {
 		if d.peek() != '"' {
 			return fmt.Errorf("value of %s %s is not a string at byte %d", what, quoteShort(name), d.pos)
+		}
+		if err := d.room.take(); err != nil {
+			return err
 		}
 		value, err := d.str()
 		*dst = append(*dst, logs.Label{Name: name, Value: value})

@@ -29,8 +29,8 @@ type pushBody struct {
 }
 
 // A decoded push costs about this many times its bytes: the copy its strings
-// point into, and its entries.
-const decodedCost = 2
+// point into, and its entries, which of short lines are as large again.
+const decodedCost = 3
 
 // readPush reads, decompresses and decodes a body within the limits.
 func (s *Server) readPush(w http.ResponseWriter, r *request) (*pushBody, error) {
