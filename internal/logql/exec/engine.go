@@ -197,8 +197,8 @@ func satSub(a, b int64) int64 {
 func (q *query) hold(series, points int) error {
 	q.cells += series * (points + 256)
 	if q.cells > q.limits.MaxCells {
-		return limitErrorf("the query needs more memory than allowed: too many series (of %d points); "+
-			"reduce the time range, use a larger step, or aggregate with sum by (…)", points)
+		return limitErrorf("the query has too many series to hold in memory: " +
+			"reduce the time range, use a larger step, or aggregate with sum by (…)")
 	}
 	return nil
 }

@@ -26,7 +26,8 @@ type line struct {
 
 	err, details string
 
-	want []string // the labels that parsers are to find; nil for all
+	want  []string // the labels that parsers are to find; nil for all
+	whole bool     // parsers read on when they have found them
 
 	scratch   []logs.Label
 	extracted map[string]string // names with the suffix _extracted, made once
@@ -72,7 +73,7 @@ func renamed(stream, meta logs.Labels) logs.Labels {
 
 // lookup finds the label that a line shows under a name.
 func (l *line) lookup(name string) (string, bool) {
-	if strings.HasPrefix(name, "__error") {
+	if strings.HasPrefix(name, "__") {
 		switch name {
 		case errorLabel:
 			return l.err, l.err != ""
@@ -150,8 +151,9 @@ func (l *line) add(name, value string) {
 	l.parsed = append(l.parsed, logs.Label{Name: name, Value: value})
 }
 
-// found reports whether all labels that are wanted have been found.
-func (l *line) found() bool { return l.want != nil && len(l.parsed) >= len(l.want) }
+// found reports whether a parser may stop, as all labels that are wanted have
+// been found.
+func (l *line) found() bool { return l.want != nil && !l.whole && len(l.parsed) >= len(l.want) }
 
 // put sets a label that an expression found in the line, also one found before.
 func (l *line) put(name, value string) {
@@ -228,6 +230,15 @@ func (l *line) appendShown(dst []logs.Label, ls logs.Labels) []logs.Label {
 		}
 	}
 	return dst
+}
+
+// size is how many bytes the line and what was found in it have.
+func (l *line) size() int {
+	n := len(l.text)
+	for i := range l.parsed {
+		n += len(l.parsed[i].Name) + len(l.parsed[i].Value)
+	}
+	return n
 }
 
 // answer is the line as a log query returns it. It shares nothing that the next

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/remora-ray/remora/internal/logs"
 )
@@ -55,10 +56,14 @@ func (g *grid) row(ls []logs.Label, fill float64) (int, error) {
 	if g.max > 0 && len(g.rows) >= g.max {
 		return 0, g.q.tooManySeries()
 	}
-	if err := g.q.hold(1, g.points); err != nil {
+	if err := g.q.hold(1, g.points+len(g.key)/8); err != nil {
 		return 0, err
 	}
 	r := row{labels: slices.Clone(ls), vals: make([]float64, g.points)}
+	for i := range r.labels {
+		// A value may be a piece of a long line, which it would keep.
+		r.labels[i].Value = strings.Clone(r.labels[i].Value)
+	}
 	if fill != 0 {
 		for i := range r.vals {
 			r.vals[i] = fill

@@ -26,6 +26,7 @@ func (q *query) runLog(l *plan.Log) (Value, error) {
 	out := make(Lines, 0, min(q.params.Limit, 1024))
 	spaced := spacing{interval: q.params.Interval, last: math.MinInt64}
 	var ln line
+	bytes := 0
 	err = q.src.Select(q.ctx, sel, func(r *logs.Record) error {
 		if err := q.ctx.Err(); err != nil {
 			return err
@@ -36,6 +37,9 @@ func (q *query) runLog(l *plan.Log) (Value, error) {
 			return nil
 		}
 		out = append(out, ln.answer())
+		if bytes += ln.size(); bytes > q.limits.MaxAnswerBytes {
+			return limitErrorf("the first %d lines of the answer have more than %d bytes; use a lower limit", len(out), q.limits.MaxAnswerBytes)
+		}
 		if len(out) == q.params.Limit {
 			return errEnough
 		}

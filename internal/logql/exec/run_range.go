@@ -146,7 +146,7 @@ func (q *query) samples(r *plan.Range, yield func(*line) error) error {
 	sel.Start, sel.End = q.steps.span(int64(r.Window), int64(r.Offset))
 	var ln line
 	if !r.NeedsAll {
-		ln.want = r.Needed
+		ln.want, ln.whole = r.Needed, r.Errors
 	}
 	return q.src.Select(q.ctx, sel, func(rec *logs.Record) error {
 		if err := q.ctx.Err(); err != nil {

@@ -152,7 +152,7 @@ func (w *windows) add(ls []logs.Label, ts int64, v float64) error {
 		w.held++
 	}
 	if w.held > w.q.limits.MaxSamples {
-		return limitErrorf("the query needs more memory than allowed: too many samples in windows of %s; "+
+		return limitErrorf("the query has too many samples in windows of %s to hold in memory: "+
 			"use a shorter range or more specific stream selectors", w.r.Window)
 	}
 	return nil

@@ -185,6 +185,8 @@ func params(name, s string) (p exec.Params, limits plan.Limits, err error) {
 			limits.MaxSeries = n
 		case "maxcells":
 			limits.MaxCells = n
+		case "maxanswer":
+			limits.MaxAnswerBytes = n
 		case "maxsamples":
 			limits.MaxSamples = n
 		default:

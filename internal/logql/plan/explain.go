@@ -67,7 +67,14 @@ func (r *Range) explainRange(b *strings.Builder, indent string) {
 	fmt.Fprintf(b, "%s%s%s [%s]%s\n", indent, sum, r.Op, r.Window, groupingText(r.Grouping))
 	r.Log.explain(b, indent+"  ")
 	if !r.NeedsAll && len(r.Stages) > 0 {
-		fmt.Fprintf(b, "%s  engine: parsers look for %s\n", indent, strings.Join(r.Needed, ", "))
+		what := "labels " + strings.Join(r.Needed, ", ")
+		if len(r.Needed) == 0 {
+			what = "no label"
+		}
+		if r.Errors {
+			what += " and for errors"
+		}
+		fmt.Fprintf(b, "%s  engine: parsers look for %s\n", indent, what)
 	}
 	if r.Buckets {
 		fmt.Fprintf(b, "%s  store: counts in buckets%s\n", indent, groupingText(r.Grouping))

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/remora-ray/remora/internal/logql/syntax"
 )
@@ -14,32 +13,45 @@ func (r *Range) hint() {
 	if r.Grouping.Without {
 		return
 	}
-	needed := slices.Clone(r.Grouping.Labels)
+	needed := make([]string, 0, 8)
+	for _, n := range r.Grouping.Labels {
+		r.Errors = r.Errors || aboutErrors(n)
+		needed = append(needed, n)
+	}
 	for _, s := range r.Stages {
 		names, known := referenced(s)
 		if !known {
 			return
 		}
-		needed = append(needed, names...)
-	}
-	for _, n := range needed {
-		if strings.HasPrefix(n, "__error") {
-			return
+		for _, n := range names {
+			r.Errors = r.Errors || aboutErrors(n)
+			needed = append(needed, n)
 		}
 	}
 	slices.Sort(needed)
-	r.Needed, r.NeedsAll = slices.Compact(needed), false
-	if len(r.Needed) > 0 {
-		return
+	needed = slices.DeleteFunc(slices.Compact(needed), aboutErrors)
+	r.Needed, r.NeedsAll = needed, false
+	r.Stages = slices.DeleteFunc(slices.Clone(r.Stages), r.idle)
+}
+
+// idle reports whether a stage cannot change a sum, knowing which labels that
+// needs.
+func (r *Range) idle(s syntax.Stage) bool {
+	// Whether a label is found as x or as x_extracted depends on which are dropped.
+	renamed := slices.ContainsFunc(r.Needed, func(n string) bool { return !storedName(n) })
+	switch s := s.(type) {
+	case *syntax.JSONStage, *syntax.LogfmtStage, *syntax.RegexpStage, *syntax.PatternStage:
+		return len(r.Needed) == 0 && !r.Errors
+	case *syntax.DropStage:
+		return !renamed && !slices.ContainsFunc(s.Labels, func(l syntax.LabelRef) bool {
+			return l.Matcher != nil || aboutErrors(l.Name) || slices.Contains(r.Needed, l.Name)
+		})
+	case *syntax.KeepStage:
+		return !renamed && !slices.ContainsFunc(r.Needed, func(name string) bool {
+			return !slices.ContainsFunc(s.Labels, func(l syntax.LabelRef) bool { return l.Name == name && l.Matcher == nil })
+		})
 	}
-	r.Stages = slices.DeleteFunc(slices.Clone(r.Stages), func(s syntax.Stage) bool {
-		switch s.(type) {
-		case *syntax.JSONStage, *syntax.LogfmtStage, *syntax.RegexpStage, *syntax.PatternStage,
-			*syntax.DropStage, *syntax.KeepStage:
-			return true
-		}
-		return false
-	})
+	return false
 }
 
 // referenced returns the labels that a stage reads; known is false where it may
@@ -80,7 +92,7 @@ func filterNames(f syntax.LabelFilter, names []string) []string {
 // which a drop makes a query forgive.
 func refNames(refs []syntax.LabelRef) (names []string) {
 	for _, r := range refs {
-		if r.Matcher != nil || strings.HasPrefix(r.Name, "__error") {
+		if r.Matcher != nil || aboutErrors(r.Name) {
 			names = append(names, r.Name)
 		}
 	}

@@ -19,6 +19,9 @@ type Limits struct {
 	// MaxSamples bounds the unwrapped samples held for overlapping windows, of
 	// sixteen bytes each: 4,194,304.
 	MaxSamples int
+	// MaxAnswerBytes bounds the lines of an answer with their parsed labels:
+	// 256 MiB.
+	MaxAnswerBytes int
 	// ExactSteps evaluates range queries at start, start+step … as asked. Otherwise
 	// start is rounded down and end up to a multiple of the step, as Loki's
 	// frontend does with its default settings.
@@ -38,6 +41,7 @@ func (l Limits) WithDefaults() Limits {
 	set(&l.MaxPoints, 11_000)
 	set(&l.MaxCells, 8<<20)
 	set(&l.MaxSamples, 4<<20)
+	set(&l.MaxAnswerBytes, 256<<20)
 	if l.MaxRange == 0 {
 		l.MaxRange = 30*24*time.Hour + time.Hour
 	}

@@ -63,6 +63,7 @@ type Range struct {
 	Buckets       bool     // the store counts; Grouping is by then
 	Needed        []string // the labels that parsers must find; see NeedsAll
 	NeedsAll      bool     // parsers find all labels
+	Errors        bool     // a stage asks about errors: parsers read lines to their end
 	SummedByOuter bool     // a sum around it has been merged into Grouping
 }
 

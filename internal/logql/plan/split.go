@@ -11,7 +11,8 @@ import (
 // split moves what it can of a pipeline into the selection. A line filter moves
 // ahead of every stage that leaves the line alone, a label filter ahead of other
 // filters, since whether a line passes two filters does not depend on their
-// order.
+// order. What is said about errors before a stage can make one has no effect and
+// goes: Grafana ends queries with | drop __error__.
 func split(q *syntax.LogQuery) (Log, error) {
 	var l Log
 	for _, m := range q.Matchers {
@@ -21,8 +22,14 @@ func split(q *syntax.LogQuery) (Log, error) {
 		}
 		l.Selection.Matchers = append(l.Selection.Matchers, c)
 	}
-	sameLine, sameLabels := true, true
+	sameLine, sameLabels, failing := true, true, false
 	for _, s := range q.Stages {
+		if !failing {
+			if s = withoutErrors(s); s == nil {
+				continue
+			}
+			failing = mayFail(s)
+		}
 		switch s := s.(type) {
 		case *syntax.LineFilter:
 			if f, ok := storeFilter(s); ok && sameLine {

@@ -189,6 +189,3 @@ func scalar(e Expr) bool {
 	}
 	return false
 }
-
-// Scalar reports whether e is a number rather than a vector or lines.
-func Scalar(e Expr) bool { return scalar(e) }
