@@ -43,6 +43,7 @@ type figures struct {
 	serverAgent run
 	settled     time.Duration // CPU of the server when it had come to rest
 	disk        int64
+	journal     int64 // of disk
 	queries     []timing
 	paced       pacedFigures
 }

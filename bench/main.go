@@ -2,6 +2,7 @@
 // program that only reads, splits, encodes and compresses, and prints one table.
 //
 //	go run . -bin ../bin [-size 1GiB] [-seed 1] [-out FILE]
+//	go run . -bin ../bin -quick                         64 MiB, only to see that all works
 //	go run . gen -dir DIR [-size 1GiB] [-seed 1]        only make the logs
 //
 // All ratios are of one run on one machine; nothing fails for being slow. It
@@ -19,6 +20,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/remora-ray/remora/bench/gen"
 )
@@ -53,8 +55,12 @@ func command(ctx context.Context, args []string) error {
 	fs.DurationVar(&b.paced, "paced", defaultPaced, "how long to write 10,000 lines a second; 0 leaves that out")
 	fs.StringVar(&b.out, "out", "", "also write the page for docs/performance.md here")
 	fs.StringVar(&b.work, "work", os.TempDir(), "directory for the logs and the store, about three times the size")
+	quick := fs.Bool("quick", false, "64 MiB, one round, 3 s at the pace")
 	if err := fs.Parse(args); err != nil {
 		return err
+	}
+	if *quick {
+		b.size, b.rounds, b.paced = 64<<20, 1, 3*time.Second
 	}
 	return b.run(ctx)
 }

@@ -46,8 +46,10 @@ func (b *bench) serverAndQueries(ctx context.Context) error {
 	if err := c.stop(ending); err != nil {
 		return err
 	}
-	b.fig.disk, err = diskUse(data)
-	if err != nil {
+	if b.fig.disk, err = diskUse(data); err != nil {
+		return err
+	}
+	if b.fig.journal, err = diskUse(filepath.Join(data, "store", "journal")); err != nil {
 		return err
 	}
 	return os.RemoveAll(data)
@@ -118,8 +120,8 @@ func (b *bench) questions() []question {
 		{"count by component", count, "/loki/api/v1/query", url.Values{"query": {count}, "time": {unix(end)}}, b.manifest.Lines, ""},
 		{"histogram of 100 buckets by level", histogram, "/loki/api/v1/query_range", url.Values{
 			"query": {histogram}, "step": {strconv.Itoa(int(step.Seconds()))},
-			"start": {unix(gen.Begin.Add(step))}, "end": {unix(gen.Begin.Add(gen.Span))},
-		}, 0, ""},
+			"start": {unix(gen.Begin)}, "end": {unix(gen.Begin.Add(gen.Span + step))},
+		}, b.manifest.Lines, ""},
 	}
 }
 

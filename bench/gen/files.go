@@ -78,7 +78,7 @@ func (w *world) files() []spec {
 		{path: "raylet.err", component: "raylet", weight: 0.2, record: cppRecord("raylet", rayletSays)},
 		{path: "gcs_server.out", component: "gcs", weight: 7, record: cppRecord("gcs_server", gcsSays)},
 		{path: "gcs_server.err", component: "gcs", weight: 0.2, record: cppRecord("gcs_server", gcsSays)},
-		{path: "monitor.log", component: "autoscaler", weight: 2, record: monitorRecord},
+		{path: "monitor.log", component: "autoscaler", weight: 1, record: monitorRecord},
 		{path: "log_monitor.log", component: "log-monitor", weight: 0.5, record: pythonRecord(logMonitorSays)},
 		{path: "dashboard.log", component: "dashboard", weight: 0.5, record: pythonRecord(dashboardSays)},
 		{path: "dashboard_agent.log", component: "dashboard-agent", weight: 1.5, record: pythonRecord(dashboardSays)},

@@ -8,6 +8,7 @@ package gen
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -123,9 +124,9 @@ func (w *world) write(path string, s spec, size int64) (r written, err error) {
 		return r, err
 	}
 	defer func() {
-		if e := f.Close(); err == nil {
-			err = e
-		}
+		err = errors.Join(err, f.Close())
+		// Lines without a time of their own are told to be as old as the file.
+		err = errors.Join(err, os.Chtimes(path, Begin.Add(Span), Begin.Add(Span)))
 	}()
 	out := bufio.NewWriterSize(f, 1<<20)
 	l := w.Writer(s.path)

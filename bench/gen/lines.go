@@ -260,13 +260,13 @@ func userRecord(l *Writer, dst []byte) []byte {
 func userLine(l *Writer, dst []byte) []byte {
 	levels := []string{"INFO", "WARNING", "ERROR"}
 	switch n := l.rng.IntN(100); {
-	case n < 45:
+	case n < 38:
 		return append(l.say(dst, pick(l, userSays)), '\n')
-	case n < 70:
+	case n < 60:
 		dst = l.stamp(dst, 3)
 		dst = append(append(append(dst, " - "...), levels[l.level()]...), " - trainer.loop - "...)
 		return append(l.say(dst, pick(l, userSays)), '\n')
-	case n < 85:
+	case n < 78:
 		dst = l.stamp(dst, 3)
 		dst = append(append(append(dst, '\t'), levels[l.level()]...), " train.py:88 -- "...)
 		return l.ids(l.say(dst, pick(l, userSays)), tasks[l.n/40%len(tasks)])

@@ -66,6 +66,7 @@ func (r *run) startRay(ctx context.Context, root, truth string) (*cluster, error
 		env: []string{
 			r.mark,
 			"RAY_USAGE_STATS_ENABLED=0",
+			"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=5",
 			"RAY_ROTATION_MAX_BYTES=" + strconv.Itoa(rotationBytes),
 			"RAY_ROTATION_BACKUP_COUNT=" + strconv.Itoa(rotationBackups),
 			"PYTHONPATH=" + filepath.Join(r.dir, "scripts"),

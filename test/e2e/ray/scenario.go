@@ -137,9 +137,9 @@ func (r *run) session(ctx context.Context, name string, kills []func(context.Con
 	r.sessions = append(r.sessions, c)
 	r.say("session %s: %s", name, c.name)
 
-	seconds, script := 40, r.path("scripts", "work.py")
+	seconds, script := 30, r.path("scripts", "work.py")
 	if r.short {
-		seconds = 15
+		seconds = 12
 	}
 	work := []string{fmt.Sprintf("REMORA_E2E_SECONDS=%d", seconds), "REMORA_E2E_RATE=100"}
 	ctx, cancel := context.WithCancelCause(ctx)
