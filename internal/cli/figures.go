@@ -50,7 +50,10 @@ func printFigures(out *bufio.Writer, r *client.Result, width int, zone *time.Loc
 	var t table
 	if r.Type == "matrix" {
 		t = wideTable(r.Series, zone)
-		if limit := max(width, 120); t.width() > limit {
+		if width == 0 {
+			width = 200 // no terminal to wrap at
+		}
+		if t.width() > width {
 			t = longTable(r.Series, zone)
 		}
 	} else {

@@ -224,3 +224,15 @@ func TestPointAt(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
+
+// No line, whatever it holds, sends a control sequence to the terminal.
+func FuzzPrintable(f *testing.F) {
+	f.Add("\x1b[36m(f pid=1)\x1b[0m\x1b]0;t\x07\r\x9b2J\u202e\xff")
+	f.Fuzz(func(t *testing.T, line string) {
+		for _, r := range printable(line, false) {
+			if r != '\t' && (r < 0x20 || r >= 0x7f && r < 0xa0) {
+				t.Errorf("printable(%q) holds %q", line, r)
+			}
+		}
+	})
+}

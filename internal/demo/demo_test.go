@@ -172,3 +172,15 @@ func TestQuestions(t *testing.T) {
 		t.Errorf("components have %d lines, the recording %d", total, r.Lines())
 	}
 }
+
+// Whatever a log holds, moving its stamps changes no length.
+func FuzzMove(f *testing.F) {
+	f.Add([]byte("2026-11-21 05:45:51,598\tINFO x [21/Nov/2026:05:45:50 +0000] E1121 05:43:37.742374091 1795239979.25"))
+	f.Add([]byte("2026-11-21T05:45:51.598Z session_2026-11-21_05-45-44_723701_1 1795239953248331145"))
+	s := stamps{from: time.Date(2026, 11, 21, 5, 0, 0, 0, time.UTC), to: time.Date(2026, 11, 21, 7, 0, 0, 0, time.UTC), zone: time.FixedZone("", -9*3600)}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if got := s.move(text, func(t time.Time) time.Time { return t.Add(1000 * time.Hour) }); len(got) != len(text) {
+			t.Errorf("%q became %q", text, got)
+		}
+	})
+}

@@ -120,21 +120,6 @@ func (s stamps) number(m []byte) (time.Time, func(time.Time) string, bool) {
 	}, true
 }
 
-// first returns the first stamp of a line.
-func (s stamps) first(line []byte) (time.Time, bool) {
-	for len(line) > 0 {
-		at := stampPattern.FindIndex(line)
-		if at == nil {
-			break
-		}
-		if t, _, ok := s.parse(line[at[0]:at[1]]); ok {
-			return t, true
-		}
-		line = line[at[1]:]
-	}
-	return time.Time{}, false
-}
-
 // move returns text with each stamp moved by to; its length stays.
 func (s stamps) move(text []byte, to func(time.Time) time.Time) []byte {
 	return stampPattern.ReplaceAllFunc(text, func(m []byte) []byte {
