@@ -52,6 +52,16 @@ func newMetrics(reg prometheus.Registerer, s *Server) (*metrics, error) {
 		gauge("remora_server_queries_waiting", "Queries waiting for a place.", func() float64 { return float64(s.queries.waiting()) }),
 		gauge("remora_server_tails", "Live tails.", func() float64 { return float64(s.tails.total()) }),
 	}
+	// What may happen is there with a zero before it happens, as rates need.
+	for _, result := range []string{"stored", "duplicate", "rejected"} {
+		m.pushLines.WithLabelValues(result)
+	}
+	for _, result := range []string{"sent", "dropped"} {
+		m.tailLines.WithLabelValues(result)
+	}
+	for _, form := range []string{"sent", "decompressed"} {
+		m.pushBytes.WithLabelValues(form)
+	}
 	var errs []error
 	for _, c := range all {
 		errs = append(errs, reg.Register(c))

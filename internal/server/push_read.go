@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -147,10 +148,16 @@ func (s *Server) readRaw(w http.ResponseWriter, r *request, m *memory) ([]byte, 
 			return buf.Bytes(), nil
 		case errors.As(err, &large):
 			return nil, failf(http.StatusRequestEntityTooLarge, "push is larger than the %d bytes allowed: send less at a time", s.limits.PushBytes)
-		case err != nil && r.Context().Err() != nil && !errors.Is(err, io.ErrUnexpectedEOF):
+		case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, os.ErrDeadlineExceeded):
+			// Not 400: clients give up on that, and these bytes may well come whole.
+			return nil, &httpError{
+				status: http.StatusRequestTimeout, retry: time.Second,
+				msg: fmt.Sprintf("push was cut off after %d bytes: nothing of it was stored, send it again", buf.Len()),
+			}
+		case err != nil && r.Context().Err() != nil:
 			return nil, r.Context().Err()
 		case err != nil:
-			return nil, failf(http.StatusBadRequest, "push was cut off after %d bytes: %v: nothing of it was stored", buf.Len(), err)
+			return nil, failf(http.StatusBadRequest, "read push after %d bytes: %v", buf.Len(), err)
 		}
 	}
 }

@@ -83,10 +83,14 @@ func (s *Server) answer(w http.ResponseWriter, r *request, p exec.Params) error 
 		Stats:      loki.QueryStats{Lines: result.Stats.Lines, Bytes: result.Stats.Bytes, Queued: r.queued, Took: took},
 		Warnings:   result.Warnings,
 	}
+	room := 4096
 	if lines, ok := a.Value.(loki.Lines); ok {
 		a.Stats.Entries = len(lines)
+		for i := range lines {
+			room += len(lines[i].Line) + 256
+		}
 	}
-	return reply(w, r, loki.AppendAnswer(nil, &a))
+	return reply(w, r, loki.AppendAnswer(make([]byte, 0, room), &a))
 }
 
 // bounded waits for a place, then does work that reads the store, within the

@@ -134,7 +134,8 @@ func (s *Server) account(rt *route, rec *recorder, r *request, took time.Duratio
 	status := rec.code()
 	s.metrics.request(rt.name, status, took)
 	level := slog.LevelDebug
-	if status >= 500 && rt.name != "ready" {
+	// 503 asks to come again: the store tells why, once and not for each push.
+	if status >= 500 && status != http.StatusServiceUnavailable {
 		level = slog.LevelWarn
 	}
 	if !s.log.Enabled(context.Background(), level) {
