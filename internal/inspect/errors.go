@@ -14,6 +14,7 @@ const (
 	maxListed = 200
 	maxText   = 400 // bytes of a line that are shown
 	maxKey    = 160 // bytes of it that tell errors apart
+	maxFiles  = 100 // files of one kind that are counted
 )
 
 // errorGroups counts complaints that differ in numbers and ids only.
@@ -96,7 +97,7 @@ func (e *errorGroups) add(r *reader, o pending) {
 	}
 	g.Count++
 	g.span.add(o.time)
-	if len(g.files) < 1000 {
+	if len(g.files) < maxFiles {
 		g.files[r.node.Name+"/"+r.file.Stream] = true
 	}
 	if g.Cause == "" {

@@ -38,6 +38,7 @@ type File struct {
 	Component   Component
 	Output      string // "out", "err" or "log"
 	Format      Format // family of line formats to expect
+	Known       bool   // Ray is known to write such files; else a user, or a newer Ray, did
 	Skip        string // why the file holds no lines to follow ("binary", "snapshot"); "" for a log
 
 	WorkerID, JobID, SubmissionID    string // hex as Ray prints it

@@ -54,6 +54,21 @@ func wordLevel(w []byte) string {
 	return ""
 }
 
+// spelledLevel reads a level that a user's logger wrote, in capitals or not.
+func spelledLevel(w []byte) string {
+	if len(w) > 8 {
+		return ""
+	}
+	var capitals [8]byte
+	for i, c := range w {
+		if c >= 'a' && c <= 'z' {
+			c -= 'a' - 'A'
+		}
+		capitals[i] = c
+	}
+	return wordLevel(capitals[:len(w)])
+}
+
 // anyLevel reads either form, as the JSON lines have both.
 func anyLevel(w []byte) string {
 	if len(w) == 1 {

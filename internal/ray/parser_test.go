@@ -96,7 +96,9 @@ func TestLineHeads(t *testing.T) {
 		{"another process's C++ line is text", out, "[2026-11-21 05:06:02,123 E 1 1] (raylet) fake.cc:1: text", worker},
 		{"its own C++ line", errFile, "[2026-11-21 05:06:02,123 E 793 1] logging.cc:474: *** SIGSEGV", with(worker, func(l *Line) { l.Time, l.Level, l.Copy = at("2026-11-21 05:06:02.123"), "error", true })},
 		{"a progress bar", out, `{"__magic_token__": "__ray_tqdm_magic_token__", "x": 1}`, with(worker, func(l *Line) { l.Magic = true })},
-		{"user JSON", out, `{"level": "error", "worker_id": "x"}`, worker},
+		{"user JSON", out, `{"level": "error", "worker_id": "x"}`, with(worker, func(l *Line) { l.Level = "error" })},
+		{"user JSON without level", out, `{"loss": 1, "worker_id": "x"}`, worker},
+		{"a user's logging with its name first", out, "2026-11-21 05:06:02,123 app.x ERROR text", with(worker, func(l *Line) { l.Time, l.Level = at("2026-11-21 05:06:02.123"), "error" })},
 		{"cut JSON", out, `{"asctime": "2026-11-21 05:06:02,123", "levelname": "INFO", "message": "`, worker},
 		{"nothing", out, "\n", worker},
 		{

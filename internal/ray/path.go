@@ -45,7 +45,10 @@ func ParsePath(rel string) File {
 		f.Component, f.Format = ComponentData, FormatPython
 	case "train":
 		f.Component, f.Format = ComponentTrain, FormatPython
+	case "tpu_logs":
+		f.Known = true // libtpu's own; there is no component for it
 	}
+	f.Known = f.Known || f.Component != ComponentOther || f.Skip != ""
 	return f
 }
 
@@ -76,7 +79,7 @@ func topLevel(f *File, stem, ext string) {
 // ray_client_server_23000 and agent-424238335.
 func plainFile(f *File, stem string) {
 	if k, ok := plainKind(stem); ok {
-		f.Component, f.Format = k.component, k.format
+		f.Component, f.Format, f.Known = k.component, k.format, true
 		return
 	}
 	i := strings.LastIndexByte(stem, '.')
@@ -86,7 +89,7 @@ func plainFile(f *File, stem string) {
 	n, ok := number(stem[i+1:])
 	k, known := plainKind(stem[:i])
 	if ok && known {
-		f.Component, f.Format, f.Incarnation = k.component, k.format, n
+		f.Component, f.Format, f.Incarnation, f.Known = k.component, k.format, n, true
 	}
 }
 

@@ -70,7 +70,10 @@ func TestParsePath(t *testing.T) {
 		{Path: "serve/controller_memray_1.bin", Stream: "serve/controller_memray_1.bin", Component: ComponentServe, Output: "log", Format: FormatServe, Skip: "binary"},
 		{Path: "my-own.log", Stream: "my-own.log", Component: ComponentOther, Output: "log"},
 		{Path: "worker-short-1.out", Stream: "worker-short-1.out", Component: ComponentOther, Output: "out"},
+		{Path: "tpu_logs/tpu_driver.log", Stream: "tpu_logs/tpu_driver.log", Component: ComponentOther, Output: "log", Known: true},
+		{Path: "redis-shard_0.out", Stream: "redis-shard_0.out", Component: ComponentOther, Output: "out", Known: true},
 	} {
+		want.Known = want.Known || want.Component != ComponentOther || want.Skip != ""
 		if diff := cmp.Diff(want, ParsePath(want.Path)); diff != "" {
 			t.Errorf("ParsePath(%q) (-want +got):\n%s", want.Path, diff)
 		}

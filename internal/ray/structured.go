@@ -21,6 +21,7 @@ func (p *Parser) jsonHead(line []byte, dst *Line) head {
 	var (
 		f                 fields
 		asctime, levelVal []byte
+		userLevel         []byte
 		nano              int64
 	)
 	for {
@@ -33,6 +34,8 @@ func (p *Parser) jsonHead(line []byte, dst *Line) head {
 			asctime = v
 		case "levelname":
 			levelVal = v
+		case "level", "severity":
+			userLevel = v
 		case "timestamp_ns":
 			nano = unixNano(v)
 		case "process":
@@ -61,7 +64,13 @@ func (p *Parser) jsonHead(line []byte, dst *Line) head {
 			f.request = v
 		}
 	}
-	if !obj.closed() || levelVal == nil {
+	if !obj.closed() {
+		return headNone
+	}
+	if levelVal == nil { // some other logger's
+		if dst.Level = spelledLevel(userLevel); dst.Level != "" {
+			return headLevel
+		}
 		return headNone
 	}
 	stamp, n := p.clock.stamp(asctime)

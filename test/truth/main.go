@@ -54,8 +54,8 @@ func measure(w io.Writer, dirs []string) (int, error) {
 	if err := writeDetail(w, total); err != nil {
 		return 2, err
 	}
-	fmt.Fprintf(w, "\n%d files in %d recordings, %d of them empty, %d skipped by name; %d quotations of tagged lines in other components' files.\n",
-		total.files+total.skipped, len(recordings), total.empty, total.skipped, total.quoted)
+	fmt.Fprintf(w, "\n%d files in %d recordings, %d of them empty, %d skipped by name, %d of known kinds without a component (redis, libtpu); %d quotations of tagged lines in other components' files.\n",
+		total.files+total.skipped, len(recordings), total.empty, total.skipped, total.unnamed, total.quoted)
 	for _, p := range total.others {
 		fmt.Fprintln(w, "no kind:", p)
 	}

@@ -16,6 +16,7 @@ type result struct {
 	name                  string
 	files, empty, skipped int
 	lines, tagged, quoted int
+	unnamed               int      // files of a known kind for which there is no component
 	others                []string // files of no known kind
 	wrong                 []string
 	counts                map[string]*counts
@@ -49,8 +50,11 @@ func (r *result) file(f ray.File, size int64) {
 	if size == 0 {
 		r.empty++
 	}
-	if f.Component == ray.ComponentOther {
+	switch {
+	case !f.Known:
 		r.others = append(r.others, f.Path)
+	case f.Component == ray.ComponentOther:
+		r.unnamed++
 	}
 }
 
@@ -58,6 +62,7 @@ func (r *result) add(o *result) {
 	r.files += o.files
 	r.empty += o.empty
 	r.skipped += o.skipped
+	r.unnamed += o.unnamed
 	r.lines += o.lines
 	r.tagged += o.tagged
 	r.quoted += o.quoted
