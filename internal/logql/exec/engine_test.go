@@ -128,8 +128,11 @@ func TestErrorsHaveTypes(t *testing.T) {
 func TestExtremeTimes(t *testing.T) {
 	const least, most = -1 << 63, 1<<63 - 1
 	for _, p := range []exec.Params{
-		{Start: least, End: least}, {Start: most, End: most}, {Start: most - 1e9, End: most, Step: 1e9},
-		{Start: least, End: least + 1e9, Step: 1e9}, {Start: least, End: most, Step: 1e18},
+		{Start: least, End: least},
+		{Start: most, End: most},
+		{Start: most - 1e9, End: most, Step: 1e9},
+		{Start: least, End: least + 1e9, Step: 1e9},
+		{Start: least, End: most, Step: 1e18},
 	} {
 		for _, query := range []string{`sum(count_over_time({app="a"}[1y] offset 1y))`, `count_over_time({app="a"}[1y] offset -1y)`, `{app="a"}`} {
 			p.Query = query

@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -105,7 +106,7 @@ func (q *query) buckets(r *plan.Range, yield func(logs.Bucket) error) error {
 		Selection: r.Selection,
 		Origin:    q.steps.start - int64(r.Offset),
 		Width:     q.bucketWidth(r),
-		By:        r.Grouping.Labels,
+		By:        slices.Compact(slices.Sorted(slices.Values(r.Grouping.Labels))),
 	}
 	bq.Start, bq.End = q.steps.span(int64(r.Window), int64(r.Offset))
 	return q.src.Buckets(q.ctx, bq, func(b logs.Bucket) error {
