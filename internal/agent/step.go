@@ -85,9 +85,10 @@ func (a *agent) due(now time.Time) bool {
 	switch {
 	case a.draining || now.Sub(a.lastRound) >= wait && now.Sub(a.firstDirty) >= min(tick, wait):
 		return true
-	case now.Sub(a.firstDirty) < tick:
+	case now.Sub(a.firstDirty) < tick || now.Sub(a.weighed) < tick:
 		return false
 	}
+	a.weighed = now
 	return a.pending() >= int64(a.conf.BatchBytes)
 }
 

@@ -64,6 +64,7 @@ type Watcher struct {
 	news    News
 	reports chan News
 	missing bool
+	moved   bool // something else than a write was told of
 }
 
 // dir is one directory that is watched.
@@ -91,9 +92,13 @@ func New(root string, interval time.Duration, logger *slog.Logger) *Watcher {
 // News is where Run delivers.
 func (w *Watcher) News() <-chan News { return w.reports }
 
-// settle is how long events are gathered before they are delivered: long enough
-// to make one of many, short enough to get hold of files that rotate away.
-const settle = 5 * time.Millisecond
+// How long events are gathered before they are delivered: long enough to make one
+// of many, and short enough to get hold of files that rotate away, of which Ray's
+// fastest lives for about 75 ms.
+const (
+	settle        = 5 * time.Millisecond
+	settleWritten = 20 * time.Millisecond // where files have only grown
+)
 
 // Run watches until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
@@ -135,13 +140,17 @@ func (w *Watcher) wait(ctx context.Context, until time.Time) (overflow bool) {
 		pause(ctx, time.Until(until))
 		return false
 	}
+	w.moved = false
 	some, overflow, err := w.notify.read(ctx, until, w.event)
 	if err != nil {
 		w.logger.Warn("inotify ended: files are found by scanning only", "error", err)
 		w.notify = nil
 	}
-	if some {
+	switch {
+	case some && w.moved:
 		pause(ctx, settle)
+	case some:
+		pause(ctx, settleWritten)
 	}
 	return overflow
 }
@@ -179,6 +188,7 @@ func (w *Watcher) tell(n *Name, what What) {
 		w.news.Events = append(w.news.Events, Event{Name: n})
 	}
 	n.pending |= what
+	w.moved = w.moved || what != Written
 }
 
 // scanAll lists every directory, watches new ones, and tells what is new or gone.
