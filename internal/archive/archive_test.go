@@ -359,6 +359,23 @@ func TestLines(t *testing.T) {
 	}
 }
 
+func TestALaterCopyInAnArchiveCounts(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "session.tar"), tarOf(t,
+		entry{name: logs("raylet.out"), text: "a\n"}, entry{name: logs("raylet.out"), text: "a\nb\n"},
+	))
+	if diff := cmp.Diff(map[string]string{"head|" + session + "|raylet.out": "a\nb\n"}, contents(t, path)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestNoRoomForTheSpool(t *testing.T) {
+	path := write(t, filepath.Join(t.TempDir(), "session.tar.gz"), gz(t, tarOf(t, entry{name: logs("raylet.out"), text: "a\n"})))
+	_, err := Open([]string{path}, Options{TempDir: filepath.Join(t.TempDir(), "none")})
+	if err == nil || !strings.Contains(err.Error(), "TMPDIR") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestStreamIsOfItsOldestGeneration(t *testing.T) {
 	path := write(t, filepath.Join(t.TempDir(), "session.tar"), tarOf(t, entry{name: logs("raylet.out")}, entry{name: logs("raylet.out.3")}))
 	a, err := Open([]string{path}, Options{})

@@ -225,7 +225,7 @@ func (f *foundSession) build(name string) *Session {
 	s.Session, _ = ray.ParseSession(name)
 	s.NodeIDs, s.gcs = f.nodeIDs(), f.gcs
 	streams := make(map[string]*Stream)
-	for _, g := range f.files {
+	for _, g := range f.latest() {
 		if g.File.Skip != "" {
 			s.Skipped = append(s.Skipped, Skipped{g.File, g.Size})
 			continue
@@ -245,6 +245,21 @@ func (f *foundSession) build(name string) *Session {
 	slices.SortFunc(s.Streams, func(a, b *Stream) int { return strings.Compare(a.File.Stream, b.File.Stream) })
 	slices.SortFunc(s.Skipped, func(a, b Skipped) int { return strings.Compare(a.File.Path, b.File.Path) })
 	return s
+}
+
+// latest leaves out files of which the archive holds a later copy.
+func (f *foundSession) latest() []*Generation {
+	at := make(map[string]int)
+	var files []*Generation
+	for _, g := range f.files {
+		if i, twice := at[g.File.Path]; twice {
+			files[i] = g
+			continue
+		}
+		at[g.File.Path] = len(files)
+		files = append(files, g)
+	}
+	return files
 }
 
 // olderFirst orders generations: raylet.out.2, raylet.out.1, raylet.out.

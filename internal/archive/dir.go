@@ -86,7 +86,7 @@ func spoolFile(s *spool, name string) (section, error) {
 		return section{}, err
 	}
 	defer f.Close()
-	r, err := decompress(f)
+	r, _, err := decompress(f)
 	if err != nil {
 		return section{}, fmt.Errorf("%s: %w", name, err)
 	}

@@ -16,8 +16,21 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
-	return fmt.Sprintf("%s: more than %d %s: unpack it and give the directory, or give its parts one by one", e.Where, e.Limit, e.What)
+	limit := ""
+	if e.Limit > 0 {
+		limit = fmt.Sprintf("%d ", e.Limit)
+	}
+	return fmt.Sprintf("%s: more than the %s%s that are read of one archive: unpack it and give the directory, or give its parts one by one", e.Where, limit, e.What)
 }
+
+// spoolError tells that the temporary file cannot be written.
+type spoolError struct{ err error }
+
+func (e *spoolError) Error() string {
+	return fmt.Sprintf("spool archive: %v (TMPDIR names another place for it)", e.err)
+}
+
+func (e *spoolError) Unwrap() error { return e.err }
 
 // spool keeps the files of compressed archives, end to end, in one temporary
 // file that has no name once it is open.
@@ -28,6 +41,14 @@ type spool struct {
 
 	mu   sync.Mutex
 	file *os.File
+	held []*os.File // archives that are not compressed
+}
+
+// hold keeps an archive open until the end.
+func (s *spool) hold(f *os.File) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = append(s.held, f)
 }
 
 func newSpool(opt Options) (*spool, error) {
@@ -41,7 +62,7 @@ func (s *spool) keep(r io.Reader, where string) (section, error) {
 	if s.file == nil {
 		f, err := os.CreateTemp(s.dir, "remora-archive-*")
 		if err != nil {
-			return section{}, fmt.Errorf("spool archive (set TMPDIR to a place with room): %w", err)
+			return section{}, &spoolError{err}
 		}
 		if err := os.Remove(f.Name()); err != nil {
 			return section{}, errors.Join(err, f.Close())
@@ -49,8 +70,12 @@ func (s *spool) keep(r io.Reader, where string) (section, error) {
 		s.file = f
 	}
 	start := s.used
-	n, err := io.Copy(io.NewOffsetWriter(s.file, start), io.LimitReader(r, s.limit-start+1))
+	w := &spoolWriter{w: io.NewOffsetWriter(s.file, start)}
+	n, err := io.Copy(w, io.LimitReader(r, s.limit-start+1))
 	s.used += n
+	if w.err != nil {
+		return section{}, &spoolError{w.err}
+	}
 	if err != nil {
 		return section{}, err
 	}
@@ -60,15 +85,30 @@ func (s *spool) keep(r io.Reader, where string) (section, error) {
 	return section{s.file, start, n}, nil
 }
 
+// spoolWriter tells its own errors from those of what is copied.
+type spoolWriter struct {
+	w   io.Writer
+	err error
+}
+
+func (w *spoolWriter) Write(b []byte) (int, error) {
+	n, err := w.w.Write(b)
+	w.err = err
+	return n, err
+}
+
 func (s *spool) close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.file == nil {
-		return nil
+	var errs []error
+	for _, f := range s.held {
+		errs = append(errs, f.Close())
 	}
-	err := s.file.Close()
-	s.file = nil
-	return err
+	if s.file != nil {
+		errs = append(errs, s.file.Close())
+	}
+	s.file, s.held = nil, nil
+	return errors.Join(errs...)
 }
 
 // section is a part of an open file.

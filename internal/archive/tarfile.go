@@ -14,46 +14,77 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// addFile reads an archive, or the output of a container or driver.
+// addFile reads an archive. What is not compressed stays where it is.
 func addFile(b *builder, s *spool, name, node string, opt Options) error {
 	f, err := os.Open(name)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	r, err := decompress(f)
+	r, packed, err := decompress(f)
 	if err != nil {
-		return fmt.Errorf("%s: %w", name, err)
+		return errors.Join(fmt.Errorf("%s: %w", name, err), f.Close())
 	}
-	defer r.Close()
-	br := bufio.NewReaderSize(r, 1<<16)
-	if !isTar(br) {
-		return fmt.Errorf("%s: not a tar archive (.tar, .tar.gz and .tar.zst are read)", name)
+	t := tarFile{spool: s, source: source{path: name, node: node}, opt: opt}
+	if packed {
+		br := bufio.NewReaderSize(&limitedReader{r: r, left: 4 * opt.MaxBytes, where: name}, 1<<16)
+		if err = refuse(name, br); err == nil {
+			err = t.add(b, br)
+		}
+		return errors.Join(err, r.Close(), f.Close())
 	}
-	if err := addTar(b, s, br, source{path: name, node: node}, opt); err != nil {
+	s.hold(f)
+	if err := refuse(name, bufio.NewReader(io.NewSectionReader(f, 0, 512))); err != nil {
 		return err
 	}
-	return nil
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	t.plain = f
+	return t.add(b, f)
+}
+
+func refuse(name string, br *bufio.Reader) error {
+	if isTar(br) {
+		return nil
+	}
+	return fmt.Errorf("%s: not a tar archive (.tar, .tar.gz and .tar.zst are read)", name)
 }
 
 // decompress reads gzip and zstd, told by their first bytes, and all else as it is.
-func decompress(f io.Reader) (io.ReadCloser, error) {
+func decompress(f io.Reader) (r io.ReadCloser, packed bool, err error) {
 	br := bufio.NewReaderSize(f, 1<<16)
 	magic, err := br.Peek(4)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+		return nil, false, err
 	}
 	switch {
 	case len(magic) >= 2 && magic[0] == 0x1f && magic[1] == 0x8b:
-		return gzip.NewReader(br)
+		z, err := gzip.NewReader(br)
+		return z, true, err
 	case len(magic) == 4 && string(magic) == "\x28\xb5\x2f\xfd":
 		z, err := zstd.NewReader(br, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
 		if err != nil {
-			return nil, err
+			return nil, true, err
 		}
-		return z.IOReadCloser(), nil
+		return z.IOReadCloser(), true, nil
 	}
-	return io.NopCloser(br), nil
+	return io.NopCloser(br), false, nil
+}
+
+// limitedReader fails when an archive unpacks to more than it may.
+type limitedReader struct {
+	r     io.Reader
+	left  int64
+	where string
+}
+
+func (l *limitedReader) Read(b []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, &LimitError{What: "unpacked bytes", Where: l.where}
+	}
+	n, err := l.r.Read(b[:min(int64(len(b)), l.left)])
+	l.left -= int64(n)
+	return n, err
 }
 
 // isTar looks for a tar header in the first block; an empty archive is two
@@ -70,8 +101,16 @@ func isTar(br *bufio.Reader) bool {
 	return err == nil
 }
 
-// addTar takes what belongs to a session out of a tar stream.
-func addTar(b *builder, s *spool, r io.Reader, src source, opt Options) error {
+// tarFile is an archive that is being read.
+type tarFile struct {
+	spool  *spool
+	source source
+	opt    Options
+	plain  *os.File // the archive itself, if it is not compressed
+}
+
+// add takes what belongs to a session out of the archive.
+func (t *tarFile) add(b *builder, r io.Reader) error {
 	tr := tar.NewReader(r)
 	last := "its first entry"
 	for n := 1; ; n++ {
@@ -80,33 +119,71 @@ func addTar(b *builder, s *spool, r io.Reader, src source, opt Options) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("%s: damaged or cut short after %s: %w", src.path, last, err)
+			return t.damaged("after "+last, err)
 		}
-		if n > opt.MaxEntries {
-			return &LimitError{What: "entries", Limit: int64(opt.MaxEntries), Where: src.path}
+		if n > t.opt.MaxEntries {
+			return &LimitError{What: "entries", Limit: int64(t.opt.MaxEntries), Where: t.source.path}
 		}
 		name, ok := cleanName(h.Name)
 		if !ok || len(name) > maxEntryName {
 			continue
 		}
 		last = h.Name
-		if h.Typeflag == tar.TypeDir {
-			b.directory(src, name)
-			continue
-		}
-		if h.Typeflag != tar.TypeReg || !b.wants(name) { // links lead anywhere
-			continue
-		}
-		c, err := s.keep(tr, src.path)
-		if err != nil {
-			var limit *LimitError
-			if errors.As(err, &limit) {
-				return err
+		switch h.Typeflag {
+		case tar.TypeDir:
+			b.directory(t.source, name)
+		case tar.TypeReg, tar.TypeGNUSparse: // links lead anywhere
+			if !b.wants(name) {
+				continue
 			}
-			return fmt.Errorf("%s: damaged or cut short in %s: %w", src.path, h.Name, err)
+			c, err := t.content(tr, h)
+			if err != nil {
+				return t.damaged("in "+h.Name, err)
+			}
+			b.file(t.source, name, c.size, h.ModTime, c)
 		}
-		b.file(src, name, c.size, h.ModTime, c)
 	}
+}
+
+// content finds an entry's bytes in the archive, or spools them.
+func (t *tarFile) content(tr *tar.Reader, h *tar.Header) (section, error) {
+	if t.plain == nil || isSparse(h) {
+		return t.spool.keep(tr, t.source.path)
+	}
+	at, err := t.plain.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return section{}, err
+	}
+	info, err := t.plain.Stat()
+	if err != nil {
+		return section{}, err
+	}
+	if h.Size > info.Size()-at {
+		return section{}, io.ErrUnexpectedEOF
+	}
+	return section{t.plain, at, h.Size}, nil
+}
+
+func isSparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
+}
+
+// damaged says where an archive could not be read, unless that is not its fault.
+func (t *tarFile) damaged(where string, err error) error {
+	var limit *LimitError
+	var full *spoolError
+	if errors.As(err, &limit) || errors.As(err, &full) {
+		return err
+	}
+	return fmt.Errorf("%s: damaged or cut short %s: %w", t.source.path, where, err)
 }
 
 const maxEntryName = 4096
