@@ -58,7 +58,7 @@ const (
 	needleSubstring = "xylophonequartz"
 	wordLine        = "resumed at step quokkazebra7f of epoch 3 after preemption"
 	substringLine   = "loaded plugin preflightxylophonequartzsuffix in 12 ms"
-	needles         = 7
+	needles         = 1 // of each in a file that holds some
 )
 
 // Make writes the session and returns what is in it.
@@ -134,7 +134,7 @@ func (w *world) write(path string, s spec, size int64) (r written, err error) {
 	if s.rare {
 		size = rareBytes
 	}
-	// Needles stand at equal distances, the first one after a few percent.
+	// Needles stand at equal distances.
 	next := size / (2 * needles)
 	for {
 		for _, c := range buf {

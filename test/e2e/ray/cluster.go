@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -28,6 +29,7 @@ type cluster struct {
 	name      string // of the session
 	python    string // bin directory
 	dashboard string // its URL
+	jobs      bool   // the dashboard answers: it takes jobs
 	gcs       string // address
 	truth     string // directory of what user code says it wrote
 	env       []string
@@ -49,7 +51,7 @@ func freePorts(n int) ([]string, error) {
 	return ports, nil
 }
 
-// startRay starts a head in root and waits until its dashboard answers.
+// startRay starts a head in root and waits until it takes work.
 func (r *run) startRay(ctx context.Context, root, truth string) (*cluster, error) {
 	if err := os.MkdirAll(truth, 0o755); err != nil {
 		return nil, err
@@ -87,19 +89,30 @@ func (r *run) startRay(ctx context.Context, root, truth string) (*cluster, error
 	if err := c.head.start(); err != nil {
 		return nil, err
 	}
-	err = until(ctx, "ray's dashboard", 90*time.Second, func() bool {
+	return c, c.await(ctx, root)
+}
+
+// await waits until Ray's processes are up. Where the dashboard does not come up
+// in time the cluster does without it, and so without a job server.
+func (c *cluster) await(ctx context.Context, root string) error {
+	_ = until(ctx, "ray's dashboard", 60*time.Second, func() bool {
 		var v struct {
 			Session string `json:"session_name"`
 		}
 		if c.call(ctx, http.MethodGet, "/api/version", nil, &v) == nil {
-			c.name = v.Session
+			c.name, c.jobs = v.Session, true
 		}
-		return c.name != "" || len(c.head.deaths()) > 0
+		return c.jobs || len(c.head.deaths()) > 0
 	})
-	if err == nil && c.name == "" {
-		err = fmt.Errorf("%s", c.head.deaths()[0])
+	if died := c.head.deaths(); len(died) > 0 {
+		return errors.New(died[0])
 	}
-	return c, err
+	if c.jobs {
+		return nil
+	}
+	link, err := os.Readlink(filepath.Join(root, "session_latest"))
+	c.name = filepath.Base(link)
+	return err
 }
 
 // stop ends Ray as a pod's end does.

@@ -59,7 +59,7 @@ func (r *run) scenario(ctx context.Context) (bool, error) {
 	}
 	kills = []func(context.Context) error{r.killAgent}
 	if !r.short {
-		kills = append(kills, r.killBoth, r.killServer)
+		kills = append(kills, r.killBoth, r.killServer, r.loseState)
 	}
 	if err := r.session(ctx, "second", kills); err != nil {
 		return false, err
@@ -154,7 +154,11 @@ func (r *run) session(ctx context.Context, name string, kills []func(context.Con
 			r.say("%s done", what)
 		})
 	}
-	do("job "+name+"-1", func() error { return c.submit(ctx, name+"-1", script, work) })
+	if c.jobs {
+		do("job "+name+"-1", func() error { return c.submit(ctx, name+"-1", script, work) })
+	} else {
+		r.say("no job is submitted, as the dashboard did not come up in time")
+	}
 	do("driver", func() error { return c.drive(ctx, script, r.path("driver.log"), work) })
 	do("kills", func() error { return r.kill(ctx, kills, time.Duration(seconds)*time.Second) })
 	jobs.Wait()
@@ -198,6 +202,20 @@ func (r *run) killAgent(ctx context.Context) error {
 		return err
 	}
 	r.pause(ctx, 100*time.Millisecond, 2*time.Second)
+	return r.agent.start()
+}
+
+// loseState takes the agent's positions away: it must find its place by what the
+// server knows of the files.
+func (r *run) loseState(ctx context.Context) error {
+	r.say("kill -9 agent, its state is lost")
+	if err := r.agent.signal(syscall.SIGKILL, 10*time.Second); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(r.path("state")); err != nil {
+		return err
+	}
+	r.pause(ctx, 100*time.Millisecond, time.Second)
 	return r.agent.start()
 }
 
