@@ -3,13 +3,11 @@ module github.com/remora-ray/remora/bench
 go 1.26.0
 
 require (
+	github.com/klauspost/compress v1.20.3
 	github.com/remora-ray/remora v0.0.0
 	golang.org/x/sync v0.24.0
 )
 
-require (
-	github.com/VictoriaMetrics/easyproto v1.1.3 // indirect
-	github.com/klauspost/compress v1.20.3
-)
+require github.com/VictoriaMetrics/easyproto v1.1.3 // indirect
 
 replace github.com/remora-ray/remora => ../
