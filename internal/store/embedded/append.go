@@ -37,6 +37,9 @@ func (e *Engine) Append(ctx context.Context, b store.Batch) (store.AppendResult,
 	if err := e.admit(&b); err != nil {
 		return store.AppendResult{}, err
 	}
+	if b.Received.IsZero() {
+		b.Received = e.cfg.Now()
+	}
 	if b.Body == nil {
 		b.Body = snappy.Encode(nil, loki.AppendPush(nil, b.Push))
 	}

@@ -195,6 +195,20 @@ func (t *tenant) pushOut(days map[string]bool) error {
 	return nil
 }
 
+// removeSnapshots removes what a kill in pushOut or Snapshot left behind.
+func (e *Engine) removeSnapshots() error {
+	dirs, err := filepath.Glob(e.home.path("tenants", "*", "partitions", "*", "snapshots", "*"))
+	if err != nil {
+		return err
+	}
+	for _, d := range dirs {
+		if err := os.RemoveAll(d); err != nil {
+			return fmt.Errorf("remove snapshot: %w", err)
+		}
+	}
+	return nil
+}
+
 func (t *tenant) settled() (bool, error) {
 	var st logstorage.StorageStats
 	t.storage.UpdateStats(&st)

@@ -183,6 +183,9 @@ func (e *Engine) open() error {
 	}
 	e.ledger = table.ledger
 	if !e.home.clean {
+		if err := e.removeSnapshots(); err != nil {
+			return err
+		}
 		if err := e.scanParts(); err != nil {
 			return err
 		}

@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"sync"
+
+	_ "github.com/remora-ray/remora/internal/store/quiet" // before lib/logstorage
 )
 
 var startOnce sync.Once

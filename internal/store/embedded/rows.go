@@ -48,7 +48,10 @@ type decoder struct {
 	streams map[string]streamInfo
 	times   []int64
 	columns []column
-	labels  []logs.Label // chunk that records' metadata is cut from
+	names   map[string]string // copies of the columns' names
+	labels  []logs.Label      // chunk that records' metadata is cut from
+	text    strings.Builder   // chunk that strings are cut from
+	current streamInfo        // of the row at hand
 }
 
 type streamInfo struct {
@@ -59,10 +62,26 @@ type streamInfo struct {
 
 type column struct {
 	name   string // of the structured metadata
-	field  string
 	values []string
-	last   string // the last value copied, and
-	copied string // its copy
+	last   string // the copy of the last value
+	label  bool   // a label of the current stream, no metadata
+}
+
+// textChunk is how much text is copied between two allocations.
+const textChunk = 64 << 10
+
+// keep copies s out of the engine's memory.
+func (d *decoder) keep(s string) string {
+	if len(s) > textChunk/8 {
+		return strings.Clone(s)
+	}
+	if d.text.Cap()-d.text.Len() < len(s) {
+		d.text = strings.Builder{}
+		d.text.Grow(textChunk)
+	}
+	start := d.text.Len()
+	d.text.WriteString(s)
+	return d.text.String()[start:]
 }
 
 // block calls yield for each row of b that passes. The row is complete and owns
@@ -88,10 +107,16 @@ func (d *decoder) block(b *logstorage.DataBlock, r *residual, early func(at int6
 			offsets = c.Values
 		}
 		if name, ok := metadataName(c.Name); ok {
-			d.columns = append(d.columns, column{name: name, field: c.Name, values: c.Values})
+			d.columns = append(d.columns, column{name: d.name(name), values: c.Values, label: !strings.HasPrefix(c.Name, metadataPrefix)})
 		}
 	}
 	slices.SortFunc(d.columns, func(a, b column) int { return strings.Compare(a.name, b.name) })
+	// A column that may be a label of one stream and metadata of another.
+	open := make([]bool, len(d.columns))
+	for i := range d.columns {
+		open[i] = d.columns[i].label
+	}
+	first := true
 	for i, at := range d.times {
 		if early != nil && !early(at) {
 			continue
@@ -100,20 +125,39 @@ func (d *decoder) block(b *logstorage.DataBlock, r *residual, early func(at int6
 		if !r.line(line) {
 			continue
 		}
-		info := d.stream(valueAt(streams, i), r)
-		if !info.pass {
+		if text := valueAt(streams, i); first || text != d.current.text {
+			first = false
+			d.current = d.stream(text, r)
+			for j := range d.columns {
+				_, isLabel := d.current.labels.Lookup(d.columns[j].name)
+				d.columns[j].label = open[j] && isLabel
+			}
+		}
+		if !d.current.pass {
 			continue
 		}
-		out := row{stream: info.text, order: order(valueAt(offsets, i), valueAt(numbers, i))}
-		out.Stream = info.labels
-		out.Entry = logs.Entry{Time: at, Metadata: d.metadata(i, info.labels)}
+		out := row{stream: d.current.text, order: order(valueAt(offsets, i), valueAt(numbers, i))}
+		out.Stream = d.current.labels
+		out.Entry = logs.Entry{Time: at, Metadata: d.metadata(i)}
 		// Checked before its line is copied.
 		if !r.labels(&out.Record) {
 			continue
 		}
-		out.Line = strings.Clone(line)
+		out.Line = d.keep(line)
 		yield(out)
 	}
+}
+
+func (d *decoder) name(s string) string {
+	if name, ok := d.names[s]; ok {
+		return name
+	}
+	if d.names == nil {
+		d.names = make(map[string]string)
+	}
+	s = strings.Clone(s)
+	d.names[s] = s
+	return s
 }
 
 // valueAt is the value of a column that may not be there.
@@ -147,27 +191,23 @@ func (d *decoder) stream(text string, r *residual) streamInfo {
 	return info
 }
 
-// metadata builds the structured metadata of row i: the columns that are not
-// labels of the stream, sorted by name as the columns are.
-func (d *decoder) metadata(i int, stream logs.Labels) logs.Labels {
+// metadata builds the structured metadata of row i, sorted by name as the
+// columns are.
+func (d *decoder) metadata(i int) logs.Labels {
 	if cap(d.labels)-len(d.labels) < len(d.columns) {
-		d.labels = make([]logs.Label, 0, max(4096, len(d.columns)))
+		d.labels = make([]logs.Label, 0, max(1024, len(d.columns)))
 	}
 	start := len(d.labels)
 	for j := range d.columns {
 		c := &d.columns[j]
 		v := c.values[i]
-		if v == "" {
+		if v == "" || c.label {
 			continue
 		}
-		if _, ok := stream.Lookup(c.name); ok && !strings.HasPrefix(c.field, metadataPrefix) {
-			continue
+		if v != c.last {
+			c.last = d.keep(v)
 		}
-		if v != c.last || c.copied == "" {
-			c.copied = strings.Clone(v)
-			c.last = c.copied
-		}
-		d.labels = append(d.labels, logs.Label{Name: strings.Clone(c.name), Value: c.copied})
+		d.labels = append(d.labels, logs.Label{Name: c.name, Value: c.last})
 	}
 	return logs.Labels(d.labels[start:len(d.labels):len(d.labels)])
 }

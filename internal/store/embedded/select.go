@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -15,7 +16,7 @@ import (
 const (
 	// What one slice of time may hold in memory before it is made smaller.
 	sliceBudget = 64 << 20
-	firstSlice  = int64(15 * time.Minute)
+	firstSlice  = int64(2 * time.Second)
 	// How much longer a slice may get than the one before it.
 	sliceGrowth = 4
 )
@@ -118,7 +119,7 @@ func (e *Engine) slice(ctx context.Context, ts []*tenant, query string, r *resid
 			return nil, 0, err
 		}
 	}
-	return c.sorted(), c.bytes, nil
+	return c.first(), c.bytes, nil
 }
 
 // collector takes rows from several workers and keeps the first ones in order.
@@ -131,7 +132,8 @@ type collector struct {
 
 	mu       sync.Mutex
 	decoders map[uint]*decoder
-	rows     []row
+	chunks   [][]row
+	count    int // rows in them
 	bytes    int
 	// Once limit rows are there, none beyond this time is wanted.
 	full  bool
@@ -151,6 +153,9 @@ func (c *collector) block(worker uint, b *logstorage.DataBlock) {
 	full, bound := c.full, c.bound
 	c.mu.Unlock()
 	var rows []row
+	if !full {
+		rows = make([]row, 0, b.RowsCount())
+	}
 	bytes := 0
 	var early func(at int64) bool
 	if full {
@@ -163,7 +168,7 @@ func (c *collector) block(worker uint, b *logstorage.DataBlock) {
 	}
 	d.block(b, c.residual, early, func(r row) {
 		rows = append(rows, r)
-		bytes += 160 + len(r.Line) + 32*len(r.Metadata)
+		bytes += r.size()
 	})
 	if len(rows) > 0 {
 		c.take(rows, bytes)
@@ -173,9 +178,10 @@ func (c *collector) block(worker uint, b *logstorage.DataBlock) {
 func (c *collector) take(rows []row, bytes int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.rows = append(c.rows, rows...)
+	c.chunks = append(c.chunks, rows)
+	c.count += len(rows)
 	c.bytes += bytes
-	if c.limit > 0 && len(c.rows) >= 2*c.limit+1024 {
+	if c.limit > 0 && c.count >= 2*c.limit+1024 {
 		c.cut()
 	}
 	if c.bytes > c.budget {
@@ -185,32 +191,46 @@ func (c *collector) take(rows []row, bytes int) {
 
 // cut keeps the first limit rows.
 func (c *collector) cut() {
-	c.sort()
-	if len(c.rows) <= c.limit {
-		return
+	rows := c.first()
+	c.chunks, c.count, c.bytes = [][]row{rows}, len(rows), 0
+	for i := range rows {
+		c.bytes += rows[i].size()
 	}
-	clear(c.rows[c.limit:])
-	c.rows = c.rows[:c.limit]
-	c.full, c.bound = true, c.rows[c.limit-1].Time
-	c.bytes = 0
-	for i := range c.rows {
-		c.bytes += 160 + len(c.rows[i].Line) + 32*len(c.rows[i].Metadata)
-	}
+	c.full, c.bound = true, rows[len(rows)-1].Time
 }
 
-func (c *collector) sort() {
-	slices.SortFunc(c.rows, func(a, b row) int {
-		if c.direction == logs.Backward {
-			return b.compare(&a)
+// first returns the first limit rows in order.
+func (c *collector) first() []row {
+	// Rows are large: what sorts them is moved about instead.
+	type key struct {
+		time         int64
+		chunk, index int32
+	}
+	keys := make([]key, 0, c.count)
+	for i := range c.chunks {
+		for j := range c.chunks[i] {
+			keys = append(keys, key{c.chunks[i][j].Time, int32(i), int32(j)})
 		}
-		return a.compare(&b)
+	}
+	slices.SortFunc(keys, func(a, b key) int {
+		d := cmp.Compare(a.time, b.time)
+		if d == 0 {
+			d = c.chunks[a.chunk][a.index].compare(&c.chunks[b.chunk][b.index])
+		}
+		if c.direction == logs.Backward {
+			return -d
+		}
+		return d
 	})
+	if c.limit > 0 && c.limit < len(keys) {
+		keys = keys[:c.limit]
+	}
+	out := make([]row, len(keys))
+	for i, k := range keys {
+		out[i] = c.chunks[k.chunk][k.index]
+	}
+	return out
 }
 
-func (c *collector) sorted() []row {
-	c.sort()
-	if c.limit > 0 && len(c.rows) > c.limit {
-		return c.rows[:c.limit]
-	}
-	return c.rows
-}
+// size estimates what a row holds in memory.
+func (r *row) size() int { return 160 + len(r.Line) + 40*len(r.Metadata) }

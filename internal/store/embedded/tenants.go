@@ -116,6 +116,13 @@ func (ts *tenants) existing(names []string) ([]*tenant, error) {
 			continue
 		}
 		seen[name] = true
+		ts.mu.Lock()
+		t := ts.opened[name]
+		ts.mu.Unlock()
+		if t != nil {
+			out = append(out, t)
+			continue
+		}
 		if _, err := os.Stat(ts.dir(name)); err != nil {
 			if os.IsNotExist(err) {
 				continue

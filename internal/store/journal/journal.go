@@ -61,8 +61,50 @@ type Journal struct {
 	segStart int64
 	segments []int64 // starts, ascending; the last one is being written
 
-	deliver chan []pending
-	done    sync.WaitGroup
+	delivery delivery
+	done     sync.WaitGroup
+}
+
+// delivery is the groups that are durable and not handed on yet. It has no
+// bound: a slow Deliver must not hold up syncs, and who appends bounds what is
+// on its way.
+type delivery struct {
+	mu     sync.Mutex
+	groups [][]pending
+	ended  bool
+	wake   chan struct{}
+}
+
+func (d *delivery) put(group []pending, ended bool) {
+	d.mu.Lock()
+	if group != nil {
+		d.groups = append(d.groups, group)
+	}
+	d.ended = d.ended || ended
+	d.mu.Unlock()
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// take waits for the next group; nil means that there will be none.
+func (d *delivery) take() []pending {
+	for {
+		d.mu.Lock()
+		if len(d.groups) > 0 {
+			group := d.groups[0]
+			d.groups = d.groups[1:]
+			d.mu.Unlock()
+			return group
+		}
+		ended := d.ended
+		d.mu.Unlock()
+		if ended {
+			return nil
+		}
+		<-d.wake
+	}
 }
 
 type pending struct {
@@ -200,7 +242,7 @@ func (j *Journal) Close() error {
 // group was being synced is the next one.
 func (j *Journal) run() {
 	defer j.done.Done()
-	defer close(j.deliver)
+	defer j.delivery.put(nil, true)
 	var spare []byte
 	for range j.wake {
 		for {
@@ -236,7 +278,7 @@ func (j *Journal) commit(group []pending, buf []byte) {
 	for _, p := range group {
 		close(p.wait.done)
 	}
-	j.deliver <- group
+	j.delivery.put(group, false)
 }
 
 func (j *Journal) usableForWrite() error {
@@ -315,7 +357,7 @@ func (j *Journal) fail(group []pending, err error) {
 
 func (j *Journal) deliverAll() {
 	defer j.done.Done()
-	for group := range j.deliver {
+	for group := j.delivery.take(); group != nil; group = j.delivery.take() {
 		for _, p := range group {
 			if p.entry.Record != nil || p.entry.Value != nil {
 				j.cfg.Deliver(p.entry)

@@ -42,7 +42,8 @@ func Open(cfg Config, from int64, replay func(r *Record, end int64) error) (*Jou
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
 	}
-	j := &Journal{cfg: cfg, wake: make(chan struct{}, 1), deliver: make(chan []pending, 4)}
+	j := &Journal{cfg: cfg, wake: make(chan struct{}, 1)}
+	j.delivery.wake = make(chan struct{}, 1)
 	starts, err := listSegments(cfg.Dir)
 	if err != nil {
 		return nil, err
