@@ -10,6 +10,7 @@ func (x *Index) coreLine(f File, l *Line) {
 	w := x.worker(f.WorkerID)
 	if l.NodeID != "" {
 		w.node = l.NodeID
+		x.nodes[l.NodeID] = true
 	}
 	if l.ActorID != "" {
 		w.actor = l.ActorID
@@ -57,6 +58,9 @@ var (
 
 // rayletLine takes the job of a worker that its raylet lets go.
 func (x *Index) rayletLine(line []byte, l *Line) {
+	if l.NodeID != "" {
+		x.nodes[l.NodeID] = true
+	}
 	if l.Continuation || (!bytes.Contains(line, rayletDisconnects) && !bytes.Contains(line, rayletKills)) {
 		return
 	}

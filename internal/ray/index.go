@@ -10,6 +10,7 @@ type Index struct {
 	byPID       map[int]*workerFacts // nil where two workers had one pid
 	replicas    map[string]*workerFacts
 	submissions map[string]*submissionFacts
+	nodes       map[string]bool
 	intern      interner
 }
 
@@ -32,6 +33,7 @@ func NewIndex() *Index {
 		byPID:       make(map[int]*workerFacts),
 		replicas:    make(map[string]*workerFacts),
 		submissions: make(map[string]*submissionFacts),
+		nodes:       make(map[string]bool),
 	}
 }
 
@@ -92,6 +94,18 @@ func (x *Index) Fill(f File, whole bool, l *Line) {
 			l.JobID = s.job
 		}
 	}
+}
+
+// Node is the node's id where all processes that name one name the same. A second
+// start in the same directory has another.
+func (x *Index) Node() (id string, ok bool) {
+	for id = range x.nodes {
+		ok = len(x.nodes) == 1
+	}
+	if !ok {
+		return "", false
+	}
+	return id, true
 }
 
 func (w *workerFacts) fill(l *Line) {

@@ -43,6 +43,9 @@ func TestIndexJoinsFiles(t *testing.T) {
 	if l.JobID != "01000000" || l.ActorID != testActor || l.NodeID != testNode {
 		t.Errorf("an actor's output: %+v", l)
 	}
+	if id, ok := x.Node(); !ok || id != testNode {
+		t.Errorf("node %q, %v", id, ok)
+	}
 	l = Line{WorkerID: testWorker, PID: 793}
 	x.Fill(ParsePath(out), true, &l)
 	if l.ActorID != "" {

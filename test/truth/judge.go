@@ -76,6 +76,18 @@ func (j *judge) archive(a *archive.Archive) error {
 	return nil
 }
 
+// node is the node's id, where the session's files on it agree on one.
+func (k *facts) node(s *archive.Session) string {
+	switch len(s.NodeIDs) {
+	case 1:
+		return s.NodeIDs[0]
+	case 0: // before Ray 2.57
+		id, _ := k.index.Node()
+		return id
+	}
+	return ""
+}
+
 // read takes in one node's part of a session.
 func (k *facts) read(s sessionOf) error {
 	for _, st := range s.Streams {
@@ -135,8 +147,8 @@ func (j *judge) stream(st *archive.Stream, s *archive.Session, known *facts) err
 		if joined.JobID == "" && !joined.Copy && st.File.SubmissionID != "" {
 			joined.JobID = known.drivers.Job(st.File.SubmissionID)
 		}
-		if joined.NodeID == "" && len(s.NodeIDs) == 1 && !joined.Copy && !p.Unmarked() {
-			joined.NodeID = s.NodeIDs[0]
+		if joined.NodeID == "" && !joined.Copy && !p.Unmarked() {
+			joined.NodeID = known.node(s)
 		}
 		if joined.TaskID == "" {
 			joined.TaskID = known.tasks.Of(st.File, at)
@@ -263,7 +275,7 @@ func reason(f ray.File, name string, whole bool, l *ray.Line) string {
 	case "actor":
 		return "no file says which actor the worker is"
 	case "node":
-		return "several node ids in the session directory"
+		return "the files of the session directory name no node id, or several"
 	}
 	return "not in the file's name"
 }
