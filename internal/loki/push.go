@@ -20,6 +20,9 @@ import (
 // Push is the body of POST /loki/api/v1/push.
 type Push struct {
 	Streams []Stream
+	// Unreadable are the streams that were left out in decoding, as their labels
+	// make no sense. Nothing encodes them.
+	Unreadable []*LabelError
 }
 
 // Stream is the part of a push that carries one label set; with Range, the part
@@ -131,19 +134,21 @@ func splitTime(ns int64) (sec, nsec int64) {
 var ErrMalformed = errors.New("malformed push")
 
 // LabelError says that a stream's labels cannot be read. Loki answers it with
-// 400 "couldn't parse labels".
+// 400 "couldn't parse labels", and stores the other streams.
 type LabelError struct {
 	Labels string
+	Lines  int // of the stream
 	Err    error
 }
 
 func (e *LabelError) Error() string { return "couldn't parse labels: " + e.Err.Error() }
 
-func (e *LabelError) Unwrap() []error { return []error{e.Err, ErrMalformed} }
+func (e *LabelError) Unwrap() error { return e.Err }
 
 // DecodePush reads a protobuf body that has been decompressed. All strings of
 // the result share one copy of src, which the caller may use again. Entries'
-// metadata is sorted; of equal names the last wins.
+// metadata is sorted; of equal names the last wins. Streams whose labels cannot
+// be read are left out and listed.
 func DecodePush(src []byte) (*Push, error) {
 	// One immutable copy that every line and value of the result points into.
 	text := string(src)
@@ -156,13 +161,21 @@ func DecodePush(src []byte) (*Push, error) {
 		if err := d.room.take(); err != nil {
 			return err
 		}
-		p.Streams = append(p.Streams, Stream{})
-		return d.stream(from, to, &p.Streams[len(p.Streams)-1])
+		var s Stream
+		err := d.stream(from, to, &s)
+		var wrong *LabelError
+		switch {
+		case errors.As(err, &wrong):
+			wrong.Lines = d.count(from, to)
+			p.Unreadable = append(p.Unreadable, wrong)
+		case err != nil:
+			return err
+		default:
+			p.Streams = append(p.Streams, s)
+		}
+		return nil
 	})
 	if err != nil {
-		if errors.Is(err, ErrMalformed) {
-			return nil, err
-		}
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return p, nil

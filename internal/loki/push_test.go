@@ -86,9 +86,9 @@ func TestDecodePushRefuses(t *testing.T) {
 	if _, err := DecodePush(backwards); err == nil || !strings.Contains(err.Error(), "file range ends at 1 before it begins at 2") {
 		t.Error(err)
 	}
-	var label *LabelError
-	if _, err := DecodePush([]byte("\x0a\x09\x0a\x07{a.b=1}")); !errors.As(err, &label) || label.Labels != "{a.b=1}" {
-		t.Error(err)
+	p, err := DecodePush([]byte("\x0a\x0b\x0a\x07{a.b=1}\x12\x00\x0a\x09\x0a\x07{a=\"b\"}"))
+	if err != nil || len(p.Unreadable) != 1 || p.Unreadable[0].Labels != "{a.b=1}" || p.Unreadable[0].Lines != 1 || len(p.Streams) != 1 {
+		t.Errorf("%+v %v", p, err)
 	}
 }
 
@@ -114,9 +114,9 @@ func TestHostileParts(t *testing.T) {
 	for i := range 40_000 {
 		fmt.Fprintf(&labels, ",a%d=\"\"", i)
 	}
-	var wrong *LabelError
-	if _, err := DecodePush(one(append(binary.AppendUvarint([]byte{0x0a}, uint64(labels.Len()+1)), "{"+labels.String()[1:]+"}"...))); !errors.As(err, &wrong) {
-		t.Error(err)
+	p, err := DecodePush(one(append(binary.AppendUvarint([]byte{0x0a}, uint64(labels.Len()+1)), "{"+labels.String()[1:]+"}"...)))
+	if err != nil || len(p.Unreadable) != 1 || !strings.Contains(p.Unreadable[0].Error(), "at most 262144 are read") {
+		t.Errorf("%+v %v", p, err)
 	}
 }
 
@@ -134,6 +134,7 @@ func FuzzDecodePush(f *testing.F) {
 			}
 			return
 		}
+		p.Unreadable = nil
 		again, err := DecodePush(AppendPush(nil, p))
 		if err != nil {
 			t.Fatalf("our own encoding: %v", err)
@@ -175,8 +176,6 @@ func TestDecodePushJSONRefuses(t *testing.T) {
 		`{"streams":{}}`:                   "expected an array at byte 11",
 		`{"streams":[[]]}`:                 "expected an object at byte 12",
 		`{"streams":[{"stream":{"a":1}}]}`: `value of label "a" is not a string at byte 27`,
-		`{"streams":[{"stream":{"a":"1","a":"2"}}]}`:             "couldn't parse labels: label a appears twice",
-		`{"streams":[{"stream":{"a b":"1"}}]}`:                   `couldn't parse labels: label name "a b" does not match`,
 		`{"streams":[{"values":[["1","x",{},1]]}]}`:              "more than a time stamp, a line and structured metadata",
 		`{"streams":[{"values":[["1","x",{"":""}]]}]}`:           "structured metadata with an empty name",
 		`{"streams":[{"values":[["9223372036854775808","x"]]}]}`: "is not a number of nanoseconds",
@@ -195,6 +194,24 @@ func TestDecodePushJSONRefuses(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || !errors.Is(err, ErrMalformed) {
 			t.Errorf("%.60s: %v, want %q", body, err, want)
 		}
+	}
+}
+
+func TestUnreadableLabelsInJSON(t *testing.T) {
+	got, err := DecodePushJSON([]byte(`{"streams":[{"values":[["1","x"]],"stream":{"a b":"1"}},{"stream":{"a":"1","a":"2"}},{"stream":{"ok":"1"}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told []string
+	for _, e := range got.Unreadable {
+		told = append(told, fmt.Sprint(e.Lines, " ", e))
+	}
+	want := []string{
+		`1 couldn't parse labels: label name "a b" does not match [a-zA-Z_][a-zA-Z0-9_]*`,
+		"0 couldn't parse labels: label a appears twice",
+	}
+	if d := cmp.Diff(want, told); d != "" || len(got.Streams) != 1 {
+		t.Errorf("%d streams (-want +got):\n%s", len(got.Streams), d)
 	}
 }
 
@@ -222,6 +239,7 @@ func FuzzDecodePushJSON(f *testing.F) {
 		if !json.Valid(body) {
 			t.Fatal("took what is no JSON")
 		}
+		p.Unreadable = nil
 		again, err := DecodePush(AppendPush(nil, p))
 		if err != nil {
 			// Protobuf holds seconds of a narrower range than nanoseconds.

@@ -14,15 +14,13 @@ import (
 //
 // The third element of a value is structured metadata and may be missing; other
 // members are skipped. Strings of the result share one copy of src, which the
-// caller may use again. Metadata is sorted; of equal names the last wins.
+// caller may use again. Metadata is sorted; of equal names the last wins. Streams
+// whose labels cannot be read are left out and listed.
 func DecodePushJSON(src []byte) (*Push, error) {
 	d := jsonPush{jsonScanner: jsonScanner{text: string(src)}, room: partsAllowed(len(src))}
 	p, err := d.push()
-	if err != nil && !errors.Is(err, ErrMalformed) {
-		err = fmt.Errorf("%w: %w", ErrMalformed, err)
-	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return p, nil
 }
@@ -44,8 +42,13 @@ func (d *jsonPush) push() (*Push, error) {
 			if err := d.room.take(); err != nil {
 				return err
 			}
-			err := d.stream(&s)
-			p.Streams = append(p.Streams, s)
+			wrong, err := d.stream(&s)
+			if wrong != nil {
+				wrong.Lines = len(s.Entries)
+				p.Unreadable = append(p.Unreadable, wrong)
+			} else {
+				p.Streams = append(p.Streams, s)
+			}
 			return err
 		})
 	})
@@ -58,11 +61,13 @@ func (d *jsonPush) push() (*Push, error) {
 	return p, nil
 }
 
-func (d *jsonPush) stream(s *Stream) error {
-	return d.object(func(name string) error {
+func (d *jsonPush) stream(s *Stream) (wrong *LabelError, err error) {
+	err = d.object(func(name string) error {
 		switch name {
 		case "stream":
-			return d.streamLabels(s)
+			var err error
+			wrong, err = d.streamLabels(s)
+			return err
 		case "values":
 			return d.array(func(int) error {
 				if err := d.room.take(); err != nil {
@@ -75,25 +80,26 @@ func (d *jsonPush) stream(s *Stream) error {
 			return d.skip(0)
 		}
 	})
+	return wrong, err
 }
 
 // streamLabels reads labels by the rules of ParseLabels.
-func (d *jsonPush) streamLabels(s *Stream) error {
+func (d *jsonPush) streamLabels(s *Stream) (wrong *LabelError, err error) {
 	ls := make([]logs.Label, 0, 8)
 	if err := d.labels(&ls, "label"); err != nil {
-		return err
+		return nil, err
 	}
 	for _, l := range ls {
 		if !logs.ValidName(l.Name) {
 			err := fmt.Errorf("label name %s does not match [a-zA-Z_][a-zA-Z0-9_]*", quoteShort(l.Name))
-			return &LabelError{Labels: logs.Labels(ls).String(), Err: err}
+			return &LabelError{Labels: logs.Labels(ls).String(), Err: err}, nil
 		}
 	}
 	if name, twice := logs.Repeated(ls); twice {
-		return &LabelError{Labels: logs.Labels(ls).String(), Err: fmt.Errorf("label %s appears twice", name)}
+		return &LabelError{Labels: logs.Labels(ls).String(), Err: fmt.Errorf("label %s appears twice", name)}, nil
 	}
 	s.Labels = logs.Normalize(ls)
-	return nil
+	return nil, nil
 }
 
 // labels appends the members of an object whose values must be strings.

@@ -48,7 +48,6 @@ func answerOf(ctx context.Context, err error) *httpError {
 		planned  *plan.Error
 		limited  *exec.LimitError
 		param    *loki.ParamError
-		labels   *loki.LabelError
 		large    *store.TooLargeError
 		invalid  *store.InvalidError
 		body     *http.MaxBytesError
@@ -59,8 +58,6 @@ func answerOf(ctx context.Context, err error) *httpError {
 		return decided
 	case errors.As(err, &syntaxed), errors.As(err, &planned), errors.As(err, &limited), errors.As(err, &param):
 		return bad(err.Error())
-	case errors.As(err, &labels):
-		return bad(labels.Error())
 	case errors.As(err, &large), errors.As(err, &invalid), errors.Is(err, loki.ErrMalformed):
 		return bad(err.Error())
 	case errors.As(err, &body):

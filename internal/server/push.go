@@ -17,7 +17,7 @@ func (s *Server) push(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	defer body.release()
-	if len(body.push.Streams) == 0 {
+	if len(body.push.Streams)+len(body.push.Unreadable) == 0 {
 		return failf(http.StatusUnprocessableEntity, "error at least one valid stream is required for ingestion")
 	}
 	check := pushCheck{limits: &s.limits, tenant: r.tenants[0], now: received}

@@ -32,6 +32,10 @@ const (
 )
 
 func (c *pushCheck) run(p *loki.Push) error {
+	for _, wrong := range p.Unreadable {
+		c.changed = true
+		c.reject(wrong.Lines, shorten(wrong.Error(), 1024))
+	}
 	kept := p.Streams[:0]
 	for i := range p.Streams {
 		s := p.Streams[i]
@@ -52,9 +56,6 @@ func (c *pushCheck) run(p *loki.Push) error {
 
 // stream reports whether anything of the stream is to be stored.
 func (c *pushCheck) stream(s *loki.Stream) (keep bool, err error) {
-	if len(s.Labels) == 0 {
-		return false, failf(http.StatusBadRequest, "error at least one label pair is required per stream")
-	}
 	if s.Range != nil {
 		return true, c.ours(s)
 	}
@@ -65,7 +66,7 @@ func (c *pushCheck) stream(s *loki.Stream) (keep bool, err error) {
 		c.reject(len(s.Entries), reason)
 		return false, nil
 	}
-	kept := s.Entries[:0]
+	kept := s.Entries[:0] // in place: nobody else holds them
 	var told []string
 	total := len(s.Entries)
 	for _, e := range s.Entries {
@@ -96,7 +97,7 @@ func (c *pushCheck) reject(lines int, reason string) {
 
 // complaint is the answer about what was taken out, nil for nothing.
 func (c *pushCheck) complaint() error {
-	if c.rejected == 0 {
+	if len(c.reasons) == 0 {
 		return nil
 	}
 	return failf(http.StatusBadRequest, "%s", strings.Join(c.reasons, "\n"))
@@ -104,6 +105,9 @@ func (c *pushCheck) complaint() error {
 
 // labels says what is wrong with a stream's labels, "" for nothing.
 func (c *pushCheck) labels(ls logs.Labels) string {
+	if len(ls) == 0 {
+		return "error at least one label pair is required per stream"
+	}
 	if len(ls) > c.limits.LabelCount {
 		return fmt.Sprintf("stream %s has %d labels, at most %d are allowed", shorten(ls.String(), 1024), len(ls), c.limits.LabelCount)
 	}

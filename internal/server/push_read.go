@@ -42,7 +42,7 @@ func (s *Server) readPush(w http.ResponseWriter, r *request) (*pushBody, error) 
 		return nil, failf(http.StatusBadRequest, "Content-Encoding %q is not supported: use none, snappy, gzip or deflate", shorten(encoding, 64))
 	}
 	if r.ContentLength > s.limits.PushBytes {
-		return nil, s.tooLarge(r.ContentLength)
+		return nil, s.tooLarge(w, r)
 	}
 	m, err := s.reserve(r)
 	if err != nil {
@@ -99,8 +99,12 @@ func (s *Server) outOfMemory() error {
 	return busyf(2*time.Second, "too many pushes at once hold the %d bytes of memory set aside for them: nothing of this one was stored, send it again", s.limits.PushMemory)
 }
 
-func (s *Server) tooLarge(n int64) error {
-	return failf(http.StatusRequestEntityTooLarge, "push of %d bytes is larger than the %d allowed: send less at a time", n, s.limits.PushBytes)
+// tooLarge also reads on for a while, as most clients see an answer only once
+// they have sent everything.
+func (s *Server) tooLarge(w http.ResponseWriter, r *request) error {
+	s.bodyDeadline(w)
+	_, _ = io.CopyN(io.Discard, r.Body, 4*s.limits.PushBytes)
+	return failf(http.StatusRequestEntityTooLarge, "push is larger than the %d bytes allowed: send less at a time", s.limits.PushBytes)
 }
 
 func (s *Server) bomb() error {

@@ -140,7 +140,7 @@ func TestBadPushes(t *testing.T) {
 		{"not gzip", []byte(ok), []string{"Content-Encoding", "gzip"}, 400, "push is not gzip"},
 		{"gzip cut short", gzipped([]byte(ok))[:40], []string{"Content-Encoding", "gzip"}, 400, "decompress push (gzip)"},
 		{"not deflate", []byte(ok), []string{"Content-Encoding", "deflate"}, 400, "decompress push (deflate)"},
-		{"too large as sent", bytes.Repeat([]byte(" "), 100_001), nil, 413, "100001 bytes is larger than the 100000 allowed"},
+		{"too large as sent", bytes.Repeat([]byte(" "), 390_000), nil, 413, "push is larger than the 100000 bytes allowed"},
 		{"gzip bomb", gzipped(make([]byte, 50<<20)), []string{"Content-Encoding", "gzip"}, 413, "200000 bytes allowed once decompressed"},
 		{"snappy bomb", s2.EncodeSnappy(nil, make([]byte, 300_000)), []string{"Content-Type", ""}, 413, "200000 bytes allowed once decompressed"},
 		{"snappy that lies about its size", []byte("\xff\xff\xff\xff\x0f"), []string{"Content-Type", ""}, 413, "200000 bytes allowed"},
@@ -205,6 +205,8 @@ func TestPartialSuccess(t *testing.T) {
 		{"label name too long", `{"streams":[{"stream":{"` + strings.Repeat("n", 1025) + `":"v"},"values":[` + good + `]},{"stream":{"app":"x"},"values":[` + good + `]}]}`, []string{"label name of 1025 bytes"}},
 		{"too much metadata", jsonPush(`["`+at(0)+`","x",{"a":"`+strings.Repeat("m", 64<<10)+`"}]`, good), []string{"structured metadata of 65537 bytes, at most 65536"}},
 		{"too many metadata labels", jsonPush(`["`+at(0)+`","x",{`+strings.Join(manyMeta, ",")+`}]`, good), []string{"129 structured metadata labels, at most 128"}},
+		{"label a.b", `{"streams":[{"stream":{"a.b":"c"},"values":[` + good + `]},{"stream":{"app":"x"},"values":[` + good + `]}]}`, []string{`couldn't parse labels: label name "a.b" does not match`}},
+		{"no labels", `{"streams":[{"stream":{"a":""},"values":[` + good + `]},{"stream":{"app":"x"},"values":[` + good + `]}]}`, []string{"error at least one label pair is required per stream"}},
 		{"hostile times", jsonPush(`["9223372036854775807","x"]`, `["-9223372036854775808","y"]`, good), []string{"2 out of 3"}},
 	}
 	for _, tt := range tests {

@@ -53,6 +53,7 @@ func TestBadQueries(t *testing.T) {
 		{"selector of labels", "/loki/api/v1/labels", []string{"query", "{"}, 400, "parse error"},
 		{"selector of series", "/loki/api/v1/series", []string{"match[]", "nope"}, 400, "parse error"},
 		{"selectors of 1 MB", "/loki/api/v1/series", []string{"match[]", long}, 400, "more than 131071 bytes"},
+		{"very many selectors", "/loki/api/v1/series?" + strings.Repeat("match=&", 101), nil, 400, "101 selectors are given, at most 100 are allowed"},
 		{"selector of stats", "/loki/api/v1/index/stats", []string{"query", `{a="b"} |= "c"`}, 400, "parse error"},
 		{"format", "/loki/api/v1/format_query", []string{"query", "{"}, 400, `"status":"invalid-query"`},
 		{"tail of a metric", "/loki/api/v1/tail", []string{"query", `rate({a="b"}[1m])`}, 400, "only log queries can be followed"},
@@ -101,7 +102,7 @@ func TestPostForm(t *testing.T) {
 	r.push(stream(logs.LabelsOf("app", "x"), "one")).want(t, 204)
 	form := []string{"Content-Type", "application/x-www-form-urlencoded"}
 	r.do("POST", "/loki/api/v1/query_range?limit=5", []byte(`query=%7Bapp%3D%22x%22%7D`), form...).want(t, 200, `"one"]`)
-	r.do("POST", "/loki/api/v1/query_range", []byte("query="+strings.Repeat("x", 2<<20)), form...).want(t, 413, "larger than the 1048576 bytes allowed")
+	r.do("POST", "/loki/api/v1/query_range", []byte("query="+strings.Repeat("x", 1<<20)), form...).want(t, 413, "larger than the 1048576 bytes allowed")
 }
 
 func TestOffsetsRequests(t *testing.T) {

@@ -42,11 +42,17 @@ func (s *Server) series(w http.ResponseWriter, r *request) error {
 	return reply(w, r, loki.AppendSeries(nil, all))
 }
 
+// Each selector is a search of its own.
+const maxSelectors = 100
+
 // selectors reads match and match[], which may be repeated; none selects all.
 func (s *Server) selectors(r *request) ([][]logs.Matcher, error) {
 	texts := slices.Concat(r.Form["match"], r.Form["match[]"])
 	if len(texts) == 0 {
 		return [][]logs.Matcher{nil}, nil
+	}
+	if len(texts) > maxSelectors {
+		return nil, failf(http.StatusBadRequest, "%d selectors are given, at most %d are allowed", len(texts), maxSelectors)
 	}
 	total := 0
 	selectors := make([][]logs.Matcher, len(texts))
