@@ -32,7 +32,7 @@ func randomRecords(rnd *rand.Rand) logqltest.Memory {
 	var out logqltest.Memory
 	for i := range 30 {
 		stream := logs.LabelsOf("app", "a", "pod", []string{"", "p1", "p2"}[rnd.IntN(3)])
-		meta := logs.LabelsOf("level", []string{"", "info", "warn"}[rnd.IntN(3)], "pod", []string{"", "p1", "m"}[rnd.IntN(3)], "n", []string{"", "2", "many"}[rnd.IntN(3)])
+		meta := logs.LabelsOf("level", []string{"", "info", "warn"}[rnd.IntN(3)], "pod", []string{"", "p1", "m"}[rnd.IntN(3)], "n", []string{"", "2", "many"}[rnd.IntN(3)], "v", fmt.Sprint(i))
 		out = append(out, logs.Record{Stream: stream, Entry: logs.Entry{Time: int64(i+1) * 1e9, Line: lines[rnd.IntN(len(lines))], Metadata: meta}})
 	}
 	return out
@@ -61,17 +61,25 @@ func TestPushdownChangesNoAnswer(t *testing.T) {
 			stages = append(stages, someStages[rnd.IntN(len(someStages))])
 		}
 		pipeline := strings.Join(stages, " ")
-		by := []string{"level", "pod", "level, n", "pod_extracted", "", "app, level"}[rnd.IntN(6)]
+		by := []string{"by (level)", "by (pod)", "by (level, n)", "by (pod_extracted)", "by ()", "by (app, level)", "without (level)", "without ()"}[rnd.IntN(8)]
 		held := "| line_format `{{__line__}}` " + pipeline
 		for _, pair := range [][2]string{
 			{`{app="a"} ` + pipeline, `{app="a"} ` + held},
 			{
-				fmt.Sprintf(`sum by (%s) (count_over_time({app="a"} %s [7s]))`, by, pipeline),
-				fmt.Sprintf(`sum by (%s) (label_replace(count_over_time({app="a"} %s [7s]), "a", "", "a", "x"))`, by, held),
+				fmt.Sprintf(`sum %s (count_over_time({app="a"} %s [7s]))`, by, pipeline),
+				fmt.Sprintf(`sum %s (label_replace(count_over_time({app="a"} %s [7s]), "a", "", "a", "x"))`, by, held),
 			},
 			{
-				fmt.Sprintf(`sum by (%s) (bytes_rate({app="a"} %s [7s]))`, by, pipeline),
-				fmt.Sprintf(`sum by (%s) (label_replace(bytes_rate({app="a"} %s [7s]), "a", "", "a", "x"))`, by, held),
+				fmt.Sprintf(`sum %s (bytes_rate({app="a"} %s [7s]))`, by, pipeline),
+				fmt.Sprintf(`sum %s (label_replace(bytes_rate({app="a"} %s [7s]), "a", "", "a", "x"))`, by, held),
+			},
+			{
+				fmt.Sprintf(`sum %s (sum_over_time({app="a"} %s | unwrap v [7s]))`, by, pipeline),
+				fmt.Sprintf(`sum %s (label_replace(sum_over_time({app="a"} %s | unwrap v [7s]), "a", "", "a", "x"))`, by, held),
+			},
+			{
+				fmt.Sprintf(`max %s (max_over_time({app="a"} %s | unwrap n | __error__="" [7s]))`, by, pipeline),
+				fmt.Sprintf(`max %s (label_replace(max_over_time({app="a"} %s | unwrap n | __error__="" [7s]), "a", "", "a", "x"))`, by, held),
 			},
 		} {
 			p := exec.Params{Query: pair[0], End: 40e9, Step: 5e9, Limit: 1000}

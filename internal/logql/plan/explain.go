@@ -60,12 +60,15 @@ func (l *Log) explain(b *strings.Builder, indent string) {
 }
 
 func (r *Range) explainRange(b *strings.Builder, indent string) {
-	sum := ""
-	if r.SummedByOuter {
-		sum = "sum of "
+	outer := ""
+	if r.Outer != "" {
+		outer = string(r.Outer) + " of "
 	}
-	fmt.Fprintf(b, "%s%s%s [%s]%s\n", indent, sum, r.Op, r.Window, groupingText(r.Grouping))
+	fmt.Fprintf(b, "%s%s%s [%s]%s\n", indent, outer, r.Op, r.Window, groupingText(r.Grouping))
 	r.Log.explain(b, indent+"  ")
+	if r.Unwrap != nil {
+		fmt.Fprintf(b, "%s  engine: unwrap %s\n", indent, r.Unwrap.Label)
+	}
 	if !r.NeedsAll && len(r.Stages) > 0 {
 		what := "labels " + strings.Join(r.Needed, ", ")
 		if len(r.Needed) == 0 {

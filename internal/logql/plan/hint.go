@@ -6,9 +6,10 @@ import (
 	"github.com/remora-ray/remora/internal/logql/syntax"
 )
 
-// hint finds out which labels the parsers of a summed count must find. Parsers
-// that need not find any are left out, as in Loki: sum(count_over_time({…} |
-// json [1m])) does not fail on lines that are no JSON.
+// hint finds out which labels the parsers of a merged aggregation must find. In
+// sums parsers that need not find any are left out and others stop when they
+// have found them, as in Loki: sum(count_over_time({…} | json [1m])) does not
+// fail on lines that are no JSON.
 func (r *Range) hint() {
 	if r.Grouping.Without {
 		return
@@ -18,7 +19,15 @@ func (r *Range) hint() {
 		r.Errors = r.Errors || aboutErrors(n)
 		needed = append(needed, n)
 	}
-	for _, s := range r.Stages {
+	r.Errors = r.Errors || r.Outer != "sum"
+	stages := r.Stages
+	if r.Unwrap != nil {
+		needed = append(needed, r.Unwrap.Label)
+		for _, f := range r.Unwrap.Filters {
+			stages = append(slices.Clip(stages), f)
+		}
+	}
+	for _, s := range stages {
 		names, known := referenced(s)
 		if !known {
 			return

@@ -9,6 +9,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/remora-ray/remora/internal/logql/syntax"
@@ -52,19 +53,19 @@ func (l *Log) LimitPushed() bool { return len(l.Stages) == 0 }
 // Range is a range aggregation.
 type Range struct {
 	Log
-	Op            syntax.RangeOp
-	Param         float64
-	Unwrap        *syntax.Unwrap
-	Window        time.Duration
-	Offset        time.Duration
-	Grouping      *syntax.Grouping
-	AbsentLabels  logs.Labels // of absent_over_time's answer
-	At            syntax.Pos
-	Buckets       bool     // the store counts; Grouping is by then
-	Needed        []string // the labels that parsers must find; see NeedsAll
-	NeedsAll      bool     // parsers find all labels
-	Errors        bool     // a stage asks about errors: parsers read lines to their end
-	SummedByOuter bool     // a sum around it has been merged into Grouping
+	Op           syntax.RangeOp
+	Param        float64
+	Unwrap       *syntax.Unwrap
+	Window       time.Duration
+	Offset       time.Duration
+	Grouping     *syntax.Grouping
+	AbsentLabels logs.Labels // of absent_over_time's answer
+	At           syntax.Pos
+	Buckets      bool            // the store counts; Grouping is by then
+	Needed       []string        // the labels that parsers must find; see NeedsAll
+	NeedsAll     bool            // parsers find all labels
+	Errors       bool            // a stage asks about errors: parsers read lines to their end
+	Outer        syntax.VectorOp // an aggregation around it that has been merged into Grouping
 }
 
 // Aggregate is a vector aggregation.
@@ -124,15 +125,30 @@ func New(e syntax.Expr) (Node, error) {
 }
 
 func newAggregate(e *syntax.VectorAgg) (Node, error) {
-	if r, ok := e.Expr.(*syntax.RangeAgg); ok && e.Op == "sum" && counts(r.Op) && r.Range.Unwrap == nil {
-		g := e.Grouping
-		if g == nil {
-			g = &syntax.Grouping{}
-		}
-		return newRange(r, g)
+	if r, ok := e.Expr.(*syntax.RangeAgg); ok && mergeable(e, r) {
+		return newRange(r, e)
 	}
 	in, err := New(e.Expr)
 	return &Aggregate{VectorAgg: e, Input: in}, err
+}
+
+// mergeable reports whether an aggregation over the series of a range
+// aggregation is the same range aggregation over coarser series: a sum of sums
+// or counts, a maximum of maxima, a minimum of minima. A query then holds only
+// the series of its answer.
+func mergeable(outer *syntax.VectorAgg, r *syntax.RangeAgg) bool {
+	if r.Grouping != nil {
+		return false
+	}
+	switch r.Op {
+	case "count_over_time", "rate", "bytes_over_time", "bytes_rate", "sum_over_time":
+		return outer.Op == "sum"
+	case "max_over_time", "min_over_time":
+		// The label that is unwrapped is no label of the inner series.
+		byValue := outer.Grouping != nil && slices.Contains(outer.Grouping.Labels, r.Range.Unwrap.Label)
+		return string(outer.Op)+"_over_time" == string(r.Op) && !byValue
+	}
+	return false
 }
 
 func newBinary(e *syntax.Binary) (Node, error) {
@@ -159,19 +175,9 @@ func newBinary(e *syntax.Binary) (Node, error) {
 	return &Binary{Binary: e, Left: l, Right: r}, nil
 }
 
-// counts reports whether an aggregation without unwrap adds up lines, so that a
-// sum of it over series is the same count over their lines together.
-func counts(op syntax.RangeOp) bool {
-	switch op {
-	case "count_over_time", "rate", "bytes_over_time", "bytes_rate":
-		return true
-	}
-	return false
-}
-
-// newRange plans a range aggregation; sum is the grouping of a sum around it
-// that is merged into it, or nil.
-func newRange(e *syntax.RangeAgg, sum *syntax.Grouping) (Node, error) {
+// newRange plans a range aggregation; outer is an aggregation around it that is
+// merged into it, or nil.
+func newRange(e *syntax.RangeAgg, outer *syntax.VectorAgg) (Node, error) {
 	l, err := split(e.Range.Query)
 	if err != nil {
 		return nil, err
@@ -180,15 +186,18 @@ func newRange(e *syntax.RangeAgg, sum *syntax.Grouping) (Node, error) {
 		Log: l, Op: e.Op, Param: e.Param, Unwrap: e.Range.Unwrap, Window: e.Range.Range, Offset: e.Range.Offset,
 		Grouping: e.Grouping, At: e.At, NeedsAll: true,
 	}
-	if e.Op == "absent_over_time" {
+	switch {
+	case e.Op == "absent_over_time":
 		r.AbsentLabels = absentLabels(e.Range.Query.Matchers)
 		r.Grouping = &syntax.Grouping{}
 		r.Buckets = len(r.Stages) == 0 && r.Unwrap == nil
-	}
-	if sum != nil {
-		r.Grouping, r.SummedByOuter = sum, true
+	case outer != nil:
+		r.Outer, r.Grouping = outer.Op, outer.Grouping
+		if r.Grouping == nil {
+			r.Grouping = &syntax.Grouping{}
+		}
 		r.hint()
-		r.Buckets = len(r.Stages) == 0 && !sum.Without && storedNames(sum.Labels)
+		r.Buckets = len(r.Stages) == 0 && r.Unwrap == nil && !r.Grouping.Without && storedNames(r.Grouping.Labels)
 	}
 	return r, nil
 }
