@@ -59,7 +59,7 @@ func (r *run) scenario(ctx context.Context) (bool, error) {
 	}
 	kills = []func(context.Context) error{r.killAgent}
 	if !r.short {
-		kills = append(kills, r.killBoth, r.killServer, r.loseState)
+		kills = append(kills, r.killBoth, r.killServer)
 	}
 	if err := r.session(ctx, "second", kills); err != nil {
 		return false, err
@@ -202,20 +202,6 @@ func (r *run) killAgent(ctx context.Context) error {
 		return err
 	}
 	r.pause(ctx, 100*time.Millisecond, 2*time.Second)
-	return r.agent.start()
-}
-
-// loseState takes the agent's positions away: it must find its place by what the
-// server knows of the files.
-func (r *run) loseState(ctx context.Context) error {
-	r.say("kill -9 agent, its state is lost")
-	if err := r.agent.signal(syscall.SIGKILL, 10*time.Second); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(r.path("state")); err != nil {
-		return err
-	}
-	r.pause(ctx, 100*time.Millisecond, time.Second)
 	return r.agent.start()
 }
 
