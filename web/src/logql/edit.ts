@@ -19,6 +19,11 @@ function* nodes(tree: Tree, ...ids: number[]): Generator<SyntaxNode> {
   while (cursor.next())
 }
 
+function firstSelector(query: string): SyntaxNode | undefined {
+  for (const n of nodes(parse(query), t.Selector)) return n
+  return undefined
+}
+
 const textOf = (query: string, n: SyntaxNode | null | undefined): string => (n ? query.slice(n.from, n.to) : '')
 
 export function kindOf(query: string): Kind {
@@ -210,7 +215,7 @@ function pipelineEnd(selector: SyntaxNode): number {
 
 /** Adds a filter on the line's text after the selector's other line filters. */
 export function addLineFilter(query: string, op: '|=' | '!=', text: string): string {
-  const s = nodes(parse(query), t.Selector).next().value
+  const s = firstSelector(query)
   if (!s) return query
   let at = s.to
   const filters = [...nodes(parse(query), t.LineFilters)].filter((n) => n.from >= s.to)
@@ -283,7 +288,7 @@ export function offsetAt(query: string, line: number, col: number): number {
 
 /** The query in which all streams are followed, for completion: the text of the first selector without one label. */
 export function selectorWithout(query: string, name: string): string | undefined {
-  const s = nodes(parse(query), t.Selector).next().value
+  const s = firstSelector(query)
   if (!s) return undefined
   const kept = [...nodes(parse(query), t.Matcher)]
     .filter((m) => m.from >= s.from && m.to <= s.to && m.getChild(t.String))

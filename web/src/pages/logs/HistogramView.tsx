@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import uPlot from 'uplot'
 import { dark, zone } from '../../app/settings.ts'
-import { type Level, millisOf } from '../../loki/entry.ts'
+import { type Level, LEVEL_ORDER, millisOf } from '../../loki/entry.ts'
 import { formatClock, formatDate, formatDateTime, formatDuration } from '../../time/range.ts'
 import { colourOf } from '../../ui/colour.ts'
 import { Icon } from '../../ui/Icon.tsx'
@@ -65,7 +65,7 @@ function Legend({ model, h }: { model: LogsModel; h: Histogram | undefined }) {
   return (
     <div class="legend">
       <strong>{h ? formatCount(h.total) : '–'}</strong>&nbsp;{h?.total === 1 ? 'line' : 'lines'}
-      {h && [...h.totals].sort(([a], [b]) => order(a) - order(b)).map(([level, n]) => (
+      {h && byLevel(h).map(([level, n]) => (
         <button key={level} type="button" class={`legend-level level-${level}`} title={`Only ${name(level)}`}
           onClick={() => void model.filter('detected_level', level === 'none' ? '' : level, false)}>
           <i /> {name(level)} <b>{formatCount(n)}</b>
@@ -76,14 +76,14 @@ function Legend({ model, h }: { model: LogsModel; h: Histogram | undefined }) {
   )
 }
 
-const LEVELS: readonly Level[] = ['fatal', 'critical', 'error', 'warn', 'info', 'debug', 'trace', 'none']
-const order = (l: Level): number => LEVELS.indexOf(l)
+const byLevel = (h: Histogram): [Level, number][] => [...h.totals].sort(([a], [b]) => order(a) - order(b))
+const order = (l: Level): number => LEVEL_ORDER.indexOf(l)
 const name = (l: Level): string => (l === 'none' ? 'no level' : l)
 const sumAt = (h: Histogram, i: number): number => [...h.counts.values()].reduce((sum, row) => sum + (row[i] ?? 0), 0)
 
 function summary(h: Histogram | undefined): string {
   if (!h) return 'No counts yet'
-  const parts = [...h.totals].map(([l, n]) => `${n} ${name(l)}`)
+  const parts = byLevel(h).map(([l, n]) => `${n} ${name(l)}`)
   return `${h.total} lines: ${parts.join(', ')}. Drag to zoom.`
 }
 
