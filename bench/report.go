@@ -28,9 +28,11 @@ func (b *bench) report() error {
 Measured by %s in one run: %s, %s.
 Made logs: %d files as Ray lays them out, %d lines, %.2f MiB, seed %d. CPU is user and system time of the process, memory the peak
 of its resident set. The floor is a program that reads the same files, splits them into lines, encodes the same entries
-with the same metadata and compresses them, and does nothing else. Ratios hold within a run; seconds are this machine's.
+with the same metadata and compresses them, and does nothing else. It and the agent ran %d times in turn: the middle run
+counts, the least and the most stand in brackets. Query times are over HTTP, of a server that had come to rest, the middle
+of %d. Ratios hold within a run; seconds are this machine's.
 
-`, "`make bench`", time.Now().Format(time.DateOnly), machine(), b.manifest.Files, b.manifest.Lines, mib(b.manifest.Bytes), b.seed)
+`, "`make bench`", time.Now().Format(time.DateOnly), machine(), b.manifest.Files, b.manifest.Lines, mib(b.manifest.Bytes), b.seed, b.rounds, asked)
 	b.table(f, rows)
 	return f.Close()
 }
