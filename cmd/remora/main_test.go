@@ -32,6 +32,7 @@ func TestScripts(t *testing.T) {
 		Dir: "testdata/script",
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("RECORDING", recording)
+			env.Setenv("TZ", "UTC")
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("TMPDIR", filepath.Join(env.WorkDir, "tmp"))
 			return os.MkdirAll(filepath.Join(env.WorkDir, "tmp"), 0o755)
@@ -45,6 +46,8 @@ func TestScripts(t *testing.T) {
 			"repeat":   repeat,
 			"asnobody": asNobody,
 			"gone":     gone,
+			"waitfor":  waitFor,
+			"session":  session,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -132,6 +135,36 @@ func repeat(ts *testscript.TestScript, neg bool, args []string) {
 	_, err := fmt.Sscan(args[2], &n)
 	ts.Check(err)
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Repeat(args[1], n)), 0o644))
+}
+
+// waitfor FILE PATTERN waits until a file that a program writes matches.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	pattern := regexp.MustCompile(args[1])
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		b, _ := os.ReadFile(ts.MkAbs(args[0]))
+		if pattern.Match(b) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("%s never matched %s: %s", args[0], args[1], b)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// session DIR TEXT… makes a session that begins now and whose raylet logs the
+// texts.
+func session(ts *testscript.TestScript, neg bool, args []string) {
+	now := time.Now().UTC()
+	name := strings.Replace(now.Format("session_2006-01-02_15-04-05.000000"), ".", "_", 1) + "_1"
+	dir := filepath.Join(ts.MkAbs(args[0]), name, "logs")
+	ts.Check(os.MkdirAll(dir, 0o755))
+	var b strings.Builder
+	for _, text := range args[1:] {
+		fmt.Fprintf(&b, "[%s I 22 22] (raylet) main.cc:1: %s\n", now.Format("2006-01-02 15:04:05,000"), text)
+	}
+	ts.Check(os.WriteFile(filepath.Join(dir, "raylet.out"), []byte(b.String()), 0o644))
 }
 
 // gone PATTERN fails where a file matches.

@@ -63,6 +63,9 @@ func (t *tailing) run(ctx context.Context, arg string) error {
 	if t.limit < 0 {
 		return usagef("--limit %d: want 0 or more", t.limit)
 	}
+	if time.Duration(t.since) > pageRange {
+		return usagef("--since %s: a tail begins at most 30d back, ask for what is older with \"remora query\"", t.since.String())
+	}
 	if !selectsLines(query) {
 		return usagef("only lines can be followed, the query must begin with a selector like {component=\"worker\"}")
 	}
@@ -136,7 +139,10 @@ func (f *follower) follow(ctx context.Context, q client.TailQuery) error {
 }
 
 func (f *follower) batch(b client.TailBatch) error {
-	f.connected, f.wait = true, 0
+	f.connected = true
+	if len(b.Lines) > 0 {
+		f.wait = 0
+	}
 	if b.Dropped > 0 {
 		f.notice("remora: the server left out %d lines: they came faster than they could be sent", b.Dropped)
 	}
@@ -151,6 +157,10 @@ func (f *follower) again(err error) bool {
 	var status *client.StatusError
 	if errors.As(err, &status) {
 		return f.connected && status.Temporary()
+	}
+	var closed *client.ClosedError
+	if errors.As(err, &closed) && closed.Failed && f.passed.last == 0 {
+		return false // it will not come further with the same query
 	}
 	return f.connected
 }

@@ -243,7 +243,7 @@ func TestTail(t *testing.T) {
 		t.Error(diff)
 	}
 	var closed *ClosedError
-	if !errors.As(err, &closed) || !closed.Limit() {
+	if !errors.As(err, &closed) || !closed.Failed {
 		t.Errorf("end of the tail: %v", err)
 	}
 	var status *StatusError

@@ -88,19 +88,22 @@ func (c *Client) dialError(ctx context.Context, u *url.URL, resp *http.Response,
 func (c *Client) closeError(ctx context.Context, err error) error {
 	var closed websocket.CloseError
 	if errors.As(err, &closed) && closed.Reason != "" {
-		return &ClosedError{Addr: c.Addr(), Reason: closed.Reason}
+		return &ClosedError{
+			Addr: c.Addr(), Reason: closed.Reason,
+			// Loki closes so too for a tail that has lasted as long as it may.
+			Failed: closed.Code == websocket.StatusInternalError && !strings.Contains(closed.Reason, "max duration"),
+		}
 	}
 	return c.transportError(ctx, err)
 }
 
 // ClosedError says why the server ended a tail.
-type ClosedError struct{ Addr, Reason string }
+type ClosedError struct {
+	Addr, Reason string
+	Failed       bool // it could not go on, rather than that it was time to end
+}
 
 func (e *ClosedError) Error() string { return fmt.Sprintf("%s ended the tail: %s", e.Addr, e.Reason) }
-
-// Limit reports whether the server follows as many queries as it may, so that
-// asking again at once would not help.
-func (e *ClosedError) Limit() bool { return strings.Contains(e.Reason, "max concurrent tail") }
 
 func decodeFrame(frame []byte) (TailBatch, error) {
 	var wire struct {
