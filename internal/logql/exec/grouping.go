@@ -10,6 +10,7 @@ import (
 // grouper picks the labels of a line that name its series.
 type grouper struct {
 	grouping *syntax.Grouping
+	perLine  []string // see plan.Limits.LineLabels
 	out      []logs.Label
 	names    []string // of by, sorted
 }
@@ -29,12 +30,21 @@ func (g *grouper) of(l *line) []logs.Label {
 		return g.out
 	}
 	for _, x := range l.all() {
-		if x.Value == "" || g.grouping != nil && slices.Contains(g.grouping.Labels, x.Name) {
+		if x.Value == "" || g.grouping != nil && slices.Contains(g.grouping.Labels, x.Name) || g.tellsLines(l, x.Name) {
 			continue
 		}
 		g.out = append(g.out, x)
 	}
 	return g.out
+}
+
+// tellsLines reports whether a label is structured metadata that makes no series.
+func (g *grouper) tellsLines(l *line, name string) bool {
+	if !slices.Contains(g.perLine, name) {
+		return false
+	}
+	_, ofLine := find(l.meta, name)
+	return ofLine && !slices.Contains(l.hidden, name)
 }
 
 // pick returns the labels of a series that a grouping keeps: none without a

@@ -121,7 +121,7 @@ func (q *query) buckets(r *plan.Range, yield func(logs.Bucket) error) error {
 // evalCounts counts lines that the pipeline lets pass.
 func (q *query) evalCounts(r *plan.Range, max int) (table, error) {
 	sums := q.newSums(r, max)
-	labels := grouper{grouping: r.Grouping}
+	labels := grouper{grouping: r.Grouping, perLine: q.limits.LineLabels}
 	err := q.samples(r, func(l *line) error {
 		v := uint64(1)
 		if sums.bytes {

@@ -22,6 +22,11 @@ type Limits struct {
 	// MaxAnswerBytes bounds the lines of an answer with their parsed labels:
 	// 256 MiB.
 	MaxAnswerBytes int
+	// LineLabels name structured metadata that tells one line from the next: such
+	// a label makes no series, unless a query groups by it. nil means offset, the
+	// place of a line in its file, which each line of Remora's agent has. Loki
+	// knows no such labels: count_over_time({…}[5m]) is a series for each line there.
+	LineLabels []string
 	// ExactSteps evaluates range queries at start, start+step … as asked. Otherwise
 	// start is rounded down and end up to a multiple of the step, as Loki's
 	// frontend does with its default settings.
@@ -42,6 +47,9 @@ func (l Limits) WithDefaults() Limits {
 	set(&l.MaxCells, 8<<20)
 	set(&l.MaxSamples, 4<<20)
 	set(&l.MaxAnswerBytes, 256<<20)
+	if l.LineLabels == nil {
+		l.LineLabels = []string{"offset"}
+	}
 	if l.MaxRange == 0 {
 		l.MaxRange = 30*24*time.Hour + time.Hour
 	}
