@@ -30,6 +30,10 @@ SCENARIOS = {
         "env": {"RAY_ROTATION_MAX_BYTES": "20000", "RAY_ROTATION_BACKUP_COUNT": "3"},
         "steps": [("driver", "loud.py"), ("job", "noisy-1", "python loud.py")],
     },
+    "forged": {
+        "env": {"RAY_ROTATION_MAX_BYTES": "4000", "RAY_ROTATION_BACKUP_COUNT": "2"},
+        "steps": [("driver", "forged.py"), ("job", "forged", "python forged.py"), ("job", "two-drivers", "python tasks.py; python quiet.py"), ("job", "two-at-once", "python tasks.py & python quiet.py; wait")],
+    },
     "json": {"env": {"RAY_BACKEND_LOG_JSON": "1"}, "steps": [("driver", "structured.py"), ("job", "json-job", "python structured.py")]},
     "restart": {"steps": [("driver", "tasks.py"), ("restart",), ("driver", "tasks.py")]},
     "timeline": {"steps": [("driver", "steady.py", "200")]},
