@@ -56,6 +56,9 @@ export class VirtualList<T extends Item> extends Component<Props<T>, State> {
   private laidOut: readonly unknown[] = []
   private anchor: { seq: number; shift: number } | undefined
   private atNewest = false
+  /** The last row was asked for: it stays in sight while rows above it are measured, until the reader scrolls. */
+  private pinned = false
+  private placed = 0
   private done: unknown
   private first = 0
   private last = 0
@@ -79,6 +82,7 @@ export class VirtualList<T extends Item> extends Component<Props<T>, State> {
 
   override componentDidUpdate(before: Props<T>): void {
     if (before.allTall !== this.props.allTall) this.heights.clear()
+    if (before.tall !== this.props.tall) this.pinned = false
     this.settle()
   }
 
@@ -161,15 +165,19 @@ export class VirtualList<T extends Item> extends Component<Props<T>, State> {
       this.moveTo(el, target.seq)
       return
     }
+    if (this.pinned) {
+      this.place(el, this.offset(items.length))
+      return
+    }
     if (this.props.stick && this.atNewest) {
-      el.scrollTop = this.props.reversed ? 0 : el.scrollHeight
+      this.place(el, this.props.reversed ? 0 : this.offset(items.length))
       return
     }
     if (!this.anchor) return
     const i = this.indexOf(this.anchor.seq)
     if (i < 0) return
     const want = this.offset(i) + this.anchor.shift
-    if (Math.abs(want - el.scrollTop) > 0.5) el.scrollTop = want
+    if (Math.abs(want - el.scrollTop) > 0.5) this.place(el, want)
   }
 
   private moveTo(el: HTMLElement, seq: number | 'newest' | 'oldest'): void {
@@ -180,12 +188,19 @@ export class VirtualList<T extends Item> extends Component<Props<T>, State> {
       const [top, bottom] = [this.offset(i), this.offset(i + 1)]
       const above = top < el.scrollTop + this.props.rowHeight
       const below = bottom > el.scrollTop + el.clientHeight - this.props.rowHeight
-      if (above || below) el.scrollTop = top - el.clientHeight / 3
+      this.pinned = false
+      if (above || below) this.place(el, top - el.clientHeight / 3)
     } else {
       const bottom = (seq === 'newest') !== this.props.reversed
-      el.scrollTop = bottom ? this.offset(n) : 0
+      this.pinned = bottom
+      this.place(el, bottom ? this.offset(n) : 0)
     }
     this.keepAnchor(el)
+  }
+
+  private place(el: HTMLElement, top: number): void {
+    el.scrollTop = top
+    this.placed = el.scrollTop
   }
 
   /** Brings a row just into sight: for moving by keyboard. */
@@ -213,6 +228,7 @@ export class VirtualList<T extends Item> extends Component<Props<T>, State> {
   private readonly scrolled = (): void => {
     const el = this.scroller.current
     if (!el) return
+    if (Math.abs(el.scrollTop - this.placed) > 1) this.pinned = false
     this.keepAnchor(el)
     this.setState({ top: el.scrollTop })
   }

@@ -87,15 +87,22 @@ export function plainText(line: string): string {
 /** A bound on work for one line: a hostile expression could match everywhere. */
 const MOST_MARKS = 200
 
+/** Milliseconds for one line, after which an expression marks no more. */
+const SLOW = 30
+const slow = new WeakSet<RegExp>()
+
 /** Marks matches, also where one runs across colours. */
 export function markPieces(pieces: readonly Piece[], marks: RegExp | undefined): Piece[] {
   if (!marks || pieces.length === 0) return [...pieces]
   const text = pieces.map((p) => p.text).join('')
   const spans: [number, number][] = []
+  if (slow.has(marks)) return [...pieces]
+  const began = performance.now()
   for (const m of text.matchAll(marks)) {
     if (m[0] !== '') spans.push([m.index, m.index + m[0].length])
     if (spans.length >= MOST_MARKS) break
   }
+  if (performance.now() - began > SLOW) slow.add(marks)
   return spans.length === 0 ? [...pieces] : cutAt(pieces, spans)
 }
 

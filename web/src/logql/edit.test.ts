@@ -95,6 +95,7 @@ it('marks what line filters look for', () => {
   expect('Foo foo 12'.match(marksOf('{a="b"} |~ "(?i)foo"') ?? /$/g)).toEqual(['Foo', 'foo'])
   expect('x y'.match(marksOf('{a="b"} |= "x" or "y" != "z"') ?? /$/)).toEqual(['x', 'y'])
   expect(marksOf('{a="b"} |~ "(?P<n>x"')).toBeUndefined()
+  expect(marksOf('{a="b"} |~ "(a+)+$"')).toBeUndefined()
   expect(marksOf(all)).toBeUndefined()
 })
 

@@ -265,11 +265,15 @@ function union(parts: readonly string[]): RegExp | undefined {
   if (good.length === 0) return undefined
   const fold = good.every((p) => p.startsWith('(?i)'))
   const source = good.map((p) => `(?:${p.replace(/^\(\?i\)/, '')})`).join('|')
-  return compiles(source) ? new RegExp(source, fold ? 'gi' : 'g') : undefined
+  return new RegExp(source, fold ? 'gi' : 'g')
 }
 
-/** RE2 knows flags and classes that JavaScript does not; those are not marked. */
+/**
+ * RE2 knows flags and classes that JavaScript does not, and takes linear time
+ * where JavaScript may take forever: neither kind is marked.
+ */
 function compiles(source: string): boolean {
+  if (/\)[*+{]/.test(source) || (source.match(/(?<!\\)[*+{]/g) ?? []).length > 2) return false
   try {
     new RegExp(source.replace(/^\(\?i\)/, ''), 'g')
     return true

@@ -67,7 +67,11 @@ test('turning the order round shows the same lines from the other end', async ({
   await page.keyboard.press('End')
   await expect(rows(page).last()).toContainText('n=0 ')
   await page.getByRole('button', { name: 'Wrap' }).click()
-  await expect(rows(page).last()).toContainText('n=0 ')
+  await page.getByRole('button', { name: 'Newest first' }).click()
+  await page.getByRole('treegrid').focus()
+  await page.keyboard.press('End')
+  await expect(rows(page).last()).toContainText('n=99999 ')
+  await expect(rows(page).last()).toBeInViewport({ ratio: 1 })
 })
 
 async function firstInSight(page: import('@playwright/test').Page): Promise<string> {

@@ -96,7 +96,7 @@ function Value({ model, facet, v, share, wanted, dimmed }: ValueProps) {
   return (
     <li class={`facet-value${wanted ? ' wanted' : ''}${dimmed ? ' dimmed' : ''}${level}`}>
       <button type="button" class="facet-pick" aria-pressed={wanted} title={`${v.value || 'no level'}\nClick to show only these; with Shift to add to what is chosen`} onClick={click}>
-        <span class="facet-bar" style={{ width: `${Math.max(2, share * 100)}%` }} aria-hidden="true" />
+        <span class="facet-bar" style={{ width: `${share * 100}%` }} aria-hidden="true" />
         {level && <i class="dot" />}
         <span class="facet-name">{label}</span>
         <span class="facet-count">{v.count === undefined ? '' : formatCount(v.count)}</span>

@@ -25,6 +25,7 @@ export function HistogramView({ model }: { model: LogsModel }) {
   const h = model.histogram.value
   const z = zone.value
   const isDark = dark.value
+  const busy = model.counting.value || model.status.value === 'loading'
 
   useEffect(() => {
     const el = host.current
@@ -53,7 +54,7 @@ export function HistogramView({ model }: { model: LogsModel }) {
         </div>
       </div>
       <div class="histogram-plot" ref={host} role="img" aria-label={summary(h)}>
-        {!h && <div class={`histogram-empty${model.counting.value ? ' busy' : ''}`}>{model.counting.value ? '' : 'No counts'}</div>}
+        {!h && <div class={`histogram-empty${busy ? ' busy' : ''}`}>{busy ? '' : 'No counts'}</div>}
         <Sight model={model} plot={plot} drawn={drawn.value} />
         {h && hover.value && <Tooltip h={h} hover={hover.value} />}
       </div>

@@ -24,8 +24,9 @@ export function LogsPage() {
   const begun = useRef(false)
   useEffect(() => {
     if (begun.current && `${url.pathname}${url.search}` === encodeView(model.view.peek())) return
+    const opening = !begun.current
     begun.current = true
-    void model.restore(url.searchParams)
+    void model.restore(url.searchParams, opening)
   }, [url])
   useEffect(() => () => { model.close() }, [model])
 

@@ -76,7 +76,7 @@ function dataOf(series: readonly Series[], step: number): uPlot.AlignedData {
 function optionsFor(series: readonly Series[], span: Span, el: HTMLElement): uPlot.Options {
   const axis = { stroke: colourOf('--muted'), font: '11px system-ui, sans-serif', ticks: { show: false }, grid: { stroke: colourOf('--border'), width: 1 } }
   return {
-    width: el.clientWidth, height: 280, padding: [12, 12, 0, 0], legend: { show: false },
+    width: el.clientWidth, height: 280, padding: [12, 24, 0, 0], legend: { show: false },
     tzDate: (ts) => (zone.value === 'utc' ? uPlot.tzDate(new Date(ts * 1000), 'Etc/UTC') : new Date(ts * 1000)),
     cursor: { y: false, drag: { setScale: false, x: false, y: false } },
     scales: { x: { time: true, range: () => [span.start / 1000, span.end / 1000] } },

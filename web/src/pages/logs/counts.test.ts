@@ -13,5 +13,5 @@ it('puts each point into the step before it', () => {
 })
 
 it('writes counts short', () => {
-  expect([7, 9999, 12345, 123456, 1234567].map(formatCount)).toEqual(['7', '9,999', '12.3k', '123k', '1.2M'])
+  expect([7, 9999, 10000, 12345, 123456, 1234567].map(formatCount)).toEqual(['7', '9,999', '10k', '12.3k', '123k', '1.2M'])
 })

@@ -98,8 +98,8 @@ export async function loadFacet(client: Client, facet: Facet, query: string, spa
 
 export function formatCount(n: number): string {
   if (n < 10_000) return n.toLocaleString('en')
-  if (n < 1_000_000) return `${(n / 1000).toFixed(n < 100_000 ? 1 : 0)}k`
-  return `${(n / 1_000_000).toFixed(n < 10_000_000 ? 1 : 0)}M`
+  const short = (x: number, unit: string): string => `${x.toFixed(x < 100 ? 1 : 0).replace(/\.0$/, '')}${unit}`
+  return n < 1_000_000 ? short(n / 1000, 'k') : short(n / 1_000_000, 'M')
 }
 
 /** Seconds between the points of a metric query. */

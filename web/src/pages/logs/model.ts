@@ -29,7 +29,7 @@ export interface Nothing {
   readonly bare: boolean
 }
 
-const LIVE_REFRESH = 10_000
+const LIVE_REFRESH = 5_000
 const LONGEST_LOOK_BACK = 30 * DAY
 const GRAVE_LEVELS: ReadonlySet<string> = new Set(['error', 'critical', 'fatal'])
 
@@ -76,11 +76,14 @@ export class LogsModel {
 
   private get client(): Client { return client.value }
 
-  /** Takes the view from the address bar; the very first one may choose its range. */
-  async restore(params: URLSearchParams): Promise<void> {
+  /**
+   * Takes the view from the address bar. The page's first one may choose its
+   * range, and keeps the tenant used last when the address names none.
+   */
+  async restore(params: URLSearchParams, opening: boolean): Promise<void> {
     const first = !params.has('q') && !params.has('from')
     const view = decodeView(params)
-    if (params.has('tenant')) tenant.value = view.tenant
+    if (!opening || params.has('tenant')) tenant.value = view.tenant
     await this.open({ ...view, tenant: tenant.value, ...(first ? { range: LAST_HOUR } : {}) })
     await this.explained
     if (first && this.view.value.range === LAST_HOUR && this.nothing.value) await this.widen()
