@@ -45,9 +45,6 @@ type hinted struct {
 func (e *hinted) Error() string { return e.err.Error() }
 func (e *hinted) Unwrap() error { return e.err }
 
-// silent is a failure that has been told already.
-var errTold = errors.New("told already")
-
 // exitStatus is the one map from errors to exit statuses.
 func exitStatus(err error) int {
 	var usage *usageError
@@ -94,7 +91,6 @@ func hint(cmd *cobra.Command, err error) string {
 func (a *app) report(cmd *cobra.Command, err error) int {
 	switch {
 	case err == nil:
-	case errors.Is(err, errTold):
 	case errors.Is(err, context.Canceled):
 		a.notice("%s: interrupted", cmd.CommandPath())
 	default:

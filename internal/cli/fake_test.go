@@ -23,6 +23,7 @@ type fakeServer struct {
 	mu    sync.Mutex
 	lines []fakeLine
 	asked int
+	most  int // lines in an answer; 0 for 5000
 	// tails are the running tails; cut ends them.
 	tails map[chan fakeLine]bool
 }
@@ -67,6 +68,10 @@ func (f *fakeServer) queryRange(w http.ResponseWriter, r *http.Request) {
 	limit, _ := strconv.Atoi(r.FormValue("limit"))
 	if end-start > int64(30*24*time.Hour) || limit > 5000 {
 		http.Error(w, "too much at once", http.StatusBadRequest)
+		return
+	}
+	if f.most > 0 && limit > f.most {
+		http.Error(w, "the first lines of the answer have more bytes than allowed; use a lower limit", http.StatusBadRequest)
 		return
 	}
 	lines := f.selected(start, end, limit, r.FormValue("direction") == "forward")

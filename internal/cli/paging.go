@@ -2,6 +2,9 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/remora-ray/remora/internal/client"
@@ -25,6 +28,7 @@ type paging struct {
 	limit      int // 0 for all
 	warn       func(format string, args ...any)
 
+	size   int // of a page; 0 means pageLines
 	passed int
 	edge   int64          // the time at which the last page ended
 	seen   map[string]int // lines of that time, by what they are
@@ -87,23 +91,41 @@ func earlier(a, b time.Time) time.Time {
 	return b
 }
 
+// page asks for one page, for a smaller one where its lines are too long for one
+// answer.
 func (p *paging) page(ctx context.Context, w window) (lines []client.Line, want int, err error) {
-	want = pageLines
-	if p.limit > 0 {
-		again := 0
-		for _, n := range p.seen {
-			again += n
+	if p.size == 0 {
+		p.size = pageLines
+	}
+	for {
+		want = p.size
+		if p.limit > 0 {
+			again := 0
+			for _, n := range p.seen {
+				again += n
+			}
+			want = min(want, p.limit-p.passed+again)
 		}
-		want = min(want, p.limit-p.passed+again)
+		r, err := p.client.QueryRange(ctx, client.RangeQuery{Query: p.query, Start: w.start, End: w.end, Limit: want, Direction: p.direction})
+		if tooLarge(err) && want > 1 {
+			p.size = want / 2
+			continue
+		}
+		if err != nil {
+			return nil, want, err
+		}
+		for _, text := range r.Warnings {
+			p.warn("warning: %s", text)
+		}
+		return r.Lines, want, nil
 	}
-	r, err := p.client.QueryRange(ctx, client.RangeQuery{Query: p.query, Start: w.start, End: w.end, Limit: want, Direction: p.direction})
-	if err != nil {
-		return nil, want, err
-	}
-	for _, text := range r.Warnings {
-		p.warn("warning: %s", text)
-	}
-	return r.Lines, want, nil
+}
+
+func tooLarge(err error) bool {
+	var large *client.TooLargeError
+	var status *client.StatusError
+	return errors.As(err, &large) ||
+		errors.As(err, &status) && status.Status == http.StatusBadRequest && strings.Contains(status.Message, "use a lower limit")
 }
 
 // fresh returns the lines that the page before did not hold, in place, and counts
@@ -136,7 +158,7 @@ func (p *paging) fresh(lines []client.Line) []client.Line {
 func (p *paging) advance(w *window, fresh int) {
 	step := int64(0)
 	if fresh == 0 {
-		p.warn("more than %d lines have the time %s: some of them are left out", pageLines, time.Unix(0, p.edge).Format(time.RFC3339Nano))
+		p.warn("more than %d lines have the time %s: some of them are left out", p.size, time.Unix(0, p.edge).Format(time.RFC3339Nano))
 		step, p.seen = 1, nil
 	}
 	if p.direction == logs.Forward {

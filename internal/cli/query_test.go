@@ -51,6 +51,20 @@ func TestQueryPages(t *testing.T) {
 	}
 }
 
+// Lines too long for a whole page in one answer come in smaller pages.
+func TestQueryShrinksPages(t *testing.T) {
+	srv := newFakeServer(t)
+	srv.most = 1000
+	a, stdout, stderr := testApp(map[string]string{"REMORA_ADDR": srv.URL})
+	for i := range 3000 {
+		srv.lines = append(srv.lines, fakeLine{a.now().UnixNano() - int64(i), "x"})
+	}
+	status := a.run(t.Context(), []string{"query", `{job="x"}`, "--limit", "0", "--output", "raw"})
+	if n := strings.Count(stdout.String(), "\n"); status != 0 || n != 3000 {
+		t.Errorf("status %d, %d lines: %s", status, n, stderr)
+	}
+}
+
 func TestQueryTellsOfMore(t *testing.T) {
 	srv := newFakeServer(t)
 	a, _, stderr := testApp(map[string]string{"REMORA_ADDR": srv.URL})
