@@ -95,7 +95,11 @@ func (l *lexer) next() (token, error) {
 		return t, err
 	}
 	if n == 0 {
-		return t, errorAt(t.pos, "syntax error: unexpected character %s", strconv.QuoteRune(firstRune(rest)))
+		hint := ""
+		if rest[0] == '.' {
+			hint = ": label names have letters, digits and _ only"
+		}
+		return t, errorAt(t.pos, "syntax error: unexpected character %s%s", strconv.QuoteRune(firstRune(rest)), hint)
 	}
 	l.advance(n)
 	t.end = l.off

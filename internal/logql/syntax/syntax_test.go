@@ -70,7 +70,7 @@ var parseErrors = []struct{ query, want string }{
 	{`{app="a"`, `parse error at line 1, col 9: syntax error: unexpected $end, expecting } or ,`},
 	{`{app="a" env="b"}`, `parse error at line 1, col 10: syntax error: unexpected IDENTIFIER, expecting } or ,`},
 	{`{app="a",}`, `parse error at line 1, col 10: syntax error: unexpected }, expecting IDENTIFIER`},
-	{`{a.b="c"}`, `parse error at line 1, col 3: syntax error: unexpected character '.'`},
+	{`{a.b="c"}`, `parse error at line 1, col 3: syntax error: unexpected character '.': label names have letters, digits and _ only`},
 	{`{app="a"} |= b`, `parse error at line 1, col 14: syntax error: unexpected IDENTIFIER, expecting STRING or ip`},
 	{`{app="a"} |`, `parse error at line 1, col 12: syntax error: unexpected $end`},
 	{`{app="a"} foo`, `parse error at line 1, col 11: syntax error: unexpected IDENTIFIER`},
