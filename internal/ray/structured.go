@@ -2,93 +2,94 @@ package ray
 
 import "bytes"
 
-// fields are the ids that Ray's loggers attach to a line.
+// fields are what Ray's loggers attach to a line.
 type fields struct {
+	asctime, level                 []byte
+	userLevel                      []byte // of some other logger
 	job, worker, node, actor, task []byte
 	actorName, taskName            []byte
 	deployment, application        []byte
 	replica, request               []byte
 	pid                            int
+	nano                           int64
+}
+
+// set takes one member of a JSON line.
+func (f *fields) set(key, v []byte) {
+	switch string(key) {
+	case "asctime":
+		f.asctime = v
+	case "levelname":
+		f.level = v
+	case "level", "severity":
+		f.userLevel = v
+	case "timestamp_ns":
+		f.nano = unixNano(v)
+	case "process":
+		f.pid, _ = leadingNumber(v)
+	case "job_id":
+		f.job = v
+	case "worker_id":
+		f.worker = v
+	case "node_id":
+		f.node = v
+	case "actor_id":
+		f.actor = v
+	case "task_id":
+		f.task = v
+	case "actor_name":
+		f.actorName = v
+	case "task_name":
+		f.taskName = v
+	case "deployment":
+		f.deployment = v
+	case "application":
+		f.application = v
+	case "replica":
+		f.replica = v
+	case "request_id":
+		f.request = v
+	}
 }
 
 // jsonHead reads a line that is one JSON object: Ray's structured logging, Serve's
-// JSON form, or the C++ side's with RAY_BACKEND_LOG_JSON=1.
+// JSON form, the C++ side's with RAY_BACKEND_LOG_JSON=1, or a user's.
 func (p *Parser) jsonHead(line []byte, dst *Line) head {
 	obj, ok := openObject(line)
 	if !ok {
 		return headNone
 	}
-	var (
-		f                 fields
-		asctime, levelVal []byte
-		userLevel         []byte
-		nano              int64
-	)
+	var f fields
 	for {
 		key, v, ok := obj.next()
 		if !ok {
 			break
 		}
-		switch string(key) {
-		case "asctime":
-			asctime = v
-		case "levelname":
-			levelVal = v
-		case "level", "severity":
-			userLevel = v
-		case "timestamp_ns":
-			nano = unixNano(v)
-		case "process":
-			f.pid, _ = leadingNumber(v)
-		case "job_id":
-			f.job = v
-		case "worker_id":
-			f.worker = v
-		case "node_id":
-			f.node = v
-		case "actor_id":
-			f.actor = v
-		case "task_id":
-			f.task = v
-		case "actor_name":
-			f.actorName = v
-		case "task_name":
-			f.taskName = v
-		case "deployment":
-			f.deployment = v
-		case "application":
-			f.application = v
-		case "replica":
-			f.replica = v
-		case "request_id":
-			f.request = v
-		}
+		f.set(key, v)
 	}
-	if !obj.closed() {
+	switch {
+	case !obj.closed():
 		return headNone
-	}
-	if levelVal == nil { // some other logger's
-		if dst.Level = spelledLevel(userLevel); dst.Level != "" {
-			return headLevel
+	case f.level == nil:
+		if dst.Level = spelledLevel(f.userLevel); dst.Level == "" {
+			return headNone
 		}
-		return headNone
+		return headLevel
 	}
-	stamp, n := p.clock.stamp(asctime)
+	stamp, n := p.clock.stamp(f.asctime)
 	if n == 0 || !p.clock.plausible(stamp) {
 		return headNone
 	}
-	h := headCPP // its lines have no timestamp_ns
-	if nano > 0 {
-		h, stamp = headJSON, nano
-	} else if len(levelVal) > 1 {
-		h = headJSON
+	dst.Time, dst.Level = stamp, anyLevel(f.level)
+	if f.nano == 0 && len(f.level) == 1 {
+		return headCPP // it has neither timestamp_ns nor whole words
 	}
-	dst.Time, dst.Level = stamp, anyLevel(levelVal)
-	if h == headJSON {
-		p.s.unmarked = p.s.unmarked || p.file.Format == FormatDriver
-		p.take(&f, dst)
+	if f.nano > 0 {
+		dst.Time = f.nano
 	}
-	return h
+	p.s.unmarked = p.s.unmarked || p.file.Format == FormatDriver
+	p.take(&f, dst)
+	return headJSON
 }
 
 var keyJobID = []byte(" job_id=")
