@@ -84,12 +84,18 @@ func (p *Parser) jsonHead(line []byte, dst *Line) head {
 	if f.nano == 0 && len(f.level) == 1 {
 		return headCPP // it has neither timestamp_ns nor whole words
 	}
-	if f.nano > 0 {
+	if sameDay(f.nano, stamp) {
 		dst.Time = f.nano
 	}
 	p.s.unmarked = p.s.unmarked || p.file.Format == FormatDriver
 	p.take(&f, dst)
 	return headJSON
+}
+
+// sameDay tells whether an absolute time and a naive one can be the same moment.
+func sameDay(absolute, naive int64) bool {
+	d := absolute - naive
+	return absolute > 0 && -int64(clockSlack) < d && d < int64(clockSlack)
 }
 
 var keyJobID = []byte(" job_id=")
@@ -119,7 +125,7 @@ func (p *Parser) structuredText(line []byte, dst *Line) {
 	f.actor, b = textID(b, " actor_id=", actorIDLen)
 	f.task, b = textID(b, " task_id=", taskIDLen)
 	if j := bytes.LastIndex(b, []byte(" timestamp_ns=")); j >= 0 {
-		if nano := unixNano(b[j+len(" timestamp_ns="):]); nano > 0 {
+		if nano := unixNano(b[j+len(" timestamp_ns="):]); sameDay(nano, dst.Time) {
 			dst.Time = nano
 		}
 		b = b[:j]
