@@ -166,11 +166,12 @@ func TestTheLargestLineIsKept(t *testing.T) {
 func TestBelowTheDiskFloorNothingIsTakenAndNothingLost(t *testing.T) {
 	var free atomic.Uint64
 	free.Store(1 << 30)
-	now := time.Now()
+	start := time.Now()
+	var asked atomic.Int64
 	e := openTest(t, func(c *Config) {
 		c.DiskFloorBytes = 100 << 20
 		c.freeBytes = func(string) (uint64, error) { return free.Load(), nil }
-		c.Now = func() time.Time { now = now.Add(time.Second); return now }
+		c.Now = func() time.Time { return start.Add(time.Duration(asked.Add(1)) * time.Second) }
 	})
 	appendPush(t, e, filePush(1, 0, "", "one"))
 	free.Store(99 << 20)

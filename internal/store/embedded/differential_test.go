@@ -187,15 +187,18 @@ func TestAnswersAreThoseOfAScan(t *testing.T) {
 	dir := t.TempDir()
 	e := openAt(t, dir, nil)
 	all := loadOdd(t, e)
-	t.Run("in memory", func(t *testing.T) { checkSelections(t, e, all) })
+	t.Run("in memory", func(t *testing.T) { checkLines(t, e, all) })
 	if err := e.Close(); err != nil {
 		t.Fatal(err)
 	}
 	e = openAt(t, dir, nil)
-	t.Run("on disk", func(t *testing.T) { checkSelections(t, e, all) })
+	t.Run("on disk", func(t *testing.T) {
+		checkLines(t, e, all)
+		checkLabels(t, e, all)
+	})
 }
 
-func checkSelections(t *testing.T, e *Engine, all []logs.Record) {
+func checkLines(t *testing.T, e *Engine, all []logs.Record) {
 	t.Helper()
 	sel := everything()
 	checkSelection(t, e, all, sel)
@@ -211,6 +214,10 @@ func checkSelections(t *testing.T, e *Engine, all []logs.Record) {
 			checkSelection(t, e, all, sel)
 		}
 	}
+}
+
+func checkLabels(t *testing.T, e *Engine, all []logs.Record) {
+	t.Helper()
 	values := []string{
 		"", "text", "te.*", ".*", ".+", "text|ip", "ip|", "01000000", "1", "1.5", "1.50", "1_0", "-5", "10.0.0.1", "2026-11-20T12:00:00.000Z", "2026-11-20T12:00:00Z",
 		"two\nlines here", "two.lines here", "mine", "shadowed", "[12]", "(?i)TEXT", "y", "x\\?y z", "foo.*", "0|2", "s.*", "meta",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -140,5 +141,42 @@ func TestARecordIsWhatWasPushed(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Many write, ask and checkpoint at once: what was acknowledged is in the very
+// next answer, once.
+func TestManyAtOnce(t *testing.T) {
+	e := openTest(t, func(c *Config) { c.CheckpointBytes = 20_000; c.QueueBytes = 1 << 20 })
+	const writers, pushes = 6, 25
+	var wg sync.WaitGroup
+	for w := range byte(writers) {
+		wg.Go(func() {
+			mine := everything()
+			mine.Labels = []logs.Matcher{{Name: "filename", Value: fmt.Sprintf("raylet%d.out", w)}}
+			for i := range uint64(pushes) {
+				lines := []string{fmt.Sprintf("%d a", i), fmt.Sprintf("%d b", i)}
+				p := filePush(w, 20*i, "", lines...)
+				if _, err := e.Append(context.Background(), store.Batch{Tenant: "fake", Received: base, Push: p}); err != nil {
+					t.Error(err)
+					return
+				}
+				n := 0
+				err := e.Select(context.Background(), []string{"fake"}, mine, func(*logs.Record) error { n++; return nil })
+				if want := 2 * int(i+1); err != nil || n != want {
+					t.Errorf("writer %d sees %d lines of %d, error %v", w, n, want, err)
+					return
+				}
+			}
+		})
+	}
+	for range 5 {
+		if err := e.Checkpoint(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	wg.Wait()
+	if got := selectLines(t, e, everything()); len(got) != writers*pushes*2 {
+		t.Errorf("%d lines, want %d", len(got), writers*pushes*2)
 	}
 }

@@ -165,16 +165,18 @@ func (j *Journal) Append(r *Record, value any, undo func()) (*Ticket, error) {
 }
 
 // Mark puts a value between the records: Deliver gets it after all records
-// appended before.
-func (j *Journal) Mark(value any) error {
+// appended before. The ticket tells whether they became durable; where they did
+// not the value is not delivered.
+func (j *Journal) Mark(value any) (*Ticket, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	if err := j.usable(); err != nil {
-		return err
+		return nil, err
 	}
-	j.pending = append(j.pending, pending{Entry{End: j.end, Value: value}, &Ticket{done: make(chan struct{})}})
+	t := &Ticket{done: make(chan struct{})}
+	j.pending = append(j.pending, pending{Entry{End: j.end, Value: value}, t})
 	j.kick()
-	return nil
+	return t, nil
 }
 
 // Settled returns a ticket that is done when every record appended before is

@@ -86,7 +86,7 @@ func TestRecordsAreReadBackInOrder(t *testing.T) {
 		}
 		if b == "" {
 			mid = l.End()
-			if err := l.Mark("m"); err != nil {
+			if _, err := l.Mark("m"); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -213,12 +213,16 @@ func TestAWriteThatFailsIsTakenBack(t *testing.T) {
 	a, errA := l.Append(record("a"), nil, func() { undone += "a" })
 	b, errB := l.Append(record("b"), nil, func() { undone += "b" })
 	settled := l.Settled()
+	mark, errM := l.Mark("never")
 	l.judging.Unlock()
+	if errM != nil {
+		t.Fatal(errM)
+	}
 	if errA != nil || errB != nil {
 		t.Fatal(errA, errB)
 	}
 	var writeErr *WriteError
-	for _, ticket := range []*Ticket{a, b, settled} {
+	for _, ticket := range []*Ticket{a, b, settled, mark} {
 		if err := ticket.Wait(); !errors.As(err, &writeErr) || !errors.Is(err, unix.ENOSPC) {
 			t.Errorf("error %v", err)
 		}
@@ -235,6 +239,9 @@ func TestAWriteThatFailsIsTakenBack(t *testing.T) {
 	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"before", "after"}, l.delivered); diff != "" {
+		t.Error(diff)
 	}
 	_, replayed := open(t, Config{Dir: dir}, 0)
 	if diff := cmp.Diff(texts("before", "after"), replayed); diff != "" {
