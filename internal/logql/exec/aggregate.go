@@ -25,7 +25,7 @@ func (q *query) evalAggregate(a *plan.Aggregate) (table, error) {
 	case "sort", "sort_desc":
 		return sortRows(in, a.Op == "sort_desc"), nil
 	case "topk", "approx_topk", "bottomk":
-		return q.best(in, a), nil
+		return q.best(in, a)
 	}
 	groups := groupRows(in, a)
 	out := make(table, 0, len(groups))
@@ -99,12 +99,15 @@ func (g *group) value(a *plan.Aggregate, step int) float64 {
 }
 
 // best keeps at each step the k largest or smallest values of each group.
-func (q *query) best(in table, a *plan.Aggregate) table {
+func (q *query) best(in table, a *plan.Aggregate) (table, error) {
 	var out table
 	for _, g := range groupRows(in, a) {
 		order := make([]int, 0, len(g.rows))
 		chosen := make([]bool, len(g.rows))
 		for step := range q.steps.n {
+			if err := q.ctx.Err(); err != nil {
+				return nil, err
+			}
 			order = order[:0]
 			for i, r := range g.rows {
 				if !isAbsent(r.vals[step]) {
@@ -130,7 +133,7 @@ func (q *query) best(in table, a *plan.Aggregate) table {
 		}
 		out = append(out, rows...)
 	}
-	return dropEmpty(out)
+	return dropEmpty(out), nil
 }
 
 // sortRows orders rows by their value at the only step.

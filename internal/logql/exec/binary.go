@@ -93,6 +93,9 @@ func (q *query) setOperation(b *plan.Binary, l, r table) (table, error) {
 	index := bySignature(r, b.Matching)
 	var key []byte
 	for _, row := range l {
+		if err := q.ctx.Err(); err != nil {
+			return nil, err
+		}
 		key = signature(key[:0], b.Matching, row.labels)
 		others := index[string(key)]
 		for i, v := range row.vals {
@@ -129,6 +132,9 @@ func (q *query) union(b *plan.Binary, l, r table) (table, error) {
 	index := bySignature(l, b.Matching)
 	var key []byte
 	for _, row := range r {
+		if err := q.ctx.Err(); err != nil {
+			return nil, err
+		}
 		key = signature(key[:0], b.Matching, row.labels)
 		others := index[string(key)]
 		for i := range row.vals {
@@ -162,6 +168,9 @@ func (q *query) pairs(b *plan.Binary, l, r table) (table, error) {
 	for _, m := range many {
 		key = signature(key[:0], b.Matching, m.labels)
 		for _, o := range index[string(key)] {
+			if err := q.ctx.Err(); err != nil {
+				return nil, err
+			}
 			n, err := g.row(pairLabels(b.Matching, m.labels, one[o].labels), absent)
 			if err != nil {
 				return nil, err

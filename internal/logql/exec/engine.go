@@ -120,8 +120,11 @@ func (q *query) layOut() error {
 	}
 	start, end := p.Start, p.End
 	if !q.limits.ExactSteps {
-		start = floorDiv(start, p.Step) * p.Step
-		end = ceilDiv(end, p.Step) * p.Step
+		first, last := floorDiv(start, p.Step)*p.Step, ceilDiv(end, p.Step)*p.Step
+		// At the ends of time there is no room to round.
+		if first <= start && end <= last {
+			start, end = first, last
+		}
 	}
 	q.steps = steps{start: start, step: p.Step, n: int((end-start)/p.Step) + 1}
 	return nil
