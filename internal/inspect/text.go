@@ -110,7 +110,7 @@ func (t *text) components(s *Session) {
 		}
 		var parts []string
 		for _, k := range sortedKeys(why) {
-			parts = append(parts, fmt.Sprintf("%d %s", why[k], k))
+			parts = append(parts, fmt.Sprintf("%s: %d", k, why[k]))
 		}
 		t.line("  and %s without lines (%s)", plural(len(s.Skipped), "file"), strings.Join(parts, ", "))
 	}
