@@ -31,10 +31,12 @@ export class Remora {
     this.dir = dir
   }
 
-  static async start(): Promise<Remora> {
+  /** Starts one; with an earlier one given, on its address and directory. */
+  static async start(before?: Remora): Promise<Remora> {
     if (!existsSync(BINARY)) throw new Error(`no server at ${BINARY}: build it with "make build", or name it in REMORA_BIN`)
-    const dir = await mkdtemp(join(tmpdir(), 'remora-page-'))
-    const child = spawn(BINARY, ['server', '--data', dir, '--listen', '127.0.0.1:0'], { stdio: ['ignore', 'ignore', 'pipe'] })
+    const dir = before?.dir ?? await mkdtemp(join(tmpdir(), 'remora-page-'))
+    const listen = before ? new URL(before.url).host : '127.0.0.1:0'
+    const child = spawn(BINARY, ['server', '--data', dir, '--listen', listen], { stdio: ['ignore', 'ignore', 'pipe'] })
     const url = await new Promise<string>((done, fail) => {
       let told = ''
       child.stderr.on('data', (chunk: Buffer) => {
@@ -48,10 +50,15 @@ export class Remora {
     return new Remora(url, child, dir)
   }
 
-  async stop(): Promise<void> {
+  /** Ends it and leaves its directory. */
+  async end(): Promise<void> {
     const ended = new Promise((done) => this.process.once('exit', done))
     this.process.kill('SIGTERM')
     await ended
+  }
+
+  async stop(): Promise<void> {
+    await this.end()
     await rm(this.dir, { recursive: true, force: true })
   }
 
