@@ -112,20 +112,26 @@ with a recorded Ray session.`,
 		&cobra.Group{ID: "files", Title: "Files:"},
 		&cobra.Group{ID: "other", Title: "Other:"},
 	)
+	cobra.EnableCommandSorting = false // the order below is that of use
 	for _, c := range []struct {
-		group string
-		cmd   *cobra.Command
+		group      string
+		cmd        *cobra.Command
+		takesFiles bool
 	}{
-		{"run", a.upCommand()},
-		{"run", a.serverCommand()},
-		{"ask", a.queryCommand()},
-		{"ask", a.tailCommand()},
-		{"files", a.inspectCommand()},
-		{"files", a.importCommand()},
-		{"other", a.versionCommand()},
-		{"other", a.completionCommand()},
+		{"run", a.upCommand(), false},
+		{"run", a.serverCommand(), false},
+		{"ask", a.queryCommand(), false},
+		{"ask", a.tailCommand(), false},
+		{"files", a.inspectCommand(), true},
+		{"files", a.importCommand(), true},
+		{"other", a.versionCommand(), false},
+		{"other", a.completionCommand(), false},
 	} {
 		c.cmd.GroupID = c.group
+		c.cmd.Flags().SortFlags = false
+		if c.cmd.ValidArgsFunction == nil && !c.takesFiles {
+			c.cmd.ValidArgsFunction = cobra.NoFileCompletions
+		}
 		root.AddCommand(c.cmd)
 	}
 	root.SetHelpCommandGroupID("other")

@@ -37,13 +37,13 @@ imports it all the same.`,
 		Args: atLeast(1, "the PATH of a Ray temp or session directory, or of an archive of one"),
 		RunE: func(cmd *cobra.Command, args []string) error { return i.run(cmd.Context(), args) },
 	}
-	i.server.add(cmd)
 	cmd.Flags().StringVar(&i.cluster, "cluster", "", "name of the cluster on each line (default the folder's name)")
 	cmd.Flags().StringVar(&i.zone, "zone", "UTC", "time zone of the nodes, whose time stamps name none, like Europe/London or Local")
 	cmd.Flags().BoolVar(&i.force, "force", false, "import sessions too that an agent has shipped")
 	i.patience = span(5 * time.Minute)
 	cmd.Flags().Var(&i.patience, "retry-for", "how long to go on trying while the server is away or its disk is full")
 	i.output.add(cmd, "output", "how to print the summary")
+	i.server.add(cmd)
 	return cmd
 }
 

@@ -45,13 +45,13 @@ detected_level and more filter behind a |, as in
 		Args: exactly(1, "a LogQL query, in quotes"),
 		RunE: func(cmd *cobra.Command, args []string) error { return q.run(cmd.Context(), args[0]) },
 	}
-	q.server.add(cmd)
 	q.when.add(cmd, time.Hour)
 	cmd.Flags().IntVar(&q.limit, "limit", 100, "print at most so many lines, 0 for all")
 	cmd.Flags().BoolVar(&q.forward, "forward", false, "oldest lines first")
 	cmd.Flags().Var(&q.step, "step", "evaluate a counting query at each step of the range, like 1m")
 	q.output.add(cmd, "output", "how to print: raw is the lines alone, json one object a line")
 	q.color.add(cmd, "color", "colour the text")
+	q.server.add(cmd)
 	cmd.ValidArgsFunction = a.completeQuery(&q.server)
 	return cmd
 }

@@ -28,12 +28,12 @@ follows without a line twice.`,
 		Args: exactly(1, "a LogQL query, in quotes"),
 		RunE: func(cmd *cobra.Command, args []string) error { return t.run(cmd.Context(), args[0]) },
 	}
-	t.server.add(cmd)
 	cmd.Flags().IntVar(&t.limit, "limit", 10, "begin with at most so many lines of the past")
 	t.since = span(time.Hour)
 	cmd.Flags().Var(&t.since, "since", "how far back those may lie, like 15m, 7d")
 	t.output.add(cmd, "output", "how to print: raw is the lines alone, json one object a line")
 	t.color.add(cmd, "color", "colour the text")
+	t.server.add(cmd)
 	cmd.ValidArgsFunction = a.completeQuery(&t.server)
 	return cmd
 }

@@ -36,11 +36,11 @@ four jobs, three of which fail.`,
 		Args: exactly(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return u.run(cmd) },
 	}
-	u.serve.add(cmd, "", "directory to keep everything in (default "+a.defaultData()+")", "warn")
 	fs := cmd.Flags()
 	fs.StringVar(&u.rayRoot, "ray-root", "/tmp/ray", "Ray's temp directory, that holds session_* directories")
 	fs.StringVar(&u.cluster, "cluster", "", "name of the cluster on each line (default this machine's name)")
 	fs.StringVar(&u.tenant, "tenant", "", "tenant to keep the lines for (REMORA_TENANT; default that of the server)")
+	u.serve.add(cmd, "", "directory to keep everything in (default "+a.defaultData()+")", "warn")
 	fs.BoolVar(&u.demo, "demo", false, "play a recorded Ray session and follow it")
 	fs.Float64Var(&u.speed, "speed", 1, "play so many times faster, with --demo")
 	fs.BoolVar(&u.once, "once", false, "with --demo: play at full speed, ask three questions, print the answers and end")
