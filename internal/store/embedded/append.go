@@ -45,10 +45,9 @@ func (e *Engine) Append(ctx context.Context, b store.Batch) (store.AppendResult,
 	}
 	parts := partsOf(b.Push)
 	weight := min(weightOf(b.Push), e.cfg.QueueBytes)
-	if err := e.room.Acquire(ctx, weight); err != nil {
+	if err := e.enter(ctx, weight); err != nil {
 		return store.AppendResult{}, fmt.Errorf("wait for room in the queue: %w", err)
 	}
-	e.queued.Add(weight)
 	j := &job{tenant: b.Tenant, received: b.Received, push: b.Push, weight: weight}
 	d, queued, err := e.commit(&b, j, parts)
 	if !queued || err != nil {
@@ -63,6 +62,19 @@ func (e *Engine) Append(ctx context.Context, b store.Batch) (store.AppendResult,
 		return res, &store.RefusedError{Files: d.Refused}
 	}
 	return res, nil
+}
+
+// enter takes room in the queue, waiting for it where there is none.
+func (e *Engine) enter(ctx context.Context, weight int64) error {
+	if !e.room.TryAcquire(weight) {
+		done := e.hurry()
+		defer done()
+		if err := e.room.Acquire(ctx, weight); err != nil {
+			return err
+		}
+	}
+	e.queued.Add(weight)
+	return nil
 }
 
 // leave gives a job's room in the queue back.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/snappy"
+	"golang.org/x/sys/unix"
 
 	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
@@ -74,6 +75,7 @@ func BenchmarkAppend(b *testing.B) {
 	pushes, size := rayPushes(b.N)
 	b.SetBytes(size / int64(b.N))
 	b.ResetTimer()
+	before := cpuTime(b)
 	for i := range pushes {
 		if _, err := e.Append(context.Background(), pushes[i]); err != nil {
 			b.Fatal(err)
@@ -82,6 +84,15 @@ func BenchmarkAppend(b *testing.B) {
 	if err := e.Checkpoint(context.Background()); err != nil {
 		b.Fatal(err)
 	}
+	b.ReportMetric((cpuTime(b)-before).Seconds()/float64(size)*(1<<30), "cpu-s/GiB")
+}
+
+func cpuTime(b *testing.B) time.Duration {
+	var u unix.Rusage
+	if err := unix.Getrusage(unix.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // The queries over REMORA_BENCH_MIB MiB of lines (64 unless it is set).

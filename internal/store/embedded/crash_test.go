@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -71,6 +72,9 @@ func crashLines() map[string]int {
 }
 
 func crashChild(dir, at string) {
+	if at == "never" {
+		steadyChild(dir)
+	}
 	name, nth, _ := strings.Cut(at, "#")
 	left, _ := strconv.Atoi(nth)
 	step := func(s string) error {
@@ -222,4 +226,94 @@ func TestRowsWhoseStreamTheIndexLost(t *testing.T) {
 	if err != nil || len(streams) != 4 {
 		t.Errorf("streams %v, error %v", streams, err)
 	}
+}
+
+// steadyChild writes to four files, as fast as it goes, from where the store stands, until it is killed.
+func steadyChild(dir string) {
+	e, err := Open(Config{Dir: dir, CheckpointBytes: 30_000, flushInterval: time.Second})
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(3)
+	}
+	var mu sync.Mutex
+	for f := range byte(4) {
+		go func() {
+			at, err := e.Offsets(context.Background(), "fake", []loki.FileID{fileID(f)})
+			for next := uint64(0); ; next += 50 {
+				if next == 0 && err == nil {
+					next = at[0].Committed
+				}
+				p, n := steadyPush(f, next), 0
+				if _, err = e.Append(context.Background(), store.Batch{Tenant: "fake", Received: time.Now(), Push: p}); err == nil {
+					n = len(p.Streams[0].Entries)
+				}
+				mu.Lock()
+				fmt.Println("file", f, next/10, n, err)
+				mu.Unlock()
+			}
+		}()
+	}
+	select {}
+}
+
+func steadyPush(f byte, from uint64) *loki.Push {
+	var lines []string
+	for i := range uint64(5) {
+		lines = append(lines, fmt.Sprintf("file %d line %d", f, from/10+i))
+	}
+	p := filePush(f, from, "", lines...)
+	// Days apart, so that several partitions are written to.
+	for i := range p.Streams[0].Entries {
+		p.Streams[0].Entries[i].Time += int64(f) * nanosPerDay
+	}
+	return p
+}
+
+// Killed at random moments, again and again on one directory, the store goes on
+// where it stood: no line is missing, none is there twice.
+func TestKilledAtRandomMoments(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "store")
+	acked := map[byte]uint64{}
+	for _, life := range []time.Duration{300, 900, 1500, 100, 2500} {
+		ctx, cancel := context.WithTimeout(context.Background(), life*time.Millisecond)
+		cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^$")
+		cmd.Env = append(os.Environ(), crashDir+"="+dir, crashStep+"=never")
+		out, err := cmd.Output()
+		cancel()
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != -1 {
+			t.Fatalf("the child ended by itself: %v\n%s", err, out)
+		}
+		for _, l := range strings.Split(string(out), "\n") {
+			var f byte
+			var line, n uint64
+			if got, _ := fmt.Sscanf(l, "file %d %d %d <nil>", &f, &line, &n); got == 3 && n > 0 {
+				acked[f] = max(acked[f], line+n)
+			}
+		}
+	}
+	e := openAt(t, dir, nil)
+	sel := everything()
+	sel.End += 10 * nanosPerDay
+	got := countLines(t, e, sel)
+	for f := range byte(4) {
+		o, err := e.Offsets(context.Background(), "fake", []loki.FileID{fileID(f)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if o[0].Committed < acked[f]*10 {
+			t.Errorf("file %d is committed to %d, acknowledged to %d", f, o[0].Committed, acked[f]*10)
+		}
+		for i := range o[0].Committed / 10 {
+			line := fmt.Sprintf("file %d line %d", f, i)
+			if got[line] != 1 {
+				t.Fatalf("%q is there %d times", line, got[line])
+			}
+			delete(got, line)
+		}
+	}
+	if len(got) > 0 {
+		t.Errorf("%d lines that are not committed", len(got))
+	}
+	t.Logf("lines acknowledged: %v", acked)
 }
