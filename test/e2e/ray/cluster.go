@@ -73,6 +73,7 @@ func (r *run) startRay(ctx context.Context, root, truth string) (*cluster, error
 			"RAY_ROTATION_BACKUP_COUNT=" + strconv.Itoa(rotationBackups),
 			"PYTHONPATH=" + filepath.Join(r.dir, "scripts"),
 			"PYTHONDONTWRITEBYTECODE=1",
+			"TMPDIR=" + r.path("tmp"),
 			"REMORA_E2E_TRUTH=" + truth,
 		},
 	}

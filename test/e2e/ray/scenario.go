@@ -77,8 +77,10 @@ func (r *run) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(r.path("scripts"), 0o755); err != nil {
-		return err
+	for _, dir := range []string{"scripts", "tmp"} {
+		if err := os.Mkdir(r.path(dir), 0o755); err != nil {
+			return err
+		}
 	}
 	for _, e := range entries {
 		text, err := scripts.ReadFile("scripts/" + e.Name())
