@@ -222,7 +222,7 @@ func (a *agent) sweep(there bool) {
 		case len(f.names) == 0 && len(f.gens) == 0 && f.named && !f.running && f.gap == "":
 			a.forget(f)
 		}
-		if len(f.names) > 0 && g == nil && len(f.gens) == 0 || f.restoredOnly() && there {
+		if f.unmet() || f.restoredOnly() && there {
 			a.look(f)
 		}
 	}

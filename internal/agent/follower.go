@@ -61,8 +61,9 @@ type generation struct {
 	key        tail.Key
 	head       tail.Head
 	print      []byte
-	path       string // "" when no name leads to it
-	rotation   int    // of that name; math.MaxInt when there is none
+	name       *discover.Name // that leads to it; nil when none does
+	path       string         // "" when no name leads to it
+	rotation   int            // of that name; math.MaxInt when there is none
 	base       uint64
 	begun      bool   // base is known
 	gap        string // why bytes before base are missing
@@ -160,5 +161,17 @@ func (g *generation) unname() {
 	if g.path != "" || g.rotation != nameless {
 		g.namelessAt = time.Now().UnixNano()
 	}
-	g.path, g.rotation = "", nameless
+	g.name, g.path, g.rotation = nil, "", nameless
+}
+
+// unmet reports whether a name may lead to a file that is not known: it was empty
+// when it was looked at.
+func (f *follower) unmet() bool {
+	named := 0
+	for _, g := range f.gens {
+		if g.name != nil {
+			named++
+		}
+	}
+	return named < len(f.names)
 }

@@ -133,14 +133,22 @@ func (a *agent) open(g *generation) error {
 	return last
 }
 
-// prune lets go of what is read and acknowledged.
+// prune lets go of what is read and acknowledged, after that is on record: a run
+// that comes later must not miss what it needs no more.
 func (a *agent) prune(f *follower) {
+	var over []*generation
 	for _, g := range f.gens {
 		if g.done && !g.acked && g.base+uint64(g.size) <= f.acked.Offset {
 			g.acked = true
-			a.closeFD(g)
-			a.dropLink(g)
+			over = append(over, g)
 		}
+	}
+	if len(over) > 0 {
+		a.stateResult(a.state.Save(f.record(time.Now())))
+	}
+	for _, g := range over {
+		a.closeFD(g)
+		a.dropLink(g)
 	}
 	a.dropGone(f)
 }

@@ -52,7 +52,7 @@ func (a *agent) event(e discover.Event) *follower {
 		}
 	default:
 		a.lastGrowth = time.Now()
-		if f.reading() != nil {
+		if g := f.reading(); g != nil && g.name == e.Name {
 			a.queue(f)
 			return nil
 		}
@@ -128,7 +128,7 @@ func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (
 	}
 	rot := rotation(n)
 	if g := a.known(st, rot, path); g != nil {
-		a.rename(g, path, rot, st, met)
+		a.rename(g, n, path, rot, st, met)
 		return tail.Sighting{}, nil
 	}
 	g, head, err := a.hold(f, path, rot)
@@ -142,9 +142,10 @@ func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (
 	}
 	if old := a.known(tail.Stat{Key: g.key, Size: g.size}, rot, path); old != nil {
 		a.closeFD(g) // renamed between the two looks at it
-		a.rename(old, path, rot, tail.Stat{Size: g.size, Links: g.links}, met)
+		a.rename(old, n, path, rot, tail.Stat{Size: g.size, Links: g.links}, met)
 		return tail.Sighting{}, nil
 	}
+	g.name = n
 	return tail.Sighting{Path: path, Rotation: rot, Stat: tail.Stat{Key: g.key, Size: g.size}, Head: head}, g
 }
 
@@ -193,7 +194,7 @@ func (a *agent) beginsAs(path string, h tail.Head) bool {
 }
 
 // rename notes the name that leads to a known generation now.
-func (a *agent) rename(g *generation, path string, rot int, st tail.Stat, met map[*generation]bool) {
+func (a *agent) rename(g *generation, n *discover.Name, path string, rot int, st tail.Stat, met map[*generation]bool) {
 	if g.path != path && g.path != "" && !met[g] {
 		a.met.rotations.Inc()
 	}
@@ -201,7 +202,7 @@ func (a *agent) rename(g *generation, path string, rot int, st tail.Stat, met ma
 		return // met by an older name already
 	}
 	met[g] = true
-	g.path, g.rotation, g.links = path, rot, st.Links
+	g.name, g.path, g.rotation, g.links = n, path, rot, st.Links
 	switch {
 	case g.done && st.Size > g.size:
 		a.late(g, st.Size)

@@ -390,3 +390,26 @@ func TestParentDirectoryIsMovedAway(t *testing.T) {
 	w.drain()
 	w.want("raylet.out", append(want, "after the move"))
 }
+
+// A new file is empty when it appears; its first bytes come while the generation
+// before it still waits for its writer.
+func TestFileThatWasEmptyWhenItAppeared(t *testing.T) {
+	for _, every := range []time.Duration{time.Hour, 20 * time.Millisecond} {
+		w := newWorld(t)
+		w.conf.ScanEvery = every
+		w.mkdir()
+		w.start()
+		var want []string
+		for gen := range 6 {
+			text, lines := numbered(fmt.Sprint("g", gen), 0, 5)
+			w.write("worker-a.out", text)
+			want = append(want, lines...)
+			w.arrived(len(want))
+			w.rotate("worker-a.out", 3)
+			pause := time.NewTimer(time.Duration(gen) * 30 * time.Millisecond)
+			<-pause.C
+		}
+		w.drain()
+		w.want("worker-a.out", want)
+	}
+}

@@ -352,6 +352,9 @@ func (a *agent) advance(f *follower, g *generation) {
 	f.cur++
 	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
 	a.prune(f)
+	if f.reading() == nil && f.unmet() {
+		a.look(f)
+	}
 }
 
 // abandon gives up what cannot be had of a generation and notes the gap.
@@ -377,7 +380,7 @@ func (a *agent) noteGap(f *follower, why string, at uint64, missing int64) {
 // it first (copy-truncate), reading goes on in the copy and nothing is lost.
 func (a *agent) cut(f *follower, g *generation, now time.Time) {
 	a.met.rotations.Inc()
-	next := &generation{of: f, key: g.key, path: g.path, rotation: g.rotation, fd: g.fd, links: g.links, grew: now.UnixNano(), link: g.link}
+	next := &generation{of: f, key: g.key, name: g.name, path: g.path, rotation: g.rotation, fd: g.fd, links: g.links, grew: now.UnixNano(), link: g.link}
 	if next.fd >= 0 {
 		if b, err := tail.ReadHead(next.fd, a.head[:]); err == nil {
 			next.head = tail.HeadOf(b)
