@@ -24,7 +24,7 @@ func (a *app) versionCommand() *cobra.Command {
 				})
 			}
 			_, err := fmt.Fprintf(a.stdout, "remora %s (commit %s, %s, %s/%s)\n",
-				a.build.Version, a.build.Commit, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+				a.build.Version, a.build.Commit[:min(12, len(a.build.Commit))], runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}
@@ -41,7 +41,7 @@ func (b Build) filled() Build {
 	if b.Commit == "" && ok {
 		for _, s := range info.Settings {
 			if s.Key == "vcs.revision" {
-				b.Commit = s.Value[:min(12, len(s.Value))]
+				b.Commit = s.Value
 			}
 		}
 	}
