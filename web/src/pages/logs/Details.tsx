@@ -43,7 +43,7 @@ export function Details({ model, entry, zone, children }: { model: LogsModel; en
       <div class="actions">
         <Copy text={() => plainText(entry.line)} what="line" label="Copy line" />
         <Copy text={() => JSON.stringify({ timestamp: entry.ts, line: entry.line, labels: entry.labels, metadata: entry.meta })} what="line as JSON" label="Copy as JSON" />
-        <Copy text={() => location.href} what="link to this line" label="Copy link" icon="link" />
+        <Copy text={() => model.linkTo(entry)} what="link to this line" label="Copy link" icon="link" />
         {entry.meta.filename && (
           <button type="button" class="small" title="The lines around this one in its own file" onClick={() => void model.showInFile(entry)}>
             <Icon name="file" size={14} /><span>Show in file</span>

@@ -1,5 +1,5 @@
 import { useComputed } from '@preact/signals'
-import { useMemo, useRef } from 'preact/hooks'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { zone } from '../../app/settings.ts'
 import { VirtualList } from '../../lines/VirtualList.tsx'
 import type { Entry } from '../../loki/entry.ts'
@@ -24,6 +24,12 @@ export function Lines({ model }: { model: LogsModel }) {
   const z = zone.value
   const dates = useComputed(() => formatDate(model.span.value.start, zone.value) !== formatDate(model.span.value.end, zone.value))
   const clusters = useMemo(() => severalClusters(rows), [version, rows])
+  // What a line opens to is brought into sight.
+  useEffect(() => {
+    const seq = model.focus.peek()
+    if (seq !== undefined && expanded.has(seq)) list.current?.reveal(seq)
+  }, [expanded])
+
   const draw = (e: Entry, index: number) => (
     <LineRow key={e.seq} model={model} entry={e} index={index} open={expanded.has(e.seq)} focused={e.seq === focus}
       marks={marks} zone={z} dates={dates.value} clusters={clusters} />

@@ -29,7 +29,9 @@ export interface Nothing {
   readonly bare: boolean
 }
 
+/** Live counts are asked for again after this long, and never take more than a tenth of the time. */
 const LIVE_REFRESH = 5_000
+const LIVE_REFRESH_SHARE = 10
 const LONGEST_LOOK_BACK = 30 * DAY
 const GRAVE_LEVELS: ReadonlySet<string> = new Set(['error', 'critical', 'fatal'])
 
@@ -72,7 +74,7 @@ export class LogsModel {
   private abort = new AbortController()
   private tail: Tail | undefined
   private explained: Promise<void> | undefined
-  private refresh: ReturnType<typeof setInterval> | undefined
+  private refresh: ReturnType<typeof setTimeout> | undefined
 
   private get client(): Client { return client.value }
 
@@ -184,7 +186,7 @@ export class LogsModel {
     this.abort.abort()
     this.tail?.stop()
     this.tail = undefined
-    clearInterval(this.refresh)
+    clearTimeout(this.refresh)
     this.explained = undefined
   }
 
@@ -232,7 +234,7 @@ export class LogsModel {
     })
     if (pager.rows.length === 0) this.explained = this.explainNothing(view, span, signal)
     if (view.live) this.follow(view, span, pager, signal)
-    void this.count(view, span, signal)
+    if (!view.live) void this.count(view, span, signal)
   }
 
   /** Looks for the newest line before an empty span. */
@@ -271,12 +273,18 @@ export class LogsModel {
         this.notice.value = `Live mode ended: ${e.message}`
       },
     })
-    this.refresh = setInterval(() => {
-      const now = resolveRange(view.range, Date.now(), zone.value)
-      if (typeof now === 'string' || document.hidden) return
+    void this.countAgain(view, signal)
+  }
+
+  private async countAgain(view: View, signal: AbortSignal): Promise<void> {
+    const began = Date.now()
+    const now = resolveRange(view.range, began, zone.value)
+    if (typeof now !== 'string' && !document.hidden) {
       this.span.value = now
-      void this.count(view, now, signal)
-    }, LIVE_REFRESH)
+      await this.count(view, now, signal)
+    }
+    if (signal.aborted || !this.tail) return
+    this.refresh = setTimeout(() => void this.countAgain(view, signal), Math.max(LIVE_REFRESH, (Date.now() - began) * LIVE_REFRESH_SHARE))
   }
 
   private async count(view: View, span: Span, signal: AbortSignal): Promise<void> {
@@ -385,7 +393,7 @@ export class LogsModel {
     if (this.view.value.live) {
       this.tail?.stop()
       this.tail = undefined
-      clearInterval(this.refresh)
+      clearTimeout(this.refresh)
       this.show({ live: false })
     }
     this.status.value = 'loading'
@@ -425,6 +433,12 @@ export class LogsModel {
     while (GRAVE_LEVELS.has(levelOf(rows[i + step] ?? (rows[i] as Entry))) && rows[i + step]) i += step
     const edge = rows[i] as Entry
     return direction === 'next' ? addNanos(edge.ts, 1) : edge.ts
+  }
+
+  /** An address that shows this line however much later it is opened. */
+  linkTo(e: Entry): string {
+    const view = { ...this.view.value, range: absoluteRange(this.span.value), live: false, at: identityOf(e) }
+    return new URL(encodeView(view), location.href).href
   }
 
   toggleLine(e: Entry): void {
