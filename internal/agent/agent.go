@@ -81,6 +81,7 @@ type agent struct {
 	dirty       []*follower // something happened; read in the next round
 	firstDirty  time.Time
 	lastRound   time.Time
+	touched     time.Time   // when this agent last said that it lives
 	weighed     time.Time   // when pending bytes were last added up
 	ready       []*follower // to be read now, in turn
 	settling    []*follower // to be looked at again soon, whatever happens

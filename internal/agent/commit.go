@@ -207,6 +207,7 @@ func (a *agent) sweep(there bool) {
 	files := 0
 	for f := range a.all {
 		a.prune(f)
+		f.rest(now)
 		for _, g := range f.gens {
 			files++
 			if g.link && g.fd < 0 && g.path == "" && g.acked {
@@ -229,6 +230,7 @@ func (a *agent) sweep(there bool) {
 	a.met.lag.Set(float64(lag))
 	a.met.files.Set(float64(files))
 	a.budget()
+	a.sweepStale(now)
 	if there && !a.begun {
 		a.begun = true
 		a.firstScan()

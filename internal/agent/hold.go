@@ -72,6 +72,33 @@ func (a *agent) sweepLinks() {
 	}
 }
 
+// After staleAfter the names kept by an agent that does not run any more (its state
+// was thrown away, say) are removed, as they would keep deleted files for ever.
+const (
+	staleAfter = 24 * time.Hour
+	touchEvery = time.Hour
+)
+
+// sweepStale says that this agent lives, and removes what dead ones left behind.
+func (a *agent) sweepStale(now time.Time) {
+	if now.Sub(a.touched) < touchEvery {
+		return
+	}
+	a.touched = now
+	_ = os.Chtimes(a.linkDir(), now, now)
+	dirs, err := os.ReadDir(filepath.Dir(a.linkDir()))
+	if err != nil {
+		return
+	}
+	for _, d := range dirs {
+		i, err := d.Info()
+		if err == nil && i.IsDir() && d.Name() != a.state.ID() && now.Sub(i.ModTime()) > staleAfter {
+			a.log.Info("removing files that an agent kept which does not run any more", "path", d.Name())
+			_ = os.RemoveAll(filepath.Join(filepath.Dir(a.linkDir()), d.Name()))
+		}
+	}
+}
+
 // opened counts a descriptor and closes the one unused for longest where there are
 // too many.
 func (a *agent) opened(g *generation) {

@@ -413,3 +413,62 @@ func TestFileThatWasEmptyWhenItAppeared(t *testing.T) {
 		w.want("worker-a.out", want)
 	}
 }
+
+func TestWhatADeadAgentKeptIsRemoved(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.write("raylet.out", "x\n")
+	kept := func(agent string, age time.Duration) string {
+		dir := filepath.Join(w.root, ".remora", agent)
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Link(w.path("raylet.out"), filepath.Join(dir, "kept")); err != nil {
+			t.Fatal(err)
+		}
+		at := time.Now().Add(-age)
+		if err := os.Chtimes(dir, at, at); err != nil {
+			t.Fatal(err)
+		}
+		return dir
+	}
+	dead, living := kept("0123", 25*time.Hour), kept("4567", time.Hour)
+	w.start()
+	w.until("the dead one's is gone", func() bool { return len(glob(t, dead)) == 0 })
+	w.drain()
+	if len(glob(t, living)) == 0 {
+		t.Error("what another agent keeps is gone")
+	}
+}
+
+// A server that is ahead of the state, as after a kill before the position was
+// recorded: nothing is sent again and the files are let go.
+func TestServerAheadOfTheState(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, want := numbered("a", 0, 40)
+	w.write("worker-a.out", text)
+	w.start()
+	w.arrived(40)
+	w.drain()
+	old, err := os.ReadFile(filepath.Join(w.conf.State, "positions"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, more := numbered("b", 0, 40)
+	w.write("worker-a.out", text)
+	w.rotate("worker-a.out", 3)
+	w.start()
+	w.arrived(80)
+	w.drain()
+	if err := os.WriteFile(filepath.Join(w.conf.State, "positions"), old, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.start()
+	w.write("worker-a.out", "next\n")
+	w.arrived(81)
+	w.until("nothing but the last file is kept", func() bool { return len(glob(t, filepath.Join(w.root, ".remora/*/*"))) == 1 })
+	w.drain()
+	w.want("worker-a.out", slices.Concat(want, more, []string{"next"}))
+	w.noGaps()
+}

@@ -21,7 +21,7 @@ const (
 
 // sessionWait is how long a new session's files wait for the names that tell
 // whether this is the head.
-const sessionWait = 5 * time.Second
+const sessionWait = time.Second
 
 // queue notes that a stream is to be looked at in the next round.
 func (a *agent) queue(f *follower) {
@@ -307,6 +307,7 @@ func (a *agent) jobDone(d pipeline.Done) {
 		return
 	default:
 		a.took(f, g, &d)
+		a.skipped(f, &d)
 	}
 	f.again = false
 	f.queued = true
@@ -326,6 +327,24 @@ func (a *agent) took(f *follower, g *generation, d *pipeline.Done) {
 	}
 	a.learn(f, d.Stream)
 }
+
+// skipped moves the position over what the server had already.
+func (a *agent) skipped(f *follower, d *pipeline.Done) {
+	if at := f.at(); !d.Added && at <= f.emit && at > f.acked.Offset {
+		f.acked, f.marked = f.parser.Position(at), f.mark
+		a.prune(f)
+	}
+}
+
+// rest lets go of the parser of a stream that has been quiet for a while: what it
+// knows is part of the position.
+func (f *follower) rest(now time.Time) {
+	if f.parser != nil && !f.running && f.at() == f.acked.Offset && f.idle > 0 && now.Sub(time.Unix(0, f.idle)) > restAfter {
+		f.parser = nil
+	}
+}
+
+const restAfter = 10 * time.Second
 
 // tellGap sends a gap with which a stream ends: no generation follows to tell it with.
 func (a *agent) tellGap(f *follower) {
