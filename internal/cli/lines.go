@@ -144,14 +144,11 @@ func columns(l *client.Line) (component, who string) {
 		return l.Stream.String(), ""
 	}
 	who = first(l.Label("replica"), l.Label("actor_name"), l.Label("task_name"), l.Label("submission_id"), short(l.Label("worker_id")))
-	pid := l.Label("pid")
-	switch {
-	case who != "" && pid != "":
+	if who == "" {
+		return component, first(l.Label("pod"), l.Label("node_ip"), short(l.Label("node_id")))
+	}
+	if pid := l.Label("pid"); pid != "" {
 		who += ":" + pid
-	case who == "" && pid != "":
-		who = "pid:" + pid
-	case who == "":
-		who = first(l.Label("pod"), l.Label("node_ip"), short(l.Label("node_id")))
 	}
 	return component, who
 }
