@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -169,7 +170,7 @@ func (u *upping) commandLine(s *serving, q demo.Question) string {
 // askQuestions asks over HTTP what a newcomer would, prints the answers, and
 // fails where one is not what the recording says.
 func (u *upping) askQuestions(ctx context.Context, s *serving, r *demo.Recording) error {
-	c, err := client.New(client.Config{Addr: s.url, Tenant: u.tenant, UserAgent: "remora/" + u.build.Version})
+	c, err := client.New(client.Config{Addr: s.url, Tenant: u.tenant, Token: u.serve.token, UserAgent: "remora/" + u.build.Version})
 	if err != nil {
 		return err
 	}
@@ -178,39 +179,39 @@ func (u *upping) askQuestions(ctx context.Context, s *serving, r *demo.Recording
 	var wrong []string
 	for _, q := range r.Questions() {
 		fmt.Fprintf(out, "\n# %s\n$ %s\n", q.Asks, u.commandLine(s, q))
-		lines, values := 0, map[string]string(nil)
-		if selectsLines(q.Query) {
-			p := newPrinter(u.app, out, "text", "auto")
-			pages := paging{
-				client: c, query: q.Query, direction: logs.Backward, start: u.now().Add(-time.Hour), end: u.now(),
-				limit: 100, warn: u.notice,
-			}
-			if _, err := pages.each(ctx, p.print); err != nil {
-				return err
-			}
-			lines = p.lines
-		} else {
-			res, err := c.Query(ctx, q.Query, u.now())
-			if err != nil {
-				return err
-			}
-			if err := printFigures(out, res, u.width, u.now().Location()); err != nil {
-				return err
-			}
-			values = map[string]string{}
-			for _, series := range res.Series {
-				values[series.Metric.Get("component")] = series.Points[0].V
-			}
+		right, err := u.ask(ctx, c, out, q)
+		if err != nil {
+			return err
 		}
-		if !q.Right(lines, values) {
+		if !right {
 			wrong = append(wrong, q.Query)
 		}
-	}
-	if err := out.Flush(); err != nil {
-		return err
 	}
 	if len(wrong) > 0 {
 		return fmt.Errorf("not the answer that the recording gives: %s", strings.Join(wrong, "; "))
 	}
 	return nil
+}
+
+// ask prints the answer to a question and reports whether it is right.
+func (u *upping) ask(ctx context.Context, c *client.Client, out *bufio.Writer, q demo.Question) (bool, error) {
+	now := u.now()
+	if selectsLines(q.Query) {
+		p := newPrinter(u.app, out, "text", "auto")
+		pages := paging{
+			client: c, query: q.Query, direction: logs.Backward, start: now.Add(-time.Hour), end: now,
+			limit: 100, warn: u.notice,
+		}
+		_, err := pages.each(ctx, p.print)
+		return q.Right(p.lines, nil), err
+	}
+	res, err := c.Query(ctx, q.Query, now)
+	if err != nil {
+		return false, err
+	}
+	values := map[string]string{}
+	for _, series := range res.Series {
+		values[series.Metric.Get("component")] = series.Points[0].V
+	}
+	return q.Right(0, values), printFigures(out, res, u.width, now.Location())
 }

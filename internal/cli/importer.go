@@ -46,12 +46,16 @@ func importSources(nodes []*archive.Node, cluster string, zone *time.Location) [
 		case heads:
 			at.Type = "worker"
 		}
-		if n.Name == "head" { // what the archive calls it, no pod's name
+		unnamed := n.Name == "head" || n.Name == "" // what the archive calls it, no pod's name
+		if unnamed {
 			at.Pod = ""
 		}
 		for _, s := range n.Sessions {
 			at.ID, at.IP = "", ""
 			name := n.Name
+			if unnamed { // a directory and an archive of it are the same
+				name = "head"
+			}
 			if len(s.NodeIDs) > 0 {
 				name = s.NodeIDs[len(s.NodeIDs)-1] // the oldest stays when Ray starts again
 			}
@@ -184,7 +188,7 @@ func (i *importer) refuseLive(ctx context.Context) error {
 		}
 		if pages.passed > 0 {
 			return &hinted{
-				fmt.Errorf("lines of %s are on the server already, shipped by an agent: importing it would double them", p.session),
+				fmt.Errorf("lines of %s are on the server already, shipped by an agent or imported under another name: importing it would double them", p.session),
 				"--force imports it all the same",
 			}
 		}

@@ -34,7 +34,7 @@ type serveFlags struct {
 	logLevel       *choice
 	logFormat      *choice
 
-	ownToken string // a line for the tokens of --auth
+	token string // of our own agent, which may name every tenant
 }
 
 func (f *serveFlags) add(cmd *cobra.Command, data, dataText, level string) {
@@ -164,15 +164,19 @@ func (f *serveFlags) loadAuth() (*server.Auth, error) {
 	if f.auth == "" {
 		return nil, nil
 	}
-	if _, err := server.LoadAuth(f.auth); err != nil {
+	auth, err := server.LoadAuth(f.auth)
+	if err != nil {
 		return nil, &hinted{err, "--auth names a file with lines like TOKEN TENANT[,TENANT]"}
+	}
+	if f.token == "" {
+		return auth, nil
 	}
 	file, err := os.Open(f.auth)
 	if err != nil {
 		return nil, err
 	}
 	defer file.Close()
-	return server.ParseAuth(io.MultiReader(file, strings.NewReader(f.ownToken)))
+	return server.ParseAuth(io.MultiReader(file, strings.NewReader("\n"+f.token+" *\n")))
 }
 
 func newRegistry() *prometheus.Registry {

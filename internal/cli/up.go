@@ -55,7 +55,7 @@ type upping struct {
 	tenant           string
 	demo, once       bool
 	speed            float64
-	token            string // file with the token of our own agent, with --auth
+	tokenFile        string // with the token of our own agent, where --auth asks for one
 }
 
 // defaultData follows the XDG base directory specification.
@@ -130,13 +130,12 @@ func (u *upping) makeToken() error {
 	if u.serve.auth == "" {
 		return nil
 	}
-	token := rand.Text()
-	u.serve.ownToken = "\n" + token + " *\n"
-	u.token = filepath.Join(u.serve.data, "agent-token")
+	u.serve.token = rand.Text()
+	u.tokenFile = filepath.Join(u.serve.data, "agent-token")
 	if err := os.MkdirAll(u.serve.data, 0o755); err != nil {
 		return openHint(err, u.serve.data)
 	}
-	if err := os.WriteFile(u.token, []byte(token+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(u.tokenFile, []byte(u.serve.token+"\n"), 0o600); err != nil {
 		return openHint(err, u.serve.data)
 	}
 	return nil
@@ -187,7 +186,7 @@ func (u *upping) agentConfig(s *serving, registry prometheus.Registerer) agent.C
 		Node:         parse.Node{Cluster: u.cluster},
 		Tenant:       u.tenant,
 		DrainTimeout: 10 * time.Second,
-		TokenFile:    u.token,
+		TokenFile:    u.tokenFile,
 		Version:      u.build.Version,
 		Logger:       s.log,
 		Registerer:   registry,
