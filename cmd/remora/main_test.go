@@ -1,8 +1,10 @@
 package main
 
 import (
+	"archive/tar"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -14,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
@@ -47,6 +50,7 @@ func TestScripts(t *testing.T) {
 			"gone":     gone,
 			"waitfor":  waitFor,
 			"session":  session,
+			"unpack":   unpack,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -164,6 +168,32 @@ func session(ts *testscript.TestScript, neg bool, args []string) {
 		fmt.Fprintf(&b, "[%s I 22 22] (raylet) main.cc:1: %s\n", now.Format("2006-01-02 15:04:05,000"), text)
 	}
 	ts.Check(os.WriteFile(filepath.Join(dir, "raylet.out"), []byte(b.String()), 0o644))
+}
+
+// unpack ARCHIVE writes the files of a .tar.zst into the current directory.
+func unpack(ts *testscript.TestScript, neg bool, args []string) {
+	f, err := os.Open(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	zr, err := zstd.NewReader(f)
+	ts.Check(err)
+	defer zr.Close()
+	tr := tar.NewReader(zr)
+	for {
+		h, err := tr.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		ts.Check(err)
+		name := ts.MkAbs(h.Name)
+		if h.Typeflag != tar.TypeReg {
+			continue
+		}
+		ts.Check(os.MkdirAll(filepath.Dir(name), 0o755))
+		b, err := io.ReadAll(tr)
+		ts.Check(err)
+		ts.Check(os.WriteFile(name, b, 0o644))
+	}
 }
 
 // gone PATTERN fails where a file matches.
