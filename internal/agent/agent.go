@@ -239,6 +239,9 @@ func (a *agent) finished() (bool, error) {
 		}
 		return false, nil
 	}
+	if a.conf.Once && !a.begun {
+		return true, fmt.Errorf("%w: %w", ErrIncomplete, a.health.Ready())
+	}
 	if a.conf.Once && a.lost > 0 {
 		return true, fmt.Errorf("%w: %d gaps or refused parts, see the log", ErrIncomplete, a.lost)
 	}

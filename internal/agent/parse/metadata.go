@@ -13,6 +13,7 @@ import (
 type metadata struct {
 	constant logs.Labels
 	wire     Wire
+	same     [len(lineNames)]string // what constant says of lineNames
 
 	ready bool
 	of    ray.Line // what the encoded parts say
@@ -26,6 +27,9 @@ type metadata struct {
 
 func (m *metadata) init(constant logs.Labels, wire Wire) {
 	m.constant, m.wire, m.ready = constant, wire, false
+	for i, name := range lineNames {
+		m.same[i] = constant.Get(name)
+	}
 }
 
 const nameLevel = "detected_level"
@@ -63,57 +67,65 @@ func sameWho(a, b *ray.Line) bool {
 		a.Application == b.Application && a.Deployment == b.Deployment && a.Replica == b.Replica
 }
 
+// encode writes what the line tells. To our server only what differs from the
+// file's constant metadata; to a Loki everything.
 func (m *metadata) encode(l *ray.Line, split uint32) {
 	m.ready, m.of, m.split = true, *l, split
-	own := make([]logs.Label, 0, 20)
-	if m.wire == Loki {
-		own = append(own, m.constant...)
-	}
-	for _, v := range ofLine(l) {
-		if v.Value != "" { // an empty one would hide the constant of that name
-			own = append(own, v)
-		}
-	}
-	if split > 0 {
-		own = append(own, logs.Label{Name: "split", Value: strconv.FormatUint(uint64(split), 10)})
-	}
 	m.before, m.between, m.behind = m.before[:0], m.between[:0], m.behind[:0]
-	for _, v := range logs.Normalize(own) {
-		switch {
-		case m.wire == Remora && m.constant.Get(v.Name) == v.Value:
-		case v.Name < nameLevel:
-			m.before = loki.AppendMetadata(m.before, v.Name, v.Value)
-		case v.Name < loki.MetadataOffset:
-			m.between = loki.AppendMetadata(m.between, v.Name, v.Value)
-		default:
-			m.behind = loki.AppendMetadata(m.behind, v.Name, v.Value)
+	if m.wire == Loki {
+		m.encodeAll(l, split)
+		return
+	}
+	values := valuesOf(l, split)
+	for i, v := range values {
+		if v != "" && v != m.same[i] {
+			m.add(lineNames[i], v)
 		}
 	}
 }
 
-// ofLine is what a line tells, as metadata; empty values are not known.
-func ofLine(l *ray.Line) []logs.Label {
-	return []logs.Label{
-		{Name: "actor_id", Value: l.ActorID},
-		{Name: "actor_name", Value: l.ActorName},
-		{Name: "application", Value: l.Application},
-		{Name: "attempt", Value: l.Attempt},
-		{Name: "deployment", Value: l.Deployment},
-		{Name: "job_id", Value: l.JobID},
-		{Name: "node_id", Value: l.NodeID},
-		{Name: "pid", Value: pidText(l.PID)},
-		{Name: "replica", Value: l.Replica},
-		{Name: "request_id", Value: l.Request},
-		{Name: "submission_id", Value: l.SubmissionID},
-		{Name: "task_id", Value: l.TaskID},
-		{Name: "task_name", Value: l.TaskName},
-		{Name: "worker_id", Value: l.WorkerID},
+func (m *metadata) encodeAll(l *ray.Line, split uint32) {
+	all := append([]logs.Label(nil), m.constant...)
+	values := valuesOf(l, split)
+	for i, v := range values {
+		if v != "" { // an empty one would hide the constant of that name
+			all = append(all, logs.Label{Name: lineNames[i], Value: v})
+		}
+	}
+	for _, v := range logs.Normalize(all) {
+		m.add(v.Name, v.Value)
 	}
 }
 
-func pidText(pid int) string {
-	if pid == 0 {
+func (m *metadata) add(name, value string) {
+	switch {
+	case name < nameLevel:
+		m.before = loki.AppendMetadata(m.before, name, value)
+	case name < loki.MetadataOffset:
+		m.between = loki.AppendMetadata(m.between, name, value)
+	default:
+		m.behind = loki.AppendMetadata(m.behind, name, value)
+	}
+}
+
+// lineNames are the names of what a line may tell, sorted.
+var lineNames = [...]string{
+	"actor_id", "actor_name", "application", "attempt", "deployment", "job_id", "node_id", "pid",
+	"replica", "request_id", "split", "submission_id", "task_id", "task_name", "worker_id",
+}
+
+// valuesOf are the values of lineNames; an empty one is not known.
+func valuesOf(l *ray.Line, split uint32) [len(lineNames)]string {
+	return [...]string{
+		l.ActorID, l.ActorName, l.Application, l.Attempt, l.Deployment, l.JobID, l.NodeID, number(l.PID),
+		l.Replica, l.Request, number(int(split)), l.SubmissionID, l.TaskID, l.TaskName, l.WorkerID,
+	}
+}
+
+// number is n in decimal, and nothing for 0.
+func number(n int) string {
+	if n == 0 {
 		return ""
 	}
-	return strconv.Itoa(pid)
+	return strconv.Itoa(n)
 }

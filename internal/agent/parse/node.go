@@ -42,7 +42,7 @@ func (n Node) Metadata(session string, f ray.File) logs.Labels {
 		"pod", n.Pod,
 		"container", n.Container,
 		"owner", n.Owner,
-		"pid", pidText(f.PID),
+		"pid", number(f.PID),
 		"worker_id", f.WorkerID,
 		"job_id", f.JobID,
 		"submission_id", f.SubmissionID,
