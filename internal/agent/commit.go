@@ -229,6 +229,7 @@ func (a *agent) sweep(there bool) {
 	}
 	a.met.lag.Set(float64(lag))
 	a.met.files.Set(float64(files))
+	a.met.queue.Set(float64(a.builder.Queued()))
 	a.budget()
 	a.sweepStale(now)
 	if there && !a.begun {

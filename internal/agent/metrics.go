@@ -12,7 +12,7 @@ type metrics struct {
 	lines, bytesRead, bytesShipped, retries, refused prometheus.Counter
 	rotations, stateErrors, linkErrors, dropBytes    prometheus.Counter
 	gaps, drops, dropLines                           *prometheus.CounterVec
-	lag, files, open, held                           prometheus.Gauge
+	lag, files, open, held, queue                    prometheus.Gauge
 	all                                              []prometheus.Collector
 }
 
@@ -49,6 +49,7 @@ func newMetrics() *metrics {
 	m.files = gauge("files", "Files known, generations of a rotated one each.")
 	m.open = gauge("open_files", "Log files held open.")
 	m.held = gauge("held_bytes", "Bytes of deleted files kept until they are acknowledged.")
+	m.queue = gauge("queue_bytes", "Bytes of push bodies that are not answered yet, before compression.")
 	return m
 }
 

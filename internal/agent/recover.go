@@ -48,6 +48,9 @@ func (a *agent) restoreGeneration(f *follower, s state.Generation) {
 		of: f, key: s.Key, head: s.Head, print: s.Print, rotation: s.Rotation, base: s.Base, begun: s.Begun, gap: s.Gap,
 		size: s.Size, done: s.Done, acked: s.Done, fd: -1, restored: true, grew: time.Now().UnixNano(),
 	}
+	if len(g.print) == 0 {
+		g.print = nil
+	}
 	f.gens = append(f.gens, g)
 	k := g.key
 	k.Dev = 0

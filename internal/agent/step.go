@@ -227,6 +227,7 @@ func (a *agent) newerSession(s *session) bool {
 // read gives the next chunk to a reader.
 func (a *agent) read(f *follower, g *generation, st tail.Stat, ended bool, now time.Time) {
 	a.prepare(f)
+	a.fingerprint(g)
 	j := pipeline.Job{
 		Follower: f, Epoch: f.epochOf, Stream: f.parser, FD: g.fd, Cursor: f.cursor, Mark: f.mark,
 		Base: g.base, Ended: ended, Emit: f.emit, Now: now.UnixNano(), Idle: f.idle, Written: st.Written,
@@ -236,6 +237,17 @@ func (a *agent) read(f *follower, g *generation, st tail.Stat, ended bool, now t
 	g.used = now.UnixNano()
 	a.running++
 	a.jobs <- j // there is room: running < cap(jobs)
+}
+
+// fingerprint notes how a generation begins before its first range is sent.
+func (a *agent) fingerprint(g *generation) {
+	if g.print != nil {
+		return
+	}
+	if b, err := tail.ReadHead(g.fd, a.head[:]); err == nil && len(b) > 0 {
+		g.head = tail.HeadOf(b)
+		g.print = tail.Print(g.key, g.head)
+	}
 }
 
 // gapFor is the gap to tell with the chunk that comes next.
@@ -399,16 +411,17 @@ func (a *agent) noteGap(f *follower, why string, at uint64, missing int64) {
 // it first (copy-truncate), reading goes on in the copy and nothing is lost.
 func (a *agent) cut(f *follower, g *generation, now time.Time) {
 	a.met.rotations.Inc()
+	if g.fd < 0 {
+		if err := a.open(g); err != nil {
+			a.log.Warn("cannot open a file that was truncated", "path", g.path, "error", err)
+		}
+	}
 	next := &generation{of: f, key: g.key, name: g.name, path: g.path, rotation: g.rotation, fd: g.fd, links: g.links, grew: now.UnixNano(), link: g.link}
 	if next.fd >= 0 {
-		if b, err := tail.ReadHead(next.fd, a.head[:]); err == nil {
-			next.head = tail.HeadOf(b)
-		}
 		if st, err := tail.StatFD(next.fd); err == nil {
 			next.size = st.Size
 		}
 	}
-	next.print = tail.Print(next.key, next.head)
 	a.byKey[g.key] = next
 	g.fd, g.link = -1, false
 	g.unname()

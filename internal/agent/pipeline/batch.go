@@ -10,6 +10,7 @@ package pipeline
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/tail"
@@ -42,6 +43,8 @@ type Batch struct {
 	Body  []byte
 	Parts []Part
 	Added int // parts it ever held, those cut out again too
+
+	queued int64 // bytes they had
 }
 
 // Lines is how many lines the batch holds.
@@ -82,6 +85,8 @@ type Builder struct {
 	max  int
 	free chan *Batch
 	out  chan *Batch
+
+	queued atomic.Int64
 }
 
 // NewBuilder makes a builder of n buffers of max bytes each.
@@ -115,6 +120,8 @@ func (b *Builder) Add(ctx context.Context, p Part, size int, write func(dst []by
 	p.begin = len(b.cur.Body)
 	b.cur.Body = write(b.cur.Body)
 	p.end = len(b.cur.Body)
+	b.cur.queued += int64(p.end - p.begin)
+	b.queued.Add(int64(p.end - p.begin))
 	b.cur.Parts = append(b.cur.Parts, p)
 	b.cur.Added++
 	return nil
@@ -152,9 +159,13 @@ func (b *Builder) Flush() {
 // Out is where sealed batches come out, in order.
 func (b *Builder) Out() <-chan *Batch { return b.out }
 
+// Queued is how many bytes of bodies are on their way.
+func (b *Builder) Queued() int64 { return b.queued.Load() }
+
 // Free gives a batch's buffer back.
 func (b *Builder) Free(x *Batch) {
-	x.Body = x.Body[:0]
+	b.queued.Add(-x.queued)
+	x.Body, x.queued = x.Body[:0], 0
 	clear(x.Parts)
 	x.Parts, x.Added = x.Parts[:0], 0
 	if cap(x.Body) > b.max+b.max/4 { // one very long line must not be paid for ever
