@@ -39,6 +39,11 @@ export class Pager {
   get hasOlder(): boolean { return this.olderEnd !== undefined }
   get hasNewer(): boolean { return this.newerStart !== undefined }
 
+  /** An empty window on the same range. */
+  sibling(): Pager {
+    return new Pager(this.fetch, this.start, this.end)
+  }
+
   /** Begins at the newest lines. */
   async openAtEnd(): Promise<void> {
     this.reset(this.end, undefined)

@@ -66,6 +66,7 @@ test('turning the order round shows the same lines from the other end', async ({
   await page.getByRole('treegrid').focus()
   await page.keyboard.press('End')
   await expect(rows(page).last()).toContainText('n=0 ')
+  await expect(page.getByRole('treegrid')).toBeFocused()
   await page.getByRole('button', { name: 'Wrap' }).click()
   await page.getByRole('button', { name: 'Newest first' }).click()
   await page.getByRole('treegrid').focus()

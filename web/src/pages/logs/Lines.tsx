@@ -107,6 +107,7 @@ function Edges({ model }: { model: LogsModel }) {
     <>
       {model.loadingOlder.value && <div class={`edge ${newestFirst ? 'edge-bottom' : 'edge-top'}`} role="status">Loading older lines…</div>}
       {model.loadingNewer.value && <div class={`edge ${newestFirst ? 'edge-top' : 'edge-bottom'}`} role="status">Loading newer lines…</div>}
+      {model.jumping.value && <div class="edge edge-middle" role="status">Loading…</div>}
       {failure && (
         <div class="edge edge-top edge-failed" role="alert">
           <span>{failure}</span>

@@ -23,10 +23,12 @@ export function LogsPage() {
   const url = address.value
   const begun = useRef(false)
   useEffect(() => {
-    if (begun.current && `${url.pathname}${url.search}` === encodeView(model.view.peek())) return
+    // The page changes view and address together; effects run later, so both are read now.
+    const now = address.peek()
+    if (begun.current && `${now.pathname}${now.search}` === encodeView(model.view.peek())) return
     const opening = !begun.current
     begun.current = true
-    void model.restore(url.searchParams, opening)
+    void model.restore(now.searchParams, opening)
   }, [url])
   useEffect(() => () => { model.close() }, [model])
 

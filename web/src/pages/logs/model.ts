@@ -50,6 +50,8 @@ export class LogsModel {
   readonly rows = signal(0)
   readonly loadingOlder = signal(false)
   readonly loadingNewer = signal(false)
+  /** Another part of the range is being loaded in place of this one. */
+  readonly jumping = signal(false)
   readonly pageFailure = signal('')
   readonly expanded = signal<ReadonlySet<number>>(new Set())
   readonly focus = signal<number | undefined>(undefined)
@@ -396,15 +398,18 @@ export class LogsModel {
       clearTimeout(this.refresh)
       this.show({ live: false })
     }
-    this.status.value = 'loading'
+    const { signal } = this.abort
+    const pager = this.pager.sibling()
+    this.jumping.value = true
     try {
-      await open(this.pager)
-      batch(() => {
-        this.status.value = 'ready'
-        this.rows.value++
-      })
+      await open(pager)
+      if (signal.aborted) return
+      this.pager = pager
+      this.rows.value++
     } catch (e) {
-      this.fail(e)
+      if (!signal.aborted) this.fail(e)
+    } finally {
+      this.jumping.value = false
     }
   }
 
