@@ -13,7 +13,7 @@ export function QueryBar({ model, onFocus }: { model: LogsModel; onFocus: (focus
   const changed = model.draft.value !== view.query
   return (
     <div class="query-bar">
-      <div class={`query-box${failure ? ' wrong' : ''}`}>
+      <div class={`query-box${failure?.status === 400 ? ' wrong' : ''}`}>
         <Editor text={model.draft} vocabulary={vocabulary} errorAt={failure && !changed ? failure.at : undefined}
           onRun={(text) => void model.run(text)} onReady={ready.current} />
         <button type="button" class={`run${changed ? ' changed' : ''}`} title="Run (Enter)" aria-label="Run query" onClick={() => void model.run()}>
