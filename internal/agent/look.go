@@ -134,9 +134,7 @@ func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (
 	g, head, err := a.hold(f, path, rot)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			a.met.drops.WithLabelValues("unreadable").Inc()
-			a.log.Warn("cannot read a file, will try again", "path", path, "error", err)
-			a.settle(f)
+			a.unreadable(path, err)
 		}
 		return tail.Sighting{}, nil
 	}
@@ -147,6 +145,15 @@ func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (
 	}
 	g.name = n
 	return tail.Sighting{Path: path, Rotation: rot, Stat: tail.Stat{Key: g.key, Size: g.size}, Head: head}, g
+}
+
+// unreadable tells once of a file that is there and cannot be read; each scan
+// tries it again.
+func (a *agent) unreadable(path string, err error) {
+	if a.health.once(path) {
+		a.met.drops.WithLabelValues("unreadable").Inc()
+		a.log.Warn("cannot read a file, will try again", "path", path, "error", err, "hint", "run the agent as the user who runs Ray, or as root")
+	}
 }
 
 // known finds the generation that a file is, if it is one already.

@@ -126,8 +126,10 @@ func (a *agent) step(f *follower, now time.Time) {
 			return
 		case tail.Open:
 			if err := a.open(g); err != nil {
-				a.log.Warn("cannot open a file again", "path", g.path, "error", err)
-				a.settle(f)
+				if g.path == "" && !g.link {
+					continue // it is gone: that is decided on above
+				}
+				a.unreadable(g.path, err)
 				return
 			}
 		case tail.Read, tail.Flush:
@@ -313,9 +315,8 @@ func (a *agent) jobDone(d pipeline.Done) {
 	case d.Changed:
 		a.cut(f, g, time.Now())
 	case d.Err != nil:
-		a.log.Warn("cannot read a file, will try again", "path", g.path, "error", d.Err)
+		a.unreadable(g.path, d.Err)
 		a.closeFD(g)
-		a.settle(f)
 		return
 	default:
 		a.took(f, g, &d)

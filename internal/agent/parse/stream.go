@@ -49,6 +49,11 @@ type Source struct {
 	Context  ray.Context
 	Labels   logs.Labels // stream labels
 	Metadata logs.Labels // constant for the file
+
+	// Fill, where it is set, adds to a line what other files of its session tell of
+	// it; whole is ray.Parser.Whole. It must say the same whenever the stream is
+	// read, so it is for sessions that have ended.
+	Fill func(whole bool, l *ray.Line)
 }
 
 // Chunk is a piece of a stream. Times are Unix nanoseconds.
@@ -168,6 +173,9 @@ func (s *Stream) emit(dst, line []byte, last bool, at uint64, c *Chunk, r *Resul
 			text = nil // the rest of a line whose beginning an earlier run saw
 		}
 		s.parser.Line(text, &s.line)
+		if s.src.Fill != nil {
+			s.src.Fill(s.parser.Whole(), &s.line)
+		}
 		s.fresh = true
 		if s.line.NodeID != "" {
 			s.node = s.line.NodeID
