@@ -118,7 +118,7 @@ function optionsFor(h: Histogram, width: number, model: LogsModel, onHover: (v: 
   const [first, last] = [h.starts[0] ?? 0, (h.starts.at(-1) ?? 0) + h.step]
   const axis = { stroke: colourOf('--muted'), font: '11px system-ui, sans-serif', ticks: { show: false } }
   return {
-    width, height: HEIGHT, padding: [6, 8, 0, 0], legend: { show: false },
+    width, height: HEIGHT, padding: [6, 18, 0, 0], legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { x: true, y: false, setScale: false, dist: 4 } },
     scales: { x: { time: true, range: () => [first, last] }, y: { range: (_u, _min, max) => [0, Math.max(1, max) * 1.08] } },
     tzDate: (ts) => (zone.value === 'utc' ? uPlot.tzDate(new Date(ts * 1000), 'Etc/UTC') : new Date(ts * 1000)),
