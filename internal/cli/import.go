@@ -88,6 +88,14 @@ func (i *importing) run(ctx context.Context, paths []string) error {
 			return err
 		}
 	}
+	p.set(0, "reading what files tell of each other")
+	facts, err := a.Facts(ray.Context{Location: zone})
+	if err != nil {
+		return err
+	}
+	for _, s := range sources {
+		s.facts = facts[s.within]
+	}
 	if err := imp.run(ctx); err != nil {
 		p.end()
 		if imp.sent.Lines > 0 {

@@ -27,7 +27,9 @@ type importSource struct {
 	nodeID    string
 	file      loki.FileID
 	source    parse.Source
-	committed uint64 // what the server has
+	within    *archive.Session // nil for output that belongs to none
+	facts     *archive.Facts   // what other files of the session tell; nil where within is
+	committed uint64           // what the server has
 }
 
 // importSources lists the streams of nodes, each with its identity: a hash of
@@ -63,7 +65,9 @@ func importSources(nodes []*archive.Node, cluster string, zone *time.Location) [
 				at.ID = s.NodeIDs[0]
 			}
 			for _, st := range s.Streams {
-				out = append(out, newImportSource(st, s.Session, at, name, zone))
+				source := newImportSource(st, s.Session, at, name, zone)
+				source.within = s
+				out = append(out, source)
 			}
 		}
 		var session ray.Session
@@ -239,7 +243,11 @@ func (i *importer) stream(ctx context.Context, s *importSource, committed uint64
 		i.advance(size, s)
 		return nil
 	}
-	lines := parse.New(s.source, parse.Remora)
+	source := s.source
+	if s.facts != nil {
+		source.Fill = s.facts.Of(s.stream)
+	}
+	lines := parse.New(source, parse.Remora)
 	at := uint64(0)
 	for _, g := range s.stream.Generations {
 		if err := i.generation(ctx, s, g, lines, &at, committed); err != nil {

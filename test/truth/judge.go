@@ -28,33 +28,10 @@ func run(paths []string, name string) (*result, error) {
 	return j.result, nil
 }
 
-// facts are what the files of a session tell about each other.
-type facts struct {
-	index   *ray.Index // of one node
-	tasks   *ray.Tasks // of one node
-	drivers *ray.Drivers
-}
-
-// sessionOf is one node's part of a session.
-type sessionOf struct {
-	*archive.Session
-	node string
-}
-
 func (j *judge) archive(a *archive.Archive) error {
-	drivers := make(map[string]*ray.Drivers)
-	known := make(map[*archive.Session]*facts)
-	for _, n := range a.Nodes() {
-		for _, s := range n.Sessions {
-			if drivers[s.Name] == nil {
-				drivers[s.Name] = ray.NewDrivers()
-			}
-			k := &facts{ray.NewIndex(), ray.NewTasks(), drivers[s.Name]}
-			if err := k.read(sessionOf{s, n.Name}); err != nil {
-				return err
-			}
-			known[s] = k
-		}
+	known, err := a.Facts(ray.Context{})
+	if err != nil {
+		return err
 	}
 	for _, n := range a.Nodes() {
 		session := ""
@@ -76,44 +53,6 @@ func (j *judge) archive(a *archive.Archive) error {
 	return nil
 }
 
-// node is the node's id, where the session's files on it agree on one.
-func (k *facts) node(s *archive.Session) string {
-	switch len(s.NodeIDs) {
-	case 1:
-		return s.NodeIDs[0]
-	case 0: // before Ray 2.57
-		id, _ := k.index.Node()
-		return id
-	}
-	return ""
-}
-
-// read takes in one node's part of a session.
-func (k *facts) read(s sessionOf) error {
-	for _, st := range s.Streams {
-		for _, g := range st.Generations {
-			k.index.File(g.File)
-			k.tasks.File(g.File)
-			k.drivers.File(s.node, g.File)
-		}
-	}
-	for _, st := range s.Streams {
-		p := ray.NewParser(st.File, ray.Context{Session: s.Name})
-		var l ray.Line
-		err := st.Lines(func(_ int64, line []byte) error {
-			p.Line(line, &l)
-			k.index.Line(st.File, line, &l)
-			k.tasks.Line(st.File, p.Whole(), line, &l)
-			k.drivers.Line(st.File, p.Whole(), line, &l)
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
 func (j *judge) kinds(s *archive.Session) {
 	for _, st := range s.Streams {
 		for _, g := range st.Generations {
@@ -124,16 +63,15 @@ func (j *judge) kinds(s *archive.Session) {
 }
 
 // stream judges the tagged lines of one log file.
-func (j *judge) stream(st *archive.Stream, s *archive.Session, known *facts) error {
+func (j *judge) stream(st *archive.Stream, s *archive.Session, known *archive.Facts) error {
 	p := ray.NewParser(st.File, ray.Context{Session: s.Name})
+	fill := known.Of(st)
 	var own, joined ray.Line
-	at := ray.Place{Rotated: len(st.Generations) > 1}
 	return st.Lines(func(offset int64, line []byte) error {
 		p.Line(line, &own)
 		j.result.lines++
-		if at.Offset = offset; own.Magic && own.TaskName != "" {
-			at.Mark++
-		}
+		joined = own
+		fill(p, offset, &joined)
 		t, ok := parseTag(line)
 		if !ok {
 			return nil
@@ -141,17 +79,6 @@ func (j *judge) stream(st *archive.Stream, s *archive.Session, known *facts) err
 		if quotes(st.File.Component) {
 			j.result.quoted++
 			return nil
-		}
-		joined = own
-		known.index.Fill(st.File, p.Whole(), &joined)
-		if joined.JobID == "" && !joined.Copy && st.File.SubmissionID != "" {
-			joined.JobID = known.drivers.Job(st.File.SubmissionID)
-		}
-		if joined.NodeID == "" && !joined.Copy && !p.Unmarked() {
-			joined.NodeID = known.node(s)
-		}
-		if joined.TaskID == "" {
-			joined.TaskID = known.tasks.Of(st.File, at)
 		}
 		j.line(st.File, offset, p.Whole(), t, &own, &joined)
 		return nil

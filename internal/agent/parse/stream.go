@@ -51,9 +51,10 @@ type Source struct {
 	Metadata logs.Labels // constant for the file
 
 	// Fill, where it is set, adds to a line what other files of its session tell of
-	// it; whole is ray.Parser.Whole. It must say the same whenever the stream is
-	// read, so it is for sessions that have ended.
-	Fill func(whole bool, l *ray.Line)
+	// it. It is called for each line in order, with the logical offset of its first
+	// byte, and must say the same whenever the stream is read: it is for sessions
+	// that have ended.
+	Fill func(p *ray.Parser, offset int64, l *ray.Line)
 }
 
 // Chunk is a piece of a stream. Times are Unix nanoseconds.
@@ -174,7 +175,7 @@ func (s *Stream) emit(dst, line []byte, last bool, at uint64, c *Chunk, r *Resul
 		}
 		s.parser.Line(text, &s.line)
 		if s.src.Fill != nil {
-			s.src.Fill(s.parser.Whole(), &s.line)
+			s.src.Fill(s.parser, int64(at), &s.line)
 		}
 		s.fresh = true
 		if s.line.NodeID != "" {
