@@ -1,12 +1,14 @@
 package embedded
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"sort"
 	"strconv"
 	"strings"
 	"time"
+	"unsafe"
 
 	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
 
@@ -14,44 +16,76 @@ import (
 	"github.com/remora-ray/remora/internal/loki"
 )
 
-// row is a record with what sorts it where times are equal.
+// row is a record that is not built yet, with what sorts it where times are
+// equal. Rows of a block share its columns, so that many fit into memory.
 type row struct {
-	logs.Record
+	time   int64
 	order  uint64 // offset in its file, else number of arrival
-	stream string // the engine's text of the stream
+	line   string
+	stream *streamInfo
+	block  *blockColumns
+	index  int32
 }
 
 // compare orders rows by time, offset or arrival, and then by stream, so that
 // one question always gets one answer.
 func (a *row) compare(b *row) int {
-	switch {
-	case a.Time != b.Time:
-		if a.Time < b.Time {
-			return -1
-		}
-		return 1
-	case a.order != b.order:
-		if a.order < b.order {
-			return -1
-		}
-		return 1
+	return cmp.Or(
+		cmp.Compare(a.time, b.time),
+		cmp.Compare(a.order, b.order),
+		strings.Compare(a.stream.text, b.stream.text),
+		strings.Compare(a.line, b.line),
+	)
+}
+
+// record builds the record; its metadata is cut from chunk.
+func (r *row) record(chunk *[]logs.Label) logs.Record {
+	out := logs.Record{Stream: r.stream.labels, Entry: logs.Entry{Time: r.time, Line: r.line}}
+	columns := r.block.columns
+	if cap(*chunk)-len(*chunk) < len(columns) {
+		*chunk = make([]logs.Label, 0, max(1024, len(columns)))
 	}
-	if c := strings.Compare(a.stream, b.stream); c != 0 {
-		return c
+	all := *chunk
+	start := len(all)
+	for i := range columns {
+		c := &columns[i]
+		v := c.constant
+		if c.values != nil {
+			v = c.values[r.index]
+		}
+		if v == "" || c.mayBeLabel && r.stream.has(c.name) {
+			continue
+		}
+		all = append(all, logs.Label{Name: c.name, Value: v})
 	}
-	return strings.Compare(a.Line, b.Line)
+	out.Metadata = logs.Labels(all[start:len(all):len(all)])
+	*chunk = all
+	return out
+}
+
+// blockColumns is the structured metadata of a block's rows, by name.
+type blockColumns struct {
+	columns []column
+}
+
+type column struct {
+	name       string // of the structured metadata
+	mayBeLabel bool   // a stream's label has the same field
+	constant   string // the value of all rows, where values is nil
+	values     []string
+	raw        []string // the engine's values, while the block is at hand
+	last       string   // the copy of the last value
 }
 
 // decoder turns the engine's blocks into rows. One belongs to one worker of a
 // query.
 type decoder struct {
-	streams map[string]streamInfo
+	streams map[string]*streamInfo
 	times   []int64
-	columns []column
 	names   map[string]string // copies of the columns' names
-	labels  []logs.Label      // chunk that records' metadata is cut from
 	text    strings.Builder   // chunk that strings are cut from
-	current streamInfo        // of the row at hand
+	chunk   []logs.Label
+	kept    int // bytes kept of the block at hand
 }
 
 type streamInfo struct {
@@ -60,11 +94,9 @@ type streamInfo struct {
 	pass   bool
 }
 
-type column struct {
-	name   string // of the structured metadata
-	values []string
-	last   string // the copy of the last value
-	label  bool   // a label of the current stream, no metadata
+func (s *streamInfo) has(name string) bool {
+	_, ok := s.labels.Lookup(name)
+	return ok
 }
 
 // textChunk is how much text is copied between two allocations.
@@ -72,6 +104,7 @@ const textChunk = 64 << 10
 
 // keep copies s out of the engine's memory.
 func (d *decoder) keep(s string) string {
+	d.kept += len(s)
 	if len(s) > textChunk/8 {
 		return strings.Clone(s)
 	}
@@ -84,39 +117,22 @@ func (d *decoder) keep(s string) string {
 	return d.text.String()[start:]
 }
 
-// block calls yield for each row of b that passes. The row is complete and owns
-// its strings. early, where not nil, drops rows by time before they are built.
-func (d *decoder) block(b *logstorage.DataBlock, r *residual, early func(at int64) bool, yield func(row)) {
+// block returns the rows of b that pass and about how much memory they hold.
+// early, where not nil, drops rows by time before they are looked at.
+func (d *decoder) block(b *logstorage.DataBlock, r *residual, early func(at int64) bool) (rows []row, bytes int) {
 	var ok bool
 	d.times, ok = b.GetTimestamps(d.times[:0])
 	if !ok {
 		panic("the engine's block has no times")
 	}
-	var lines, streams, offsets, numbers []string
-	d.columns = d.columns[:0]
-	for i := range b.Columns {
-		c := &b.Columns[i]
-		switch c.Name {
-		case "_msg":
-			lines = c.Values
-		case "_stream":
-			streams = c.Values
-		case fieldRow:
-			numbers = c.Values
-		case loki.MetadataOffset:
-			offsets = c.Values
-		}
-		if name, ok := metadataName(c.Name); ok {
-			d.columns = append(d.columns, column{name: d.name(name), values: c.Values, label: !strings.HasPrefix(c.Name, metadataPrefix)})
-		}
+	d.kept = 0
+	lines, streams := values(b, "_msg"), values(b, "_stream")
+	offsets, numbers := values(b, loki.MetadataOffset), values(b, fieldRow)
+	shared := d.columns(b)
+	if early == nil {
+		rows = make([]row, 0, len(d.times))
 	}
-	slices.SortFunc(d.columns, func(a, b column) int { return strings.Compare(a.name, b.name) })
-	// A column that may be a label of one stream and metadata of another.
-	open := make([]bool, len(d.columns))
-	for i := range d.columns {
-		open[i] = d.columns[i].label
-	}
-	first := true
+	var current *streamInfo
 	for i, at := range d.times {
 		if early != nil && !early(at) {
 			continue
@@ -125,26 +141,79 @@ func (d *decoder) block(b *logstorage.DataBlock, r *residual, early func(at int6
 		if !r.line(line) {
 			continue
 		}
-		if text := valueAt(streams, i); first || text != d.current.text {
-			first = false
-			d.current = d.stream(text, r)
-			for j := range d.columns {
-				_, isLabel := d.current.labels.Lookup(d.columns[j].name)
-				d.columns[j].label = open[j] && isLabel
+		if text := valueAt(streams, i); current == nil || text != current.text {
+			current = d.stream(text, r)
+		}
+		if !current.pass {
+			continue
+		}
+		out := row{time: at, stream: current, block: shared, index: int32(i), order: order(valueAt(offsets, i), valueAt(numbers, i))}
+		d.keepValues(shared, i)
+		if !r.exact {
+			rec := out.record(&d.chunk)
+			d.chunk = d.chunk[:0] // looked at and let go
+			if !r.labels(&rec) {
+				continue
 			}
 		}
-		if !d.current.pass {
+		out.line = d.keep(line)
+		rows = append(rows, out)
+	}
+	for i := range shared.columns {
+		shared.columns[i].raw = nil
+	}
+	return rows, d.kept + len(rows)*int(unsafe.Sizeof(row{}))
+}
+
+func values(b *logstorage.DataBlock, name string) []string {
+	if c := b.GetColumnByName(name); c != nil {
+		return c.Values
+	}
+	return nil
+}
+
+// columns lays out the metadata of a block: what is the same on all rows is
+// kept once.
+func (d *decoder) columns(b *logstorage.DataBlock) *blockColumns {
+	shared := &blockColumns{columns: make([]column, 0, len(b.Columns))}
+	for i := range b.Columns {
+		name, ok := metadataName(b.Columns[i].Name)
+		if !ok {
 			continue
 		}
-		out := row{stream: d.current.text, order: order(valueAt(offsets, i), valueAt(numbers, i))}
-		out.Stream = d.current.labels
-		out.Entry = logs.Entry{Time: at, Metadata: d.metadata(i)}
-		// Checked before its line is copied.
-		if !r.labels(&out.Record) {
+		c := column{name: d.name(name), mayBeLabel: !strings.HasPrefix(b.Columns[i].Name, metadataPrefix), raw: b.Columns[i].Values}
+		if isConstant(c.raw) {
+			c.constant = d.keep(c.raw[0])
+		} else {
+			c.values = make([]string, len(c.raw))
+			d.kept += 16 * len(c.raw)
+		}
+		shared.columns = append(shared.columns, c)
+	}
+	slices.SortFunc(shared.columns, func(a, b column) int { return strings.Compare(a.name, b.name) })
+	return shared
+}
+
+func isConstant(values []string) bool {
+	for _, v := range values {
+		if v != values[0] {
+			return false
+		}
+	}
+	return len(values) > 0
+}
+
+// keepValues copies the metadata of row i that is its own.
+func (d *decoder) keepValues(shared *blockColumns, i int) {
+	for j := range shared.columns {
+		c := &shared.columns[j]
+		if c.values == nil {
 			continue
 		}
-		out.Line = d.keep(line)
-		yield(out)
+		if v := c.raw[i]; v != c.last {
+			c.last = d.keep(v)
+		}
+		c.values[i] = c.last
 	}
 }
 
@@ -177,39 +246,18 @@ func order(offset, number string) uint64 {
 	return n
 }
 
-func (d *decoder) stream(text string, r *residual) streamInfo {
+func (d *decoder) stream(text string, r *residual) *streamInfo {
 	if info, ok := d.streams[text]; ok {
 		return info
 	}
 	if d.streams == nil {
-		d.streams = make(map[string]streamInfo)
+		d.streams = make(map[string]*streamInfo)
 	}
 	text = strings.Clone(text)
 	ls := parseStream(text)
-	info := streamInfo{text: text, labels: ls, pass: r.stream(ls)}
+	info := &streamInfo{text: text, labels: ls, pass: r.stream(ls)}
 	d.streams[text] = info
 	return info
-}
-
-// metadata builds the structured metadata of row i, sorted by name as the
-// columns are.
-func (d *decoder) metadata(i int) logs.Labels {
-	if cap(d.labels)-len(d.labels) < len(d.columns) {
-		d.labels = make([]logs.Label, 0, max(1024, len(d.columns)))
-	}
-	start := len(d.labels)
-	for j := range d.columns {
-		c := &d.columns[j]
-		v := c.values[i]
-		if v == "" || c.label {
-			continue
-		}
-		if v != c.last {
-			c.last = d.keep(v)
-		}
-		d.labels = append(d.labels, logs.Label{Name: c.name, Value: c.last})
-	}
-	return logs.Labels(d.labels[start:len(d.labels):len(d.labels)])
 }
 
 // parseStream reads the engine's text of a stream: {"a"="b",c="d"} with Go's

@@ -42,6 +42,7 @@ func (e *Engine) Select(ctx context.Context, tenants []string, sel logs.Selectio
 		s.width = int64(24 * time.Hour)
 	}
 	left := sel.Limit
+	var chunk []logs.Label
 	for s.next() {
 		rows, used, err := e.slice(ctx, ts, p.filter, r, s.from, s.to, sel.Direction, left, s.width > 1)
 		if errors.Is(err, errOverBudget) {
@@ -52,7 +53,8 @@ func (e *Engine) Select(ctx context.Context, tenants []string, sel logs.Selectio
 			return err
 		}
 		for i := range rows {
-			if err := yield(&rows[i].Record); err != nil {
+			rec := rows[i].record(&chunk)
+			if err := yield(&rec); err != nil {
 				return err
 			}
 		}
@@ -152,11 +154,6 @@ func (c *collector) block(worker uint, b *logstorage.DataBlock) {
 	}
 	full, bound := c.full, c.bound
 	c.mu.Unlock()
-	var rows []row
-	if !full {
-		rows = make([]row, 0, b.RowsCount())
-	}
-	bytes := 0
 	var early func(at int64) bool
 	if full {
 		early = func(at int64) bool {
@@ -166,10 +163,7 @@ func (c *collector) block(worker uint, b *logstorage.DataBlock) {
 			return at <= bound
 		}
 	}
-	d.block(b, c.residual, early, func(r row) {
-		rows = append(rows, r)
-		bytes += r.size()
-	})
+	rows, bytes := d.block(b, c.residual, early)
 	if len(rows) > 0 {
 		c.take(rows, bytes)
 	}
@@ -192,11 +186,10 @@ func (c *collector) take(rows []row, bytes int) {
 // cut keeps the first limit rows.
 func (c *collector) cut() {
 	rows := c.first()
-	c.chunks, c.count, c.bytes = [][]row{rows}, len(rows), 0
-	for i := range rows {
-		c.bytes += rows[i].size()
-	}
-	c.full, c.bound = true, rows[len(rows)-1].Time
+	// About: rows let go may share a block with rows that are kept.
+	c.bytes = int(int64(c.bytes) * int64(len(rows)) / int64(c.count))
+	c.chunks, c.count = [][]row{rows}, len(rows)
+	c.full, c.bound = true, rows[len(rows)-1].time
 }
 
 // first returns the first limit rows in order.
@@ -209,7 +202,7 @@ func (c *collector) first() []row {
 	keys := make([]key, 0, c.count)
 	for i := range c.chunks {
 		for j := range c.chunks[i] {
-			keys = append(keys, key{c.chunks[i][j].Time, int32(i), int32(j)})
+			keys = append(keys, key{c.chunks[i][j].time, int32(i), int32(j)})
 		}
 	}
 	slices.SortFunc(keys, func(a, b key) int {
@@ -231,6 +224,3 @@ func (c *collector) first() []row {
 	}
 	return out
 }
-
-// size estimates what a row holds in memory.
-func (r *row) size() int { return 160 + len(r.Line) + 40*len(r.Metadata) }
