@@ -35,7 +35,6 @@ var allowedImports = map[string][]string{
 	"internal/server":          {"internal/logs", "internal/loki", "internal/logql/...", "internal/store", "web"},
 	"internal/demo":            {"internal/ray", "internal/archive"},
 	"internal/cli":             {"internal/...", "web"},
-	"internal/quiet":           {},
 	"web":                      {},
 	"cmd/remora":               {"internal/cli"},
 	"cmd/remora-agent":         {"internal/agent", "internal/agent/..."},

@@ -22,8 +22,6 @@ import (
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-
-	"github.com/remora-ray/remora/internal/quiet"
 )
 
 // Build is what the linker was told about this program; empty fields are read
@@ -47,7 +45,6 @@ type app struct {
 // Main runs the command that args name, without the program's name, and returns
 // the exit status. SIGINT and SIGTERM end it cleanly, a second one at once.
 func Main(args []string, b Build) int {
-	quiet.End(os.Stderr)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop)
