@@ -84,6 +84,18 @@ func (ls Labels) Compare(other Labels) int {
 	})
 }
 
+// Clone returns a copy that shares no memory with ls.
+func (ls Labels) Clone() Labels {
+	if ls == nil {
+		return nil
+	}
+	c := make(Labels, len(ls))
+	for i, l := range ls {
+		c[i] = Label{strings.Clone(l.Name), strings.Clone(l.Value)}
+	}
+	return c
+}
+
 // Map returns the set as a new map.
 func (ls Labels) Map() map[string]string {
 	m := make(map[string]string, len(ls))

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // Entry is one line of a stream.
@@ -28,6 +29,13 @@ func (r *Record) Label(name string) string {
 		return v
 	}
 	return r.Metadata.Get(name)
+}
+
+// Clone returns a copy that shares no memory with r.
+func (r *Record) Clone() Record {
+	c := Record{Stream: r.Stream.Clone(), Entry: r.Entry}
+	c.Line, c.Metadata = strings.Clone(r.Line), r.Metadata.Clone()
+	return c
 }
 
 // MatchOp compares a label's value with a matcher's.

@@ -307,16 +307,21 @@ func (m *memoryStore) Offsets(_ context.Context, _ string, files []loki.FileID) 
 	return out, m.readErr
 }
 
-func (m *memoryStore) Follow(ctx context.Context, _ []string, sel logs.Selection, yield func(*logs.Record) error, lost func(int)) error {
+func (m *memoryStore) Holding(context.Context, string, [][]byte) ([]loki.FileOffsets, error) {
+	return nil, m.readErr
+}
+
+func (m *memoryStore) Follow(ctx context.Context, _ []string, sel logs.Selection, to store.Follower) error {
 	m.mu.Lock()
 	m.followers = append(m.followers, func(r *logs.Record) {
 		if logs.MatchesAll(sel.Matchers, r.Stream) {
-			_ = yield(r)
+			_ = to.Record(r)
 		}
 	})
 	m.mu.Unlock()
+	to.Begun()
 	if m.follow != nil {
-		<-m.follow(lost)
+		<-m.follow(to.Lost)
 	}
 	<-ctx.Done()
 	return ctx.Err()

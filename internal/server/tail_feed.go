@@ -15,6 +15,7 @@ import (
 	"github.com/remora-ray/remora/internal/logql/exec"
 	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
+	"github.com/remora-ray/remora/internal/store"
 )
 
 const (
@@ -57,11 +58,16 @@ func (t *tailer) run(ctx context.Context) error {
 	// Following begins before the history is read, so that no line falls between.
 	begun := make(chan struct{})
 	go func() {
-		close(begun)
-		ended <- t.server.store.Follow(ctx, t.tenants, t.selection, t.keep, t.countLost)
+		ended <- t.server.store.Follow(ctx, t.tenants, t.selection, store.Follower{
+			Begun: func() { close(begun) }, Record: t.keep, Lost: t.countLost,
+		})
 	}()
 	go func() { ended <- t.ping(ctx) }()
-	<-begun
+	select {
+	case <-begun:
+	case err := <-ended:
+		return errors.Join(errors.New("following ended"), err)
+	}
 	if err := t.history(ctx); err != nil {
 		return err
 	}

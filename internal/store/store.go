@@ -60,10 +60,10 @@ type Store interface {
 	// Offsets answers for each file asked about, in that order.
 	Offsets(ctx context.Context, tenant string, files []loki.FileID) ([]loki.FileOffsets, error)
 
-	// Follow calls yield for each record that passes from now on, soon after it is
-	// appended, until ctx ends or yield fails. A follower that is slower than the
-	// appends loses records and is told how many by lost (never blocking appends).
-	Follow(ctx context.Context, tenants []string, sel logs.Selection, yield func(*logs.Record) error, lost func(n int)) error
+	// Follow gives f each record that passes from now on, soon after it is
+	// appended, until ctx ends or f fails. A follower that is slower than the appends
+	// loses records and is told how many; appends never wait for it.
+	Follow(ctx context.Context, tenants []string, sel logs.Selection, f Follower) error
 
 	// Delete removes the selected records; it returns when the request is durable.
 	Delete(ctx context.Context, tenant string, sel logs.Selection) error
@@ -75,6 +75,13 @@ type Store interface {
 	Ready() error
 
 	Close() error
+}
+
+// Follower takes what Follow gives, from one goroutine.
+type Follower struct {
+	Begun  func()                   // called once: every later append is followed
+	Record func(*logs.Record) error // ends following with its error
+	Lost   func(n int)              // that many records came too fast
 }
 
 // AppendResult counts what happened to a batch.

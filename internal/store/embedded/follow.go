@@ -9,8 +9,11 @@ import (
 	"github.com/remora-ray/remora/internal/store"
 )
 
-// followRing is how many records wait for one follower.
-const followRing = 10_000
+// What waits for one follower at most.
+const (
+	followRing  = 10_000   // records
+	followBytes = 32 << 20 // of their lines
+)
 
 // followers get records from the appliers, not from the engine.
 type followers struct {
@@ -25,13 +28,14 @@ type follower struct {
 
 	mu      sync.Mutex
 	records []logs.Record
+	bytes   int // of their lines
 	lost    int
 	wake    chan struct{}
 	ended   chan struct{}
 }
 
 // Follow passes on records as they are applied; see store.Store.
-func (e *Engine) Follow(ctx context.Context, tenants []string, sel logs.Selection, yield func(*logs.Record) error, lost func(n int)) error {
+func (e *Engine) Follow(ctx context.Context, tenants []string, sel logs.Selection, to store.Follower) error {
 	for _, name := range tenants {
 		if err := store.ValidTenant(name); err != nil {
 			return &store.InvalidError{Reason: err.Error()}
@@ -46,6 +50,7 @@ func (e *Engine) Follow(ctx context.Context, tenants []string, sel logs.Selectio
 		return e.Ready()
 	}
 	defer e.followers.remove(f)
+	to.Begun()
 	for {
 		select {
 		case <-ctx.Done():
@@ -56,10 +61,10 @@ func (e *Engine) Follow(ctx context.Context, tenants []string, sel logs.Selectio
 		}
 		records, missed := f.take()
 		if missed > 0 {
-			lost(missed)
+			to.Lost(missed)
 		}
 		for i := range records {
-			if err := yield(&records[i]); err != nil {
+			if err := to.Record(&records[i]); err != nil {
 				return err
 			}
 		}
@@ -126,10 +131,13 @@ func (f *follower) offer(j *job) {
 
 func (f *follower) put(rec logs.Record) {
 	f.mu.Lock()
-	if len(f.records) >= followRing {
+	if len(f.records) >= followRing || f.bytes >= followBytes {
 		f.lost++
 	} else {
-		f.records = append(f.records, rec)
+		// A copy: the record's strings are parts of a whole push, which must not stay
+		// in memory for the sake of one line.
+		f.records = append(f.records, rec.Clone())
+		f.bytes += len(rec.Line)
 	}
 	f.mu.Unlock()
 	select {
@@ -142,6 +150,6 @@ func (f *follower) take() ([]logs.Record, int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	records, lost := f.records, f.lost
-	f.records, f.lost = nil, 0
+	f.records, f.bytes, f.lost = nil, 0, 0
 	return records, lost
 }

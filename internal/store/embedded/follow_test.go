@@ -20,15 +20,20 @@ func following(t *testing.T, e *Engine, sel logs.Selection, lost func(int)) <-ch
 	ctx, cancel := context.WithCancel(context.Background())
 	lines := make(chan string)
 	ended := make(chan error, 1)
+	begun := make(chan struct{})
 	go func() {
-		ended <- e.Follow(ctx, []string{"fake"}, sel, func(r *logs.Record) error {
-			select {
-			case lines <- r.Line + " " + r.Label("filename"):
-				return nil
-			case <-ctx.Done():
-				return ctx.Err()
-			}
-		}, lost)
+		ended <- e.Follow(ctx, []string{"fake"}, sel, store.Follower{
+			Begun: func() { close(begun) },
+			Record: func(r *logs.Record) error {
+				select {
+				case lines <- r.Line + " " + r.Label("filename"):
+					return nil
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			},
+			Lost: lost,
+		})
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -36,14 +41,8 @@ func following(t *testing.T, e *Engine, sel logs.Selection, lost func(int)) <-ch
 			t.Errorf("follow ended with %v", err)
 		}
 	})
-	for {
-		e.followers.mu.RLock()
-		n := len(e.followers.all)
-		e.followers.mu.RUnlock()
-		if n > 0 {
-			return lines
-		}
-	}
+	<-begun
+	return lines
 }
 
 func TestFollowYieldsNewLinesThatPass(t *testing.T) {
