@@ -46,6 +46,10 @@ func run(args []string, env func(string) string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stdout, "remora-agent", or(version, "dev"), or(commit, "unknown"))
 		return exitDone
 	}
+	if err := o.conf.Check(); err != nil {
+		fmt.Fprintf(stderr, "remora-agent: %v\nTry: remora-agent --help\n", err)
+		return exitUsage
+	}
 	if err := serve(o, stdout, stderr); err != nil {
 		fmt.Fprintf(stderr, "remora-agent: %v\n", err)
 		return exitFailed

@@ -51,8 +51,9 @@ type Config struct {
 	Health func(*Health)
 }
 
-// validate fills in defaults and names what is wrong.
-func (c *Config) validate() error {
+// Check names what is wrong with the settings themselves, without a look at the
+// machine.
+func (c *Config) Check() error {
 	var errs []error
 	if c.URL == "" {
 		errs = append(errs, errors.New("no server is named: give --url http://HOST:PORT, or --url - for standard output"))
@@ -74,6 +75,17 @@ func (c *Config) validate() error {
 	if strings.ContainsAny(c.Tenant, "\r\n\x00/") {
 		errs = append(errs, fmt.Errorf("tenant %q: not a tenant's name", c.Tenant))
 	}
+	if c.URL != "" && c.URL != "-" {
+		if _, err := c.target(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// validate fills in defaults and names what is wrong.
+func (c *Config) validate() error {
+	errs := []error{c.Check()}
 	c.defaults()
 	if i, err := os.Stat(c.RayRoot); err == nil && !i.IsDir() {
 		errs = append(errs, fmt.Errorf("ray root %s is not a directory: name the one that holds session_… directories with --ray-root", c.RayRoot))
