@@ -307,10 +307,6 @@ func (m *memoryStore) Offsets(_ context.Context, _ string, files []loki.FileID) 
 	return out, m.readErr
 }
 
-func (m *memoryStore) Holding(context.Context, string, [][]byte) ([]loki.FileOffsets, error) {
-	return nil, m.readErr
-}
-
 func (m *memoryStore) Follow(ctx context.Context, _ []string, sel logs.Selection, to store.Follower) error {
 	m.mu.Lock()
 	m.followers = append(m.followers, func(r *logs.Record) {

@@ -13,26 +13,27 @@ type Limits struct {
 	PushWait    time.Duration // for a place in that memory: 10 s
 	BodyTimeout time.Duration // to send a body: 2 min
 
-	LineBytes        int           // 256 KiB
-	LabelCount       int           // labels of a stream: 15
-	LabelName        int           // bytes: 128, as the store's engine keeps no more (Loki: 1024)
-	LabelValue       int           // bytes: 2048
-	LabelBytes       int           // of all labels of a stream: 16 KiB
-	MetadataBytes    int           // of an entry: 64 KiB; from an agent four times as much
-	MetadataCount    int           // of an entry: 128; from an agent four times as many
-	OldestLine       time.Duration // before now: 7 days; from an agent any
-	FurthestLine     time.Duration // after now: 10 min; from an agent any
-	QueryTimeout     time.Duration // 1 min
-	QueryBytes       int           // length of a query: 131,071
-	Queries          int           // at work: four for each processor
-	QueuedQueries    int           // waiting: 100
-	Tails            int           // of a tenant: 100
-	TailDuration     time.Duration // 1 h
-	TailWindow       time.Duration // how long lines are gathered for a frame: 100 ms
-	QueryTenants     int           // in one query: 32
-	OffsetFiles      int           // asked about at once: 100,000
-	FormBytes        int64         // body of a query: 4 MiB
-	ShutdownDeadline time.Duration // for requests at work when the server ends: 15 s
+	LineBytes         int           // 256 KiB
+	LabelCount        int           // labels of a stream: 15
+	LabelName         int           // bytes: 128, as the store's engine keeps no more (Loki: 1024)
+	LabelValue        int           // bytes: 2048
+	LabelBytes        int           // of all labels of a stream: 16 KiB
+	MetadataBytes     int           // of an entry: 64 KiB; from an agent four times as much
+	MetadataCount     int           // of an entry: 128; from an agent four times as many
+	OldestLine        time.Duration // before now: 7 days; from an agent any
+	FurthestLine      time.Duration // after now: 10 min; from an agent any
+	QueryTimeout      time.Duration // 1 min
+	QueryBytes        int           // length of a query: 131,071
+	Queries           int           // at work: four for each processor
+	QueuedQueries     int           // waiting: 100
+	Tails             int           // of a tenant: 100
+	TailDuration      time.Duration // 1 h
+	TailWindow        time.Duration // how long lines are gathered for a frame: 100 ms
+	QueryTenants      int           // in one query: 32
+	OffsetFiles       int           // asked about at once: 100,000
+	OffsetGenerations int           // asked about at once: 10,000
+	FormBytes         int64         // body of a query: 4 MiB
+	ShutdownDeadline  time.Duration // for requests at work when the server ends: 15 s
 }
 
 func (l Limits) withDefaults() Limits {
@@ -59,6 +60,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.TailWindow, 100*time.Millisecond)
 	set(&l.QueryTenants, 32)
 	set(&l.OffsetFiles, 100_000)
+	set(&l.OffsetGenerations, 10_000)
 	set(&l.FormBytes, 4<<20)
 	set(&l.ShutdownDeadline, 15*time.Second)
 	return l

@@ -105,17 +105,6 @@ func TestPostForm(t *testing.T) {
 	r.do("POST", "/loki/api/v1/query_range", []byte("query="+strings.Repeat("x", 1<<20)), form...).want(t, 413, "larger than the 1048576 bytes allowed")
 }
 
-func TestOffsetsRequests(t *testing.T) {
-	r := start(t, withLimits(server.Limits{OffsetFiles: 2}))
-	const path, id = "/api/remora/v1/offsets", `"00000000000000000000000000000001"`
-	r.do("POST", path, []byte(`{"files":[]}`)).want(t, 200, `{"files":[]}`)
-	r.do("POST", path, []byte(`{"files":["xyz"]}`)).want(t, 400, "32 hex digits")
-	r.do("POST", path, []byte(`[`)).want(t, 400, "read request")
-	r.do("POST", path, nil).want(t, 400, "read request")
-	r.do("POST", path, []byte(`{"files":[`+id+`,`+id+`,`+id+`]}`)).want(t, 413, "asked about 3 files, at most 2")
-	r.do("POST", path, []byte(strings.Repeat(" ", 5000))).want(t, 413, "larger than")
-}
-
 func TestGzipAnswers(t *testing.T) {
 	r := start(t)
 	lines := make([]string, 100)

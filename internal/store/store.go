@@ -60,6 +60,11 @@ type Store interface {
 	// Offsets answers for each file asked about, in that order.
 	Offsets(ctx context.Context, tenant string, files []loki.FileID) ([]loki.FileOffsets, error)
 
+	// Holding answers with the files that have a generation of the same inode and
+	// birth time as one of the given fingerprints, each once; of their generations
+	// with the first and those asked about. The caller must compare the hashes.
+	Holding(ctx context.Context, tenant string, fingerprints [][]byte) ([]loki.FileOffsets, error)
+
 	// Follow gives f each record that passes from now on, soon after it is
 	// appended, until ctx ends or f fails. A follower that is slower than the appends
 	// loses records and is told how many; appends never wait for it.

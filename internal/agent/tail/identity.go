@@ -1,9 +1,9 @@
 package tail
 
 import (
-	"encoding/binary"
-
 	"github.com/cespare/xxhash/v2"
+
+	"github.com/remora-ray/remora/internal/loki"
 )
 
 // Key is what the kernel knows a file by. Numbers of inodes come back at once
@@ -51,28 +51,21 @@ func MarkOf(b []byte) Mark {
 	return Mark{Len: uint8(len(b)), Sum: xxhash.Sum64(b)}
 }
 
-// Print is the fingerprint of a generation on the wire: version, birth time,
-// inode number, and a hash of its beginning with that hash's length.
-func Print(k Key, h Head) []byte {
-	b := make([]byte, 0, printLen)
-	b = append(b, printVersion)
-	b = binary.BigEndian.AppendUint64(b, uint64(k.Birth))
-	b = binary.BigEndian.AppendUint64(b, k.Ino)
-	b = binary.BigEndian.AppendUint16(b, h.Len)
-	return binary.BigEndian.AppendUint64(b, h.Sum)
-}
+// wireKey is the part of a Key that goes over the wire.
+func wireKey(k Key) loki.GenerationKey { return loki.GenerationKey{Birth: k.Birth, Inode: k.Ino} }
 
-const (
-	printVersion = 1
-	printLen     = 1 + 8 + 8 + 2 + 8
-)
+// Print is the fingerprint of a generation on the wire.
+func Print(k Key, h Head) []byte { return wireKey(k).Fingerprint(h.Len, h.Sum) }
 
 // PrintMatches reports whether print is the fingerprint of the file of that key
 // that begins with b, its first HeadLen bytes or all of it.
 func PrintMatches(print []byte, k Key, b []byte) bool {
-	if len(print) != printLen || print[0] != printVersion {
-		return false
-	}
-	h := Head{Len: binary.BigEndian.Uint16(print[17:]), Sum: binary.BigEndian.Uint64(print[19:])}
-	return binary.BigEndian.Uint64(print[1:]) == uint64(k.Birth) && binary.BigEndian.Uint64(print[9:]) == k.Ino && h.Matches(b)
+	of, n, sum, ok := loki.ReadFingerprint(print)
+	return ok && of == wireKey(k) && (Head{Len: n, Sum: sum}).Matches(b)
+}
+
+// KeyOf is the key that print was made of, without the device.
+func KeyOf(print []byte) (Key, bool) {
+	k, _, _, ok := loki.ReadFingerprint(print)
+	return Key{Ino: k.Inode, Birth: k.Birth}, ok
 }

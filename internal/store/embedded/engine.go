@@ -231,11 +231,21 @@ func (e *Engine) Ready() error {
 // Offsets answers what is committed of each file. After a failed sync it fails,
 // as then nobody knows.
 func (e *Engine) Offsets(_ context.Context, tenant string, files []loki.FileID) ([]loki.FileOffsets, error) {
+	return e.committed(tenant, func() []loki.FileOffsets { return e.ledger.Offsets(tenant, files) })
+}
+
+// Holding answers with the files of which a fingerprint is known.
+func (e *Engine) Holding(_ context.Context, tenant string, fingerprints [][]byte) ([]loki.FileOffsets, error) {
+	return e.committed(tenant, func() []loki.FileOffsets { return e.ledger.Holding(tenant, fingerprints) })
+}
+
+// committed asks the ledger and waits until what it answers is on disk.
+func (e *Engine) committed(tenant string, ask func() []loki.FileOffsets) ([]loki.FileOffsets, error) {
 	if err := store.ValidTenant(tenant); err != nil {
 		return nil, err
 	}
 	e.judging.Lock()
-	out := e.ledger.Offsets(tenant, files)
+	out := ask()
 	settled := e.journal.Settled()
 	e.judging.Unlock()
 	if err := settled.Wait(); err != nil {

@@ -20,8 +20,9 @@ import (
 // remembered: one that equals it and comes within it is a repeat.
 const Window = time.Hour
 
-// maxGenerations is how many generations of one file are remembered, the
-// newest. An agent asks for the few that may still be on its disk.
+// maxGenerations is how many generations of one file are remembered: the first,
+// of which the file's identity was made, and the newest. An agent asks for the few
+// that may still be on its disk.
 const maxGenerations = 64
 
 // Hash identifies one stream's batch: its labels and entries.
@@ -36,8 +37,9 @@ type Ledger struct {
 
 type tenant struct {
 	files   map[loki.FileID]*file
-	batches map[Hash]int64 // → Unix nanoseconds of arrival
-	expiry  []arrival      // batches in order of arrival
+	holders map[loki.GenerationKey][]loki.FileID // files that remember such a generation
+	batches map[Hash]int64                       // → Unix nanoseconds of arrival
+	expiry  []arrival                            // batches in order of arrival
 }
 
 type arrival struct {
@@ -141,7 +143,10 @@ func (l *Ledger) Undo(d *Decision) {
 func (l *Ledger) tenant(name string) *tenant {
 	t := l.tenants[name]
 	if t == nil {
-		t = &tenant{files: make(map[loki.FileID]*file), batches: make(map[Hash]int64)}
+		t = &tenant{
+			files: make(map[loki.FileID]*file), holders: make(map[loki.GenerationKey][]loki.FileID),
+			batches: make(map[Hash]int64),
+		}
 		l.tenants[name] = t
 	}
 	return t
@@ -203,12 +208,12 @@ func (t *tenant) commit(f *file, r *loki.FileRange, d *Decision) {
 		d.undo = append(d.undo, func() { *f = was })
 	}
 	f.committed = max(f.committed, r.To)
-	f.addGeneration(r)
+	t.addGeneration(f, r, d)
 }
 
 // addGeneration remembers where a generation that is new begins: at the first
 // offset of which it is known that it lies in it.
-func (f *file) addGeneration(r *loki.FileRange) {
+func (t *tenant) addGeneration(f *file, r *loki.FileRange, d *Decision) {
 	if len(r.Generation) == 0 {
 		return
 	}
@@ -220,8 +225,15 @@ func (f *file) addGeneration(r *loki.FileRange) {
 	g := loki.Generation{Fingerprint: bytes.Clone(r.Generation), Base: r.From}
 	// A copy: an undo may hold the old slice.
 	f.generations = append(slices.Clone(f.generations), g)
-	if n := len(f.generations); n > maxGenerations {
-		f.generations = f.generations[n-maxGenerations:]
+	if k, _, _, ok := loki.ReadFingerprint(g.Fingerprint); ok {
+		t.hold(k, r.File, d)
+	}
+	if len(f.generations) > maxGenerations {
+		gone := f.generations[1]
+		f.generations = slices.Delete(f.generations, 1, 2)
+		if k, _, _, ok := loki.ReadFingerprint(gone.Fingerprint); ok && !f.has(k) {
+			t.drop(k, r.File, d)
+		}
 	}
 }
 

@@ -197,7 +197,7 @@ func TestRandomHistories(t *testing.T) {
 				from := uint64(random.IntN(200))
 				p := span(from, from+uint64(random.IntN(60)), []string{"", "", "gap"}[random.IntN(3)])
 				p.Range.File = loki.FileID{byte(random.IntN(3))}
-				p.Range.Generation = []byte{byte(random.IntN(4))}
+				p.Range.Generation = printOf(uint64(random.IntN(4)), uint16(random.IntN(3)))
 				parts = append(parts, p)
 			}
 			before, _ := ReadTable(l.AppendTable(nil))
@@ -213,7 +213,13 @@ func TestRandomHistories(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l = again
+			asked := [][]byte{printOf(0, 0), printOf(2, 0)}
+			if diff := cmp.Diff(l.Holding(tenant, asked), again.Holding(tenant, asked)); diff != "" {
+				t.Fatalf("generations found after a restart: %s", diff)
+			}
+			if i%3 > 0 {
+				l = again
+			}
 			for f := range byte(3) {
 				key := tenant + fmt.Sprint(f)
 				got := l.Offsets(tenant, []loki.FileID{{f}})[0].Committed

@@ -80,6 +80,9 @@ func (r *reader) tenant(t *tenant) {
 		f := &file{committed: r.uvarint()}
 		for g := r.count(2); g > 0; g-- {
 			fingerprint := slices.Clone(r.bytes(r.count(1)))
+			if k, _, _, ok := loki.ReadFingerprint(fingerprint); ok {
+				t.hold(k, id, nil)
+			}
 			f.generations = append(f.generations, loki.Generation{Fingerprint: fingerprint, Base: r.uvarint()})
 		}
 		t.files[id] = f
