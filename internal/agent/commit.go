@@ -130,6 +130,9 @@ func (a *agent) stand(f *follower, p parse.Position, mark tail.Mark) {
 		}
 		end := g.base + uint64(g.size)
 		last := f.cur+1 == len(f.gens) || !f.gens[f.cur+1].begun
+		if !last {
+			end = min(end, f.gens[f.cur+1].base) // it may have grown after the next was begun
+		}
 		if p.Offset < end || (last && !g.done) {
 			f.cursor = tail.Cursor{Offset: int64(p.Offset - g.base), Seen: int64(p.Offset - g.base)}
 			if f.cursor.Offset > 0 { // else it is of the generation before

@@ -66,6 +66,8 @@ type generation struct {
 	rotation   int            // of that name; math.MaxInt when there is none
 	base       uint64
 	begun      bool   // base is known
+	placed     bool   // the server said where it begins
+	place      uint64 // namely there
 	gap        string // why bytes before base are missing
 	namelessAt int64  // since when no name leads to it, Unix nanoseconds
 	size       int64
@@ -74,8 +76,10 @@ type generation struct {
 	fd         int  // -1 when not open
 	link       bool // kept by a name of our own
 	links      uint32
-	grew       int64       // when it was last seen to have grown, Unix nanoseconds
-	used       int64       // when it was last read
+	grew       int64 // when it was last seen to have grown, Unix nanoseconds
+	used       int64 // when it was last read
+	notBefore  int64 // when to try again after it could not be read, Unix nanoseconds
+	wait       time.Duration
 	restored   bool        // known from the state, not seen in this run yet
 	copies     *generation // what it is a copy of, made before that is cut
 	copy       *generation

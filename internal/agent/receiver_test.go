@@ -208,7 +208,28 @@ func (r *receiver) offsets(w http.ResponseWriter, req *http.Request) {
 		}
 		a.Files = append(a.Files, o)
 	}
+	for id, f := range r.files {
+		if o, ok := f.holding(id, q.Generations); ok {
+			a.Found = append(a.Found, o)
+		}
+	}
 	_ = json.NewEncoder(w).Encode(a)
+}
+
+// holding answers for a file if it has one of the generations: its first and those.
+func (f *received) holding(id loki.FileID, asked [][]byte) (o loki.FileOffsets, ok bool) {
+	o = loki.FileOffsets{File: id, Committed: f.committed}
+	for i, g := range f.gens {
+		k, _, _, _ := loki.ReadFingerprint(g.Fingerprint)
+		this := slices.ContainsFunc(asked, func(p []byte) bool {
+			of, _, _, is := loki.ReadFingerprint(p)
+			return is && of == k
+		})
+		if ok = ok || this; i == 0 || this {
+			o.Generations = append(o.Generations, g)
+		}
+	}
+	return o, ok
 }
 
 // rows are the stored entries of a file by its name, in the order stored, over all

@@ -90,8 +90,8 @@ func (a *agent) firstScan() {
 type answers struct {
 	asked []*follower
 	count []int // identities asked about, of each
-	ids   []loki.FileID
-	found []loki.FileOffsets
+	ask   loki.OffsetsRequest
+	found loki.OffsetsResponse
 	wire  parse.Wire
 }
 
@@ -106,7 +106,12 @@ func (a *agent) ask(ctx context.Context) {
 	a.toAsk = nil
 	for _, f := range x.asked {
 		ids := a.candidates(f)
-		x.ids, x.count = append(x.ids, ids...), append(x.count, len(ids))
+		x.ask.Files, x.count = append(x.ask.Files, ids...), append(x.count, len(ids))
+		if !f.known {
+			for _, g := range f.gens {
+				x.ask.Generations = append(x.ask.Generations, tail.Print(g.key, g.head))
+			}
+		}
 	}
 	go a.askUntilAnswered(ctx, x)
 }
@@ -116,9 +121,9 @@ const askAtMost = 10 * time.Second
 
 func (a *agent) askUntilAnswered(ctx context.Context, x answers) {
 	for wait := a.conf.MinWait; ctx.Err() == nil; wait = min(2*wait, a.conf.MaxWait, askAtMost) {
-		found, wire, err := a.target.Offsets(ctx, x.ids)
-		if err == nil && wire == parse.Remora && found != nil && len(x.ids) > 0 && len(found) != len(x.ids) {
-			err = fmt.Errorf("the server answered %d files of %d", len(found), len(x.ids))
+		found, wire, err := a.target.Offsets(ctx, x.ask)
+		if n, asked := len(found.Files), len(x.ask.Files); err == nil && wire == parse.Remora && found.Files != nil && asked > 0 && n != asked {
+			err = fmt.Errorf("the server answered %d files of %d", n, asked)
 		}
 		if err == nil {
 			x.found, x.wire = found, wire
@@ -156,14 +161,22 @@ func (a *agent) answered(x answers) {
 		a.wired, a.wire = true, x.wire
 		a.log.Info("the server answers", "kind", map[parse.Wire]string{parse.Remora: "remora", parse.Loki: "loki"}[x.wire])
 	}
+	by := heldBy(x.found.Found)
+	taken := map[loki.FileID]*follower{}
+	for f := range a.all {
+		if f.named && (f.asked || f.known) {
+			taken[f.id] = f
+		}
+	}
 	at := 0
 	var save []*state.Stream
 	for i, f := range x.asked {
 		n := x.count[i]
 		f.asked = true
-		if x.found != nil && at+n <= len(x.found) {
-			a.placeByServer(f, x.found[at:at+n])
+		if at+n <= len(x.found.Files) {
+			a.placeByServer(f, x.found.Files[at:at+n], by, taken)
 		}
+		taken[f.id] = f
 		at += n
 		if f.named {
 			save = append(save, f.record(time.Now()))
@@ -171,65 +184,4 @@ func (a *agent) answered(x answers) {
 		a.queue(f)
 	}
 	a.stateResult(a.state.Save(save...))
-}
-
-// placeByServer makes a stream go on where the server stands.
-func (a *agent) placeByServer(f *follower, found []loki.FileOffsets) {
-	if f.known {
-		if c := found[0].Committed; c != f.acked.Offset {
-			a.goBack(f, c)
-		}
-		return
-	}
-	for _, o := range found {
-		if o.Committed > 0 {
-			f.id = o.File
-			a.adopt(f, o)
-			return
-		}
-	}
-	if len(f.gens) > 0 && f.gens[0].rotation > 0 && f.gens[0].rotation != nameless && a.wire == parse.Remora && a.conf.URL != "-" {
-		// Its first bytes may be on the server under a name that nobody knows any more.
-		f.gap, f.gapAt = "state-lost", 0
-		a.met.gaps.WithLabelValues("state-lost").Inc()
-	}
-}
-
-// adopt finds the place of a stream whose state was lost by the generations that
-// the server knows: bases by fingerprint, then from the oldest file that is there,
-// so that what its first lines say is known, sending only what the server lacks.
-func (a *agent) adopt(f *follower, o loki.FileOffsets) {
-	base, at := uint64(0), 0
-	for i, g := range f.gens {
-		if b, ok := a.baseOf(g, o.Generations); ok {
-			base, at = b, i
-			break
-		}
-	}
-	for i := at - 1; i >= 0; i-- { // older than any the server knows by print
-		base -= min(base, uint64(f.gens[i].size))
-	}
-	f.acked = parse.Position{Offset: base}
-	if len(f.gens) > 0 {
-		f.gens[0].base, f.gens[0].begun = base, true
-	}
-	f.emit = o.Committed
-	a.stand(f, f.acked, tail.Mark{})
-}
-
-func (a *agent) baseOf(g *generation, known []loki.Generation) (uint64, bool) {
-	if g.fd < 0 {
-		return 0, false
-	}
-	b, err := tail.ReadHead(g.fd, a.head[:])
-	if err != nil {
-		return 0, false
-	}
-	for _, k := range known {
-		if tail.PrintMatches(k.Fingerprint, g.key, b) {
-			g.print = k.Fingerprint
-			return k.Base, true
-		}
-	}
-	return 0, false
 }

@@ -210,62 +210,6 @@ func TestStateTorn(t *testing.T) {
 	w.noGaps()
 }
 
-func TestStateLostFindsItsPlaceAgain(t *testing.T) {
-	w := newWorld(t)
-	w.mkdir()
-	want := map[string][]string{}
-	for f := range 3 {
-		name := fmt.Sprintf("worker-%d.out", f)
-		text, lines := numbered(name, 0, 50)
-		w.write(name, text)
-		want[name] = lines
-	}
-	w.start()
-	w.arrived(150)
-	w.rotate("worker-1.out", 3)
-	w.drain()
-	if err := os.RemoveAll(w.conf.State); err != nil {
-		t.Fatal(err)
-	}
-	for f := range 3 {
-		name := fmt.Sprintf("worker-%d.out", f)
-		text, lines := numbered("more", 0, 10)
-		w.write(name, text)
-		want[name] = append(want[name], lines...)
-	}
-	w.start()
-	w.arrived(180)
-	w.drain()
-	for name, lines := range want {
-		w.want(name, lines)
-	}
-	w.noGaps()
-}
-
-func TestStateLostAndTheFirstGenerationGone(t *testing.T) {
-	w := newWorld(t)
-	w.mkdir()
-	w.write("worker-a.out", "one\n")
-	w.start()
-	w.arrived(1)
-	w.rotate("worker-a.out", 1)
-	w.write("worker-a.out", "two\n")
-	w.arrived(2)
-	w.rotate("worker-a.out", 1)
-	w.write("worker-a.out", "three\n")
-	w.arrived(3)
-	w.drain()
-	if err := os.RemoveAll(w.conf.State); err != nil {
-		t.Fatal(err)
-	}
-	w.start()
-	w.until("the gap is told", func() bool { return len(w.srv.gaps()) > 0 })
-	w.drain()
-	if g := w.srv.gaps(); len(g) != 1 || !strings.HasPrefix(g[0], "state-lost ") {
-		t.Errorf("gaps are %q, want one that says state-lost", g)
-	}
-}
-
 func TestRefusedForGoodIsKeptAndToldAndNotInTheWay(t *testing.T) {
 	w := newWorld(t)
 	w.mkdir()

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
@@ -120,7 +121,11 @@ func (a *agent) step(f *follower, now time.Time) {
 			a.begin(f, g)
 		}
 		st, s := a.observe(f, g, now)
-		switch tail.Next(f.cursor, s) {
+		next := tail.Next(f.cursor, s)
+		if (next == tail.Open || next == tail.Read || next == tail.Flush) && now.UnixNano() < g.notBefore {
+			return // it could not be read a moment ago; each scan comes back to it
+		}
+		switch next {
 		case tail.Wait:
 			a.waits(f, g, now)
 			return
@@ -129,7 +134,7 @@ func (a *agent) step(f *follower, now time.Time) {
 				if g.path == "" && !g.link {
 					continue // it is gone: that is decided on above
 				}
-				a.unreadable(g.path, err)
+				a.failed(g, err, now)
 				return
 			}
 		case tail.Read, tail.Flush:
@@ -151,7 +156,10 @@ func (a *agent) begin(f *follower, g *generation) {
 		before := f.gens[f.cur-1]
 		g.base = before.base + uint64(before.size)
 	}
-	if f.gap != "" && f.gapAt >= g.base {
+	switch {
+	case g.placed:
+		g.base = g.place
+	case f.gap != "" && f.gapAt >= g.base && !f.passed():
 		g.base, g.gap = f.gapAt, f.gap
 		f.gap = ""
 	}
@@ -235,6 +243,9 @@ func (a *agent) read(f *follower, g *generation, st tail.Stat, ended bool, now t
 		Base: g.base, Ended: ended, Emit: f.emit, Now: now.UnixNano(), Idle: f.idle, Written: st.Written,
 		Range: loki.FileRange{File: f.id, Generation: g.print, Gap: f.gapFor(g)},
 	}
+	if f.passed() {
+		j.Emit = math.MaxUint64
+	}
 	f.running = true
 	g.used = now.UnixNano()
 	a.running++
@@ -315,7 +326,7 @@ func (a *agent) jobDone(d pipeline.Done) {
 	case d.Changed:
 		a.cut(f, g, time.Now())
 	case d.Err != nil:
-		a.unreadable(g.path, d.Err)
+		a.failed(g, d.Err, time.Now())
 		a.closeFD(g)
 		return
 	default:
@@ -327,7 +338,22 @@ func (a *agent) jobDone(d pipeline.Done) {
 	a.ready = append(a.ready, f)
 }
 
+// A file that cannot be read is tried again after a while, and after twice as long
+// each time.
+const (
+	retryFirst = time.Second
+	retryMost  = time.Minute
+)
+
+// failed notes that a generation could not be opened or read.
+func (a *agent) failed(g *generation, err error, now time.Time) {
+	a.unreadable(g.path, err)
+	g.wait = min(max(2*g.wait, retryFirst), retryMost)
+	g.notBefore = now.Add(g.wait).UnixNano()
+}
+
 func (a *agent) took(f *follower, g *generation, d *pipeline.Done) {
+	g.wait = 0
 	f.cursor, f.mark = d.Cursor, d.Mark
 	f.idle = 0
 	if d.AtEnd {

@@ -16,7 +16,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -52,7 +51,7 @@ type Target interface {
 	Push(ctx context.Context, body []byte) Answer
 	// Offsets asks where files stand and how the target wants its metadata. It is
 	// asked once before the first push, and again until it answers.
-	Offsets(ctx context.Context, files []loki.FileID) ([]loki.FileOffsets, parse.Wire, error)
+	Offsets(ctx context.Context, ask loki.OffsetsRequest) (loki.OffsetsResponse, parse.Wire, error)
 }
 
 // Config of a Client.
@@ -178,50 +177,55 @@ func retryAfter(v string, now time.Time) time.Duration {
 	return 0
 }
 
-// askAtOnce is how many files one request for offsets names at most.
+// askAtOnce is how many files and generations one request for offsets names at most.
 const askAtOnce = 1000
 
-// Offsets implements Target.
-func (c *Client) Offsets(ctx context.Context, files []loki.FileID) ([]loki.FileOffsets, parse.Wire, error) {
-	var all []loki.FileOffsets
-	if len(files) == 0 {
-		files = []loki.FileID{{}} // only to hear who answers
+// Offsets implements Target. A file found by its generations may be in the answer
+// several times, as often as they were asked about in different requests.
+func (c *Client) Offsets(ctx context.Context, ask loki.OffsetsRequest) (loki.OffsetsResponse, parse.Wire, error) {
+	var all loki.OffsetsResponse
+	if len(ask.Files) == 0 {
+		ask.Files = []loki.FileID{{}} // only to hear who answers
 	}
-	for some := range slices.Chunk(files, askAtOnce) {
-		got, wire, err := c.ask(ctx, some)
+	for len(ask.Files)+len(ask.Generations) > 0 {
+		files, generations := min(askAtOnce, len(ask.Files)), min(askAtOnce, len(ask.Generations))
+		got, wire, err := c.ask(ctx, loki.OffsetsRequest{Files: ask.Files[:files:files], Generations: ask.Generations[:generations]})
 		if err != nil || wire == parse.Loki {
-			return nil, wire, err
+			return loki.OffsetsResponse{}, wire, err
 		}
-		all = append(all, got...)
+		all.Files, all.Found = append(all.Files, got.Files...), append(all.Found, got.Found...)
+		ask.Files, ask.Generations = ask.Files[files:], ask.Generations[generations:]
 	}
 	return all, parse.Remora, nil
 }
 
-func (c *Client) ask(ctx context.Context, files []loki.FileID) ([]loki.FileOffsets, parse.Wire, error) {
-	body, err := json.Marshal(loki.OffsetsRequest{Files: files})
+func (c *Client) ask(ctx context.Context, ask loki.OffsetsRequest) (r loki.OffsetsResponse, wire parse.Wire, err error) {
+	if ask.Files == nil {
+		ask.Files = []loki.FileID{}
+	}
+	body, err := json.Marshal(ask)
 	if err != nil {
-		return nil, 0, err
+		return r, 0, err
 	}
 	resp, err := c.post(ctx, c.offsets, "application/json", body)
 	if err != nil {
-		return nil, 0, err
+		return r, 0, err
 	}
 	defer finish(resp)
 	if resp.StatusCode == http.StatusNotFound {
-		return nil, parse.Loki, nil
+		return r, parse.Loki, nil
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
 	if err != nil {
-		return nil, 0, fmt.Errorf("read offsets: %w", err)
+		return r, 0, fmt.Errorf("read offsets: %w", err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return nil, 0, &StatusError{Code: resp.StatusCode, Text: firstLine(text)}
+		return r, 0, &StatusError{Code: resp.StatusCode, Text: firstLine(text)}
 	}
-	var r loki.OffsetsResponse
 	if err := json.Unmarshal(text, &r); err != nil {
-		return nil, 0, fmt.Errorf("read offsets: %w", err)
+		return r, 0, fmt.Errorf("read offsets: %w", err)
 	}
-	return r.Files, parse.Remora, nil
+	return r, parse.Remora, nil
 }
 
 func (c *Client) post(ctx context.Context, to, contentType string, body []byte) (*http.Response, error) {

@@ -126,6 +126,9 @@ func TestOffsetsTellAServerFromALoki(t *testing.T) {
 		_ = json.NewDecoder(r.Body).Decode(&q)
 		asked++
 		var a loki.OffsetsResponse
+		for _, g := range q.Generations {
+			a.Found = append(a.Found, loki.FileOffsets{Generations: []loki.Generation{{Fingerprint: g}}})
+		}
 		for _, f := range q.Files {
 			a.Files = append(a.Files, loki.FileOffsets{File: f, Committed: uint64(f[0])})
 		}
@@ -137,14 +140,14 @@ func TestOffsetsTellAServerFromALoki(t *testing.T) {
 	for i := range files {
 		files[i][0] = byte(i)
 	}
-	got, wire, err := client.Offsets(context.Background(), files)
-	if err != nil || wire != parse.Remora || len(got) != len(files) || got[2499].Committed != 2499%256 || asked != 3 {
-		t.Errorf("%d files, wire %d, %d requests, %v", len(got), wire, asked, err)
+	got, wire, err := client.Offsets(context.Background(), loki.OffsetsRequest{Files: files, Generations: make([][]byte, 3100)})
+	if err != nil || wire != parse.Remora || len(got.Files) != len(files) || got.Files[2499].Committed != 2499%256 || len(got.Found) != 3100 || asked != 4 {
+		t.Errorf("%d files, %d found, wire %d, %d requests, %v", len(got.Files), len(got.Found), wire, asked, err)
 	}
 	none := httptest.NewServer(http.NotFoundHandler())
 	defer none.Close()
 	client, _ = NewClient(Config{URL: none.URL})
-	if _, wire, err := client.Offsets(context.Background(), nil); err != nil || wire != parse.Loki {
+	if _, wire, err := client.Offsets(context.Background(), loki.OffsetsRequest{}); err != nil || wire != parse.Loki {
 		t.Errorf("wire %d, %v", wire, err)
 	}
 }

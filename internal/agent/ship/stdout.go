@@ -68,6 +68,6 @@ func add(m map[string]string, ls logs.Labels) {
 }
 
 // Offsets implements Target: a pipe knows nothing.
-func (o *Lines) Offsets(_ context.Context, files []loki.FileID) ([]loki.FileOffsets, parse.Wire, error) {
-	return nil, parse.Remora, nil
+func (o *Lines) Offsets(context.Context, loki.OffsetsRequest) (loki.OffsetsResponse, parse.Wire, error) {
+	return loki.OffsetsResponse{}, parse.Remora, nil
 }

@@ -1,0 +1,241 @@
+package agent
+
+import (
+	"bytes"
+	"cmp"
+	"slices"
+
+	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/loki"
+)
+
+// A stream of which the state knows nothing may be on the server all the same: the
+// state was lost. Its place is found by what its files are. The server is asked by
+// each identity that the stream may have, and by the fingerprint of each file, as
+// the file of which the identity was made may be gone. An answer counts where
+//
+//   - the identity is this stream's: made of this machine, session and path, and of
+//     a generation that the server lists for it or that is here; and
+//   - a file here has the inode and the birth time of one of its generations, and
+//     begins with the bytes that were hashed.
+
+// candidate is a file of the server that a stream is, with where its generations
+// begin in it.
+type candidate struct {
+	loki.FileOffsets
+	known  []*loki.Generation // of each of the stream's, nil where the server has none
+	first  int                // indexes of generations that the server has
+	newest int
+	reach  int64 // how far it is committed, counted from the oldest byte that is here
+}
+
+// held is what the server knows of files by the inodes and birth times of their
+// generations.
+type held map[tail.Key][]*loki.FileOffsets
+
+// heldBy sorts an answer. A file may be in it several times, each time with the
+// generations of one request.
+func heldBy(found []loki.FileOffsets) held {
+	files := map[loki.FileID]*loki.FileOffsets{}
+	for _, o := range found {
+		f := files[o.File]
+		if f == nil {
+			f = &loki.FileOffsets{File: o.File}
+			files[o.File] = f
+		}
+		f.Committed = max(f.Committed, o.Committed)
+		for _, g := range o.Generations {
+			if !slices.ContainsFunc(f.Generations, func(x loki.Generation) bool { return bytes.Equal(x.Fingerprint, g.Fingerprint) }) {
+				f.Generations = append(f.Generations, g)
+			}
+		}
+	}
+	h := held{}
+	for _, f := range files {
+		slices.SortStableFunc(f.Generations, func(x, y loki.Generation) int { return cmp.Compare(x.Base, y.Base) })
+		for _, g := range f.Generations {
+			if k, ok := tail.KeyOf(g.Fingerprint); ok && !slices.Contains(h[k], f) {
+				h[k] = append(h[k], f)
+			}
+		}
+	}
+	return h
+}
+
+// placeByServer makes a stream go on where the server stands. taken are the
+// identities that other streams have.
+func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, taken map[loki.FileID]*follower) {
+	if f.known {
+		if c := asked[0].Committed; c != f.acked.Offset {
+			a.goBack(f, c)
+		}
+		return
+	}
+	var best *candidate
+	for _, c := range a.candidatesOf(f, asked, by) {
+		if other := taken[c.File]; (other == nil || other == f) && (best == nil || c.reach > best.reach) {
+			best = c
+		}
+	}
+	if best != nil {
+		a.adopt(f, best)
+		return
+	}
+	for _, o := range asked {
+		if o.File == f.id && o.Committed > 0 {
+			// Another file had this one's inode and birth time, or it was cut.
+			f.acked, f.emit = parse.Position{Offset: o.Committed}, o.Committed
+			a.stateLost(f, o.Committed)
+			return
+		}
+	}
+	if len(f.gens) > 0 && f.gens[0].rotation > 0 && f.gens[0].rotation != nameless && a.wire == parse.Remora && a.conf.URL != "-" {
+		// Its first bytes may be on the server under a name that nobody knows any more.
+		a.stateLost(f, 0)
+	}
+}
+
+func (a *agent) stateLost(f *follower, at uint64) {
+	f.gap, f.gapAt = "state-lost", at
+	a.met.gaps.WithLabelValues("state-lost").Inc()
+	a.log.Warn("the server does not know what is there of a log file: some of it may be on the server twice or be missing",
+		"session", f.session.name, "stream", f.file.Stream)
+}
+
+// candidatesOf are the files of the server that a stream is. More than one when
+// the state was lost before and the place was not found then.
+func (a *agent) candidatesOf(f *follower, asked []loki.FileOffsets, by held) []*candidate {
+	var all []*candidate
+	seen := map[loki.FileID]bool{}
+	for _, o := range asked {
+		if o.Committed > 0 && !seen[o.File] {
+			seen[o.File] = true
+			if c := a.fit(f, o); c != nil {
+				all = append(all, c)
+			}
+		}
+	}
+	for _, g := range f.gens {
+		for _, o := range by[tail.Key{Ino: g.key.Ino, Birth: g.key.Birth}] {
+			if seen[o.File] {
+				continue
+			}
+			seen[o.File] = true
+			if c := a.fit(f, *o); c != nil && a.ours(f, *o) {
+				all = append(all, c)
+			}
+		}
+	}
+	return all
+}
+
+// ours reports whether a file of the server is this machine's, of this session and
+// path: two pods may have files of one inode, birth time and beginning.
+func (a *agent) ours(f *follower, o loki.FileOffsets) bool {
+	return slices.ContainsFunc(o.Generations, func(g loki.Generation) bool {
+		k, ok := tail.KeyOf(g.Fingerprint)
+		return ok && identity(a.machine, f.session.name, f.file, k) == o.File
+	})
+}
+
+// fit finds the stream's generations among those of a file of the server; nil
+// where there is none.
+func (a *agent) fit(f *follower, o loki.FileOffsets) *candidate {
+	c := &candidate{FileOffsets: o, known: make([]*loki.Generation, len(f.gens)), first: -1}
+	listed := false
+	var before int64
+	for i, g := range f.gens {
+		if k, same := a.generationOf(g, o); k != nil && !(cutSince(g, *k, o.Committed) && i+1 == len(f.gens)) {
+			if c.known[i], c.newest = k, i; c.first < 0 {
+				c.first = i
+			}
+			c.reach = int64(o.Committed-k.Base) + before
+		} else if same {
+			listed = true
+		}
+		before += g.size
+	}
+	if c.first >= 0 {
+		return c
+	}
+	for i, g := range f.gens {
+		// The server was not told of how it begins: its name must do.
+		if !listed && identity(a.machine, f.session.name, f.file, g.key) == o.File {
+			c.known[i], c.first, c.newest = &loki.Generation{}, i, i
+			c.reach = int64(o.Committed)
+			return c
+		}
+	}
+	return nil
+}
+
+// cutSince reports whether less is there of a file that is being written than the
+// server has of it.
+func cutSince(g *generation, k loki.Generation, committed uint64) bool {
+	return g.rotation == 0 && committed > k.Base+uint64(g.size)
+}
+
+// generationOf finds the newest generation of a file of the server that g is; same
+// tells of one with its inode and birth time, whatever it begins with.
+func (a *agent) generationOf(g *generation, o loki.FileOffsets) (k *loki.Generation, same bool) {
+	var head []byte
+	for i, x := range slices.Backward(o.Generations) {
+		of, ok := tail.KeyOf(x.Fingerprint)
+		if !ok || of.Ino != g.key.Ino || of.Birth != g.key.Birth {
+			continue
+		}
+		if same = true; head == nil {
+			if g.fd < 0 && a.open(g) != nil {
+				return nil, true
+			}
+			if st, err := tail.StatFD(g.fd); err == nil {
+				g.size = st.Size
+			}
+			b, err := tail.ReadHead(g.fd, a.head[:])
+			if err != nil {
+				return nil, true
+			}
+			head = b
+		}
+		if tail.PrintMatches(x.Fingerprint, g.key, head) {
+			return &o.Generations[i], true
+		}
+	}
+	return nil, same
+}
+
+// adopt takes a file of the server for the stream's: its identity, its generations'
+// bases, and reading from the oldest file that is there, so that what its lines say
+// is known, sending only what the server lacks.
+func (a *agent) adopt(f *follower, c *candidate) {
+	f.id, f.emit = c.File, c.Committed
+	for i, k := range c.known {
+		if k != nil {
+			g := f.gens[i]
+			g.placed, g.place = true, k.Base
+			if len(k.Fingerprint) > 0 {
+				g.print = k.Fingerprint
+			}
+		}
+	}
+	base := c.known[c.first].Base
+	for _, g := range f.gens[:c.first] { // older than any the server remembers
+		base -= min(base, uint64(g.size))
+	}
+	f.gens[0].base, f.gens[0].begun = base, true
+	f.acked = parse.Position{Offset: base}
+	newest := f.gens[c.newest]
+	if end := newest.place + uint64(newest.size); c.Committed > end {
+		a.stateLost(f, c.Committed) // of what the server has behind it nothing is here
+	}
+	a.stand(f, f.acked, tail.Mark{})
+	a.log.Info("found the place of a log file again", "session", f.session.name, "stream", f.file.Stream,
+		"committed", c.Committed, "from", base)
+}
+
+// passed reports whether a generation behind the one being read is on the server,
+// and with it all there is to send of this one.
+func (f *follower) passed() bool {
+	return f.cur < len(f.gens) && slices.ContainsFunc(f.gens[f.cur+1:], func(g *generation) bool { return g.placed && g.place <= f.emit })
+}

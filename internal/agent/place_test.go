@@ -1,0 +1,301 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/loki"
+	"github.com/remora-ray/remora/internal/ray"
+)
+
+func (w *world) loseState() {
+	w.t.Helper()
+	if err := os.RemoveAll(w.conf.State); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestStateLostFindsItsPlaceAgain(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	want := map[string][]string{}
+	for f := range 3 {
+		name := fmt.Sprintf("worker-%d.out", f)
+		text, lines := numbered(name, 0, 50)
+		w.write(name, text)
+		want[name] = lines
+	}
+	w.start()
+	w.arrived(150)
+	w.rotate("worker-1.out", 3)
+	w.drain()
+	if err := os.RemoveAll(w.conf.State); err != nil {
+		t.Fatal(err)
+	}
+	for f := range 3 {
+		name := fmt.Sprintf("worker-%d.out", f)
+		text, lines := numbered("more", 0, 10)
+		w.write(name, text)
+		want[name] = append(want[name], lines...)
+	}
+	w.start()
+	w.arrived(180)
+	w.drain()
+	for name, lines := range want {
+		w.want(name, lines)
+	}
+	w.noGaps()
+}
+
+// generations writes and rotates a file, keeping backups, and returns the lines.
+func (w *world) generations(name string, from, to, backups int) (want []string) {
+	for gen := from; gen < to; gen++ {
+		text, lines := numbered(fmt.Sprint("g", gen), 0, 20)
+		w.write(name, text)
+		want = append(want, lines...)
+		w.arrived(w.srv.count() + 20)
+		w.rotate(name, backups)
+	}
+	return want
+}
+
+// contiguous wants one file on the server whose lines lie one behind the other.
+func (w *world) contiguous(name string) {
+	w.t.Helper()
+	at := uint64(0)
+	for _, e := range w.srv.rows(testSession, name) {
+		if e.offset != at {
+			w.t.Fatalf("line %q is at %d, want %d", e.line, e.offset, at)
+		}
+		at += uint64(len(e.line)) + 1
+	}
+	if n := len(w.srv.files); n != 1 {
+		w.t.Errorf("the server has %d files, want 1", n)
+	}
+}
+
+// The state is lost and the generation of which the identity was made is gone: a
+// later one tells the server which file it is. None is lost, none is there twice.
+func TestStateLostAndTheFirstGenerationGone(t *testing.T) {
+	for _, tc := range []struct {
+		name    string
+		backups int
+		unread  int // generations that came while no agent was there
+	}{
+		{"nothing new", 1, 0},
+		{"more in the last file", 2, 0},
+		{"the known ones all but one gone", 2, 1},
+		{"several new ones", 5, 4},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			want := w.generations("worker-a.out", 0, 7, tc.backups)
+			// Its fingerprint on the server is of these few bytes.
+			w.write("worker-a.out", "short\n")
+			w.arrived(len(want) + 1)
+			want = append(want, "short")
+			w.crash()
+			w.loseState()
+			for gen := range tc.unread {
+				text, lines := numbered(fmt.Sprint("unread", gen), 0, 20)
+				w.write("worker-a.out", text)
+				want = append(want, lines...)
+				w.rotate("worker-a.out", tc.backups)
+			}
+			if tc.backups > 1 {
+				text, lines := numbered("more", 0, 100)
+				w.write("worker-a.out", text)
+				want = append(want, lines...)
+			}
+			w.start()
+			w.arrived(len(want))
+			w.write("worker-a.out", "last\n")
+			w.arrived(len(want) + 1)
+			w.drain()
+			w.start() // now the state knows it
+			w.write("worker-a.out", "again\n")
+			w.arrived(len(want) + 2)
+			w.drain()
+			w.want("worker-a.out", append(want, "last", "again"))
+			w.contiguous("worker-a.out")
+			w.noGaps()
+		})
+	}
+}
+
+func TestStateLostTwice(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	var want []string
+	for round := range 4 {
+		w.start()
+		want = append(want, w.generations("worker-a.out", 3*round, 3*round+3, 2)...)
+		w.crash()
+		w.loseState()
+	}
+	w.write("worker-a.out", "last\n")
+	w.start()
+	w.arrived(len(want) + 1)
+	w.drain()
+	w.want("worker-a.out", append(want, "last"))
+	w.contiguous("worker-a.out")
+	w.noGaps()
+}
+
+// Once the place was not found, and there are two files on the server: the one that
+// goes further is gone on with.
+func TestStateLostAfterThePlaceWasNotFound(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	want := w.generations("worker-a.out", 0, 3, 2)
+	w.drain()
+	w.loseState()
+	for gen := range 3 {
+		text, lines := numbered(fmt.Sprint("unread", gen), 0, 20)
+		w.write("worker-a.out", text)
+		w.rotate("worker-a.out", 2)
+		if gen > 0 {
+			want = append(want, lines...)
+		}
+	}
+	w.start()
+	w.arrived(len(want))
+	if g := w.srv.gaps(); len(g) != 1 || g[0] != "state-lost 0-0" {
+		t.Fatalf("gaps are %q, want one that says state-lost", g)
+	}
+	want = append(want, w.generations("worker-a.out", 3, 6, 2)...)
+	w.drain()
+	w.loseState()
+	w.start()
+	w.write("worker-a.out", "last\n")
+	w.arrived(len(want) + 1)
+	w.drain()
+	got := w.srv.lines(testSession, "worker-a.out")
+	slices.Sort(got)
+	want = append(want, "last")
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		t.Errorf("%d lines arrived, want %d", len(got), len(want))
+	}
+	if n := len(w.srv.files); n != 2 {
+		t.Errorf("the server has %d files, want 2", n)
+	}
+}
+
+// What the server knows by the same inode and birth time need not be this file.
+func TestStateLostAndAForeignFileOfTheSameInode(t *testing.T) {
+	const text = ":job_id:01000000\nmine 1\nmine 2\n"
+	for _, tc := range []struct {
+		name    string
+		begins  string // what the server's generation began with
+		own     bool   // it has the identity that this file gives
+		wantGap string
+	}{
+		{"another beginning", "something else\n", false, ""},
+		{"the same beginning, of another pod", ":job_id:01000000\n", false, ""},
+		{"another beginning, its identity this one's", "something else\n", true, "state-lost 1000-1000"},
+		{"cut since, its first line the same", ":job_id:01000000\n", true, "state-lost 1000-1000"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.write("worker-a.out", text)
+			st, err := tail.StatPath(w.path("worker-a.out"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := loki.FileID{7}
+			if tc.own {
+				id = identity(w.conf.machine(), testSession, ray.ParsePath("worker-a.out"), st.Key)
+			}
+			w.srv.files[id] = &received{
+				committed: 1000, gens: []loki.Generation{{Fingerprint: tail.Print(st.Key, tail.HeadOf([]byte(tc.begins)))}},
+			}
+			w.start()
+			w.arrived(3)
+			w.drain()
+			w.want("worker-a.out", strings.Split(strings.TrimSuffix(text, "\n"), "\n"))
+			if got := strings.Join(w.srv.gaps(), ", "); got != tc.wantGap {
+				t.Errorf("gaps are %q, want %q", got, tc.wantGap)
+			}
+		})
+	}
+}
+
+// Where a stream is taken up again, by its acknowledged offset: three generations of
+// 100 bytes, the last one being written.
+func TestStandAtAnOffset(t *testing.T) {
+	mark := tail.MarkOf([]byte("before"))
+	for _, tc := range []struct {
+		at     uint64
+		cur    int
+		offset int64
+		marked bool
+	}{
+		{0, 0, 0, false},
+		{50, 0, 50, true},
+		{100, 1, 0, false}, // the bytes before it are of the generation before
+		{101, 1, 1, true},
+		{200, 2, 0, false},
+		{260, 2, 60, true},
+		{300, 2, 100, true},
+	} {
+		t.Run(fmt.Sprint(tc.at), func(t *testing.T) {
+			f := &follower{}
+			for i := range 3 {
+				f.gens = append(f.gens, &generation{of: f, base: uint64(i) * 100, size: 100, begun: true, done: i < 2, fd: -1})
+			}
+			f.gens[0].size = 130 // it grew after the next one was begun
+			(&agent{}).stand(f, parse.Position{Offset: tc.at}, mark)
+			if f.cur != tc.cur || f.cursor.Offset != tc.offset || f.cursor.Seen != tc.offset || (f.mark == mark) != tc.marked || !tc.marked && f.mark.Len > 0 {
+				t.Errorf("it stands in generation %d at %+v, marked by %+v", f.cur, f.cursor, f.mark)
+			}
+			if f.gens[f.cur].done {
+				t.Error("the generation is taken to be read")
+			}
+		})
+	}
+}
+
+func TestAnUnreadableFileIsTriedAgainAfterAWhile(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.write("raylet.out", "x\n")
+	if err := w.conf.validate(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := open(w.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	f := a.newFollower(testSession, ray.ParsePath("raylet.out"))
+	g, _, err := a.hold(f, w.path("raylet.out"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.gens, f.named, f.asked = []*generation{g}, true, true
+	now := time.Now()
+	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
+		want *= time.Second
+		a.failed(g, os.ErrPermission, now)
+		for _, after := range []time.Duration{0, tick, want - 1} {
+			if a.step(f, now.Add(after)); f.running {
+				t.Fatalf("after failure %d it is read again %v later", i+1, after)
+			}
+		}
+		now = now.Add(want)
+	}
+	if a.step(f, now); !f.running {
+		t.Error("it is not tried again")
+	}
+}
