@@ -40,6 +40,8 @@ const stale = int64(2 * time.Second)
 //	own time stamp                                           → that
 //	recorded anchor at or before the line                    → the anchor's
 //	no time seen in the stream so far                        → a new anchor
+//	only an anchor so far, and what is before the line was
+//	sent by a run of which the state was lost                → a new anchor
 //	written after the stream was seen to end, last time old  → a new anchor
 //	otherwise, and each piece and continuation of a record   → the last time seen
 func (s *Stream) time(at uint64, continued bool, c *Chunk, r *Result) int64 {
@@ -48,13 +50,18 @@ func (s *Stream) time(at uint64, continued bool, c *Chunk, r *Result) int64 {
 		s.anchors = s.anchors[1:]
 	}
 	if t := s.line.Time; t != 0 && !continued && t <= c.Now+farAhead {
-		s.clock.anchored = false
+		s.clock.anchored, s.unsure = false, s.unsure && at < c.Emit
 		return s.clock.at(t)
 	}
-	if s.needsAnchor(continued, c) {
+	behind := s.unsure && at >= c.Emit && !continued && s.clock.anchored
+	if behind || s.needsAnchor(continued, c) {
 		t := c.Now
 		if c.Written > 0 && c.Written < t {
 			t = c.Written
+		}
+		if behind {
+			// What was sent got at most that time, and a nanosecond more for each line.
+			t, s.unsure = min(c.Now, t+int64(time.Millisecond)), false
 		}
 		if t > s.clock.seen {
 			s.clock.seen, s.clock.anchored = t, true

@@ -87,6 +87,7 @@ type Stream struct {
 
 	clock   clock
 	anchors []Anchor // recorded by an earlier run, sorted, still to come
+	unsure  bool     // an earlier run gave the lines before Emit times that are not known
 	node    string   // last node id told by a line
 	split   uint32   // pieces of the current line sent so far
 
@@ -118,6 +119,9 @@ func (s *Stream) SetFacts(labels, constant logs.Labels) {
 func (s *Stream) Append(dst []byte, c Chunk, limit int) ([]byte, Result) {
 	var r Result
 	begin := len(dst)
+	if c.At < c.Emit && len(s.anchors) == 0 {
+		s.unsure = true
+	}
 	for r.Consumed < len(c.Data) {
 		line, size, last := s.next(c.Data[r.Consumed:], c.Ended)
 		if size == 0 {

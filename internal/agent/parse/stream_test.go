@@ -117,6 +117,38 @@ func TestAnchorsGiveTheSameTimesAgain(t *testing.T) {
 	}
 }
 
+// The state was lost with the anchors: what is sent now must not come before what
+// was sent, whose times nobody knows.
+func TestLinesBehindThoseOfALostRunComeAfterThem(t *testing.T) {
+	const stamp = "2026-11-21 05:06:33,161\tINFO x.py:1 -- a\n"
+	own := time.Date(2026, 11, 21, 5, 6, 33, 161e6, time.UTC).UnixNano()
+	for name, c := range map[string]struct {
+		sent, next string
+		want       []int64
+	}{
+		"no times at all":         {"a\nb\n", "c\nd\n", []int64{now + 1e6, now + 1e6 + 1}},
+		"a time behind":           {"a\nb\n", stamp + "d\n", []int64{own, own + 1}},
+		"a time before":           {"a\n" + stamp, "c\nd\n", []int64{own + 1, own + 2}},
+		"nothing was sent before": {"", "c\nd\n", []int64{now, now + 1}},
+	} {
+		s := newStream("worker-a.err", Remora)
+		emit, anchors := uint64(len(c.sent)), 0
+		old := now - int64(time.Minute) // when the older generation was written
+		_, r := s.Append(nil, Chunk{Data: []byte(c.sent), Emit: emit, Now: now + 1e9, Written: old}, 1<<20)
+		entries, r2 := s.Append(nil, Chunk{Data: []byte(c.next), At: emit, Emit: emit, Now: now + 1e9, Written: now}, 1<<20)
+		var times []int64
+		for _, e := range decode(t, s, entries) {
+			times = append(times, e.Time)
+		}
+		if d := cmp.Diff(c.want, times); d != "" {
+			t.Errorf("%s (-want +got):\n%s", name, d)
+		}
+		if anchors += len(r.Anchors) + len(r2.Anchors); anchors == 0 && !strings.Contains(c.sent+c.next, stamp) {
+			t.Errorf("%s: no anchor, so a repeat has other times", name)
+		}
+	}
+}
+
 func TestALineLongAfterTheLastTimeGetsAnAnchor(t *testing.T) {
 	s := newStream("worker-a.err", Remora)
 	_, r := s.Append(nil, Chunk{Data: []byte("2026-11-21 05:06:33,161\tINFO x.py:1 -- a\n"), Now: now, Written: now}, 1<<20)
