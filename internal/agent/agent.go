@@ -74,7 +74,8 @@ type agent struct {
 	wired   bool // the target has said what it is
 	asking  bool
 	toAsk   []*follower
-	fresh   bool // no state, and nothing seen yet: streams may be known to the server
+	fresh   bool // nothing seen yet: streams that the state does not know may be known to the server
+	missing bool // the state is new, or part of it is lost
 	scanned bool // everything that is there was looked at once
 	begun   bool // and the root was there
 

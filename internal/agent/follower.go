@@ -66,7 +66,7 @@ type generation struct {
 	rotation   int            // of that name; math.MaxInt when there is none
 	base       uint64
 	begun      bool   // base is known
-	placed     bool   // the server said where it begins
+	placed     bool   // where it begins is known of the server or an earlier run
 	place      uint64 // namely there
 	gap        string // why bytes before base are missing
 	namelessAt int64  // since when no name leads to it, Unix nanoseconds
@@ -131,9 +131,13 @@ func (f *follower) record(now time.Time) *state.Stream {
 		Position: f.acked, Mark: f.marked, At: now.UnixNano(), Gap: f.gap, GapAt: f.gapAt,
 	}
 	for _, g := range f.gens {
+		base := g.base
+		if g.placed && !g.begun {
+			base = g.place
+		}
 		s.Generations = append(s.Generations, state.Generation{
-			Key: g.key, Head: g.head, Print: g.print, Base: g.base, Size: g.size,
-			Rotation: g.rotation, Begun: g.begun, Gap: g.gap, Done: g.done && g.acked,
+			Key: g.key, Head: g.head, Print: g.print, Base: base, Size: g.size,
+			Rotation: g.rotation, Begun: g.begun || g.placed, Gap: g.gap, Done: g.done && g.acked,
 		})
 	}
 	return s

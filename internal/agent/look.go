@@ -319,9 +319,9 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation, now
 		}
 	}
 	a.name(f)
-	if inserted > 0 && (f.asked || !a.fresh) {
-		// Whose second name it is must be known even if we are killed before the
-		// first answer.
+	if inserted > 0 && f.asked {
+		// Not before: the server may know it by another identity, and a run that
+		// comes later must ask again.
 		a.stateResult(a.state.Save(f.record(now)))
 	}
 }

@@ -90,7 +90,7 @@ func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, ta
 			return
 		}
 	}
-	if len(f.gens) > 0 && f.gens[0].rotation > 0 && f.gens[0].rotation != nameless && a.wire == parse.Remora && a.conf.URL != "-" {
+	if a.missing && len(f.gens) > 0 && f.gens[0].rotation > 0 && f.gens[0].rotation != nameless && a.wire == parse.Remora && a.conf.URL != "-" {
 		// Its first bytes may be on the server under a name that nobody knows any more.
 		a.stateLost(f, 0)
 	}
@@ -230,7 +230,7 @@ func (a *agent) adopt(f *follower, c *candidate) {
 		a.stateLost(f, c.Committed) // of what the server has behind it nothing is here
 	}
 	a.stand(f, f.acked, tail.Mark{})
-	a.log.Info("found the place of a log file again", "session", f.session.name, "stream", f.file.Stream,
+	a.log.Debug("found the place of a log file again", "session", f.session.name, "stream", f.file.Stream,
 		"committed", c.Committed, "from", base)
 }
 

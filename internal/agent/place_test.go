@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -129,6 +130,40 @@ func TestStateLostAndTheFirstGenerationGone(t *testing.T) {
 			w.noGaps()
 		})
 	}
+}
+
+// The server is away when the state is lost: what the agent has of streams before
+// the first answer is nothing to rely on, however often it is killed until then.
+func TestStateLostAndKilledBeforeTheServerAnswers(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	want := w.generations("worker-a.out", 0, 4, 2)
+	w.crash()
+	w.loseState()
+	var asked atomic.Int32
+	w.srv.on(func(int, bool) int { asked.Add(1); return 503 })
+	for round := range 3 {
+		w.start()
+		n := asked.Load()
+		w.until("the server was asked", func() bool { return asked.Load() > n })
+		text, lines := numbered(fmt.Sprint("more", round), 0, 10)
+		w.write("worker-a.out", text) // a new generation, seen before any answer
+		want = append(want, lines...)
+		if round == 0 {
+			w.rotate("worker-a.out", 2)
+		}
+		n = asked.Load()
+		w.until("it was asked again", func() bool { return asked.Load() > n+1 })
+		w.crash()
+	}
+	w.srv.on(nil)
+	w.start()
+	w.arrived(len(want))
+	w.drain()
+	w.want("worker-a.out", want)
+	w.contiguous("worker-a.out")
+	w.noGaps()
 }
 
 func TestStateLostTwice(t *testing.T) {

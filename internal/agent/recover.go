@@ -14,7 +14,7 @@ import (
 
 // restore takes up where the last run ended.
 func (a *agent) restore(found state.Contents) {
-	a.fresh = found.Fresh
+	a.fresh, a.missing = true, found.Fresh || found.Torn > 0 || len(found.Streams) == 0
 	if found.Torn > 0 {
 		a.log.Info("the end of the state was torn by a crash and is left out", "bytes", found.Torn)
 	}
@@ -46,6 +46,7 @@ func (a *agent) restore(found state.Contents) {
 func (a *agent) restoreGeneration(f *follower, s state.Generation) {
 	g := &generation{
 		of: f, key: s.Key, head: s.Head, print: s.Print, rotation: s.Rotation, base: s.Base, begun: s.Begun, gap: s.Gap,
+		placed: s.Begun, place: s.Base,
 		size: s.Size, done: s.Done, acked: s.Done, fd: -1, restored: true, grew: time.Now().UnixNano(),
 	}
 	if len(g.print) == 0 {
@@ -168,7 +169,7 @@ func (a *agent) answered(x answers) {
 			taken[f.id] = f
 		}
 	}
-	at := 0
+	at, found := 0, 0
 	var save []*state.Stream
 	for i, f := range x.asked {
 		n := x.count[i]
@@ -181,7 +182,13 @@ func (a *agent) answered(x answers) {
 		if f.named {
 			save = append(save, f.record(time.Now()))
 		}
+		if !f.known && f.emit > 0 {
+			found++
+		}
 		a.queue(f)
+	}
+	if found > 0 {
+		a.log.Info("the server knows files that the state does not: going on where it stands", "streams", found)
 	}
 	a.stateResult(a.state.Save(save...))
 }

@@ -157,7 +157,7 @@ func (a *agent) begin(f *follower, g *generation) {
 		g.base = before.base + uint64(before.size)
 	}
 	switch {
-	case g.placed:
+	case g.placed && g.place <= f.emit: // else the server lost it
 		g.base = g.place
 	case f.gap != "" && f.gapAt >= g.base && !f.passed():
 		g.base, g.gap = f.gapAt, f.gap
@@ -418,7 +418,9 @@ func (a *agent) advance(f *follower, g *generation) {
 // abandon gives up what cannot be had of a generation and notes the gap.
 func (a *agent) abandon(f *follower, g *generation, why string) {
 	missing := g.size - f.cursor.Offset
-	a.noteGap(f, why, g.base+uint64(max(g.size, f.cursor.Offset)), missing)
+	if end := g.base + uint64(max(g.size, f.cursor.Offset)); end > f.emit && !f.passed() { // else the server has it
+		a.noteGap(f, why, end, missing)
+	}
 	g.done = true
 	g.size = max(g.size, f.cursor.Offset)
 	a.closeFD(g)
