@@ -57,9 +57,10 @@ func (r *run) scenario(ctx context.Context) (bool, error) {
 	if err := r.session(ctx, "first", kills); err != nil {
 		return false, err
 	}
-	kills = []func(context.Context) error{r.killAgent}
+	kills = []func(context.Context) error{r.killAgent, r.loseState}
 	if !r.short {
-		kills = append(kills, r.killBoth, r.killServer)
+		// The state is lost once Ray has deleted the first generations, and once more.
+		kills = append(kills, r.killBoth, r.killServer, r.loseState)
 	}
 	if err := r.session(ctx, "second", kills); err != nil {
 		return false, err
@@ -204,6 +205,20 @@ func (r *run) killAgent(ctx context.Context) error {
 		return err
 	}
 	r.pause(ctx, 100*time.Millisecond, 2*time.Second)
+	return r.agent.start()
+}
+
+// loseState takes the agent's positions away while files turn over: it must find
+// its place by what the server knows of those that are left.
+func (r *run) loseState(ctx context.Context) error {
+	r.say("kill -9 agent, its state is lost")
+	if err := r.agent.signal(syscall.SIGKILL, 10*time.Second); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(r.path("state")); err != nil {
+		return err
+	}
+	r.pause(ctx, 100*time.Millisecond, time.Second)
 	return r.agent.start()
 }
 
