@@ -124,6 +124,22 @@ func identity(machine, session string, f ray.File, g tail.Key) (id loki.FileID) 
 	return id
 }
 
+// oldest is the first file of the stream, nil where none is known yet.
+func (f *follower) oldest() *generation {
+	if len(f.gens) == 0 {
+		return nil
+	}
+	return f.gens[0]
+}
+
+// size is how many bytes the stream's files have.
+func (f *follower) size() (n int64) {
+	for _, g := range f.gens {
+		n += g.size
+	}
+	return n
+}
+
 // record is what the state keeps of the stream.
 func (f *follower) record(now time.Time) *state.Stream {
 	s := &state.Stream{

@@ -331,7 +331,7 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation, now
 func (a *agent) stray(g *generation) {
 	a.log.Info("an older file turned up late: it is followed as a stream of its own", "path", g.path)
 	f := a.newFollower(g.of.session.name, g.of.file)
-	f.stray, f.asked = true, true
+	f.stray, f.asked = true, !a.missing // the server may have it from before the state was lost
 	f.gens = []*generation{g}
 	g.of = f
 	a.name(f)

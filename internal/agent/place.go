@@ -74,7 +74,11 @@ func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, ta
 	}
 	var best *candidate
 	for _, c := range a.candidatesOf(f, asked, by) {
-		if other := taken[c.File]; (other == nil || other == f) && (best == nil || c.reach > best.reach) {
+		switch other := taken[c.File]; {
+		case other != nil && other != f && f.stray && c.reach >= f.size():
+			f.emit = uint64(f.size()) // all of it is there, by the stream it belongs to
+			return
+		case (other == nil || other == f) && (best == nil || c.reach > best.reach):
 			best = c
 		}
 	}

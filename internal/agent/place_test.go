@@ -301,6 +301,47 @@ func TestStandAtAnOffset(t *testing.T) {
 	}
 }
 
+// An answer about the files that were known when it was asked for decides nothing
+// where older ones have turned up since: the server may know the stream by those.
+func TestOlderFilesTurnUpBeforeTheAnswer(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.write("raylet.out.1", "older\n")
+	w.write("raylet.out", "newer\n")
+	if err := w.conf.validate(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := open(w.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	f := a.newFollower(testSession, ray.ParsePath("raylet.out"))
+	hold := func(name string, rotation int) *generation {
+		g, _, err := a.hold(f, w.path(name), rotation)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return g
+	}
+	older, newer := hold("raylet.out.1", 1), hold("raylet.out", 0)
+	f.gens = []*generation{newer}
+	a.name(f)
+	a.toAsk = nil
+	question := answers{
+		asked: []*follower{f}, count: []int{1}, first: []*generation{newer}, wire: parse.Remora,
+		found: loki.OffsetsResponse{Files: []loki.FileOffsets{{File: f.id}}},
+	}
+	f.gens = []*generation{older, newer}
+	a.answered(question)
+	if f.asked || !slices.Contains(a.toAsk, f) {
+		t.Error("it is not asked about again")
+	}
+	if want := identity(a.machine, testSession, f.file, older.key); f.id != want {
+		t.Errorf("its identity is %s, want that of its oldest file, %s", f.id, want)
+	}
+}
+
 func TestAnUnreadableFileIsTriedAgainAfterAWhile(t *testing.T) {
 	w := newWorld(t)
 	w.mkdir()

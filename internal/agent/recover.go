@@ -90,7 +90,8 @@ func (a *agent) firstScan() {
 // answers is what the target said about streams.
 type answers struct {
 	asked []*follower
-	count []int // identities asked about, of each
+	count []int         // identities asked about, of each
+	first []*generation // the oldest file of each that was asked about, if any
 	ask   loki.OffsetsRequest
 	found loki.OffsetsResponse
 	wire  parse.Wire
@@ -108,6 +109,7 @@ func (a *agent) ask(ctx context.Context) {
 	for _, f := range x.asked {
 		ids := a.candidates(f)
 		x.ask.Files, x.count = append(x.ask.Files, ids...), append(x.count, len(ids))
+		x.first = append(x.first, f.oldest())
 		if !f.known {
 			for _, g := range f.gens {
 				x.ask.Generations = append(x.ask.Generations, tail.Print(g.key, g.head))
@@ -173,6 +175,13 @@ func (a *agent) answered(x answers) {
 	var save []*state.Stream
 	for i, f := range x.asked {
 		n := x.count[i]
+		if !f.known && f.oldest() != x.first[i] {
+			// Older files have turned up since: the server may know the stream by those.
+			at += n
+			f.named = false
+			a.name(f)
+			continue
+		}
 		f.asked = true
 		if at+n <= len(x.found.Files) {
 			a.placeByServer(f, x.found.Files[at:at+n], by, taken)
