@@ -57,10 +57,13 @@ func (r *run) scenario(ctx context.Context) (bool, error) {
 	if err := r.session(ctx, "first", kills); err != nil {
 		return false, err
 	}
-	kills = []func(context.Context) error{r.killAgent, r.loseState}
+	kills = []func(context.Context) error{r.killAgent}
 	if !r.short {
-		// The state is lost once Ray has deleted the first generations, and once more.
-		kills = append(kills, r.killBoth, r.killServer, r.loseState)
+		kills = append(kills, r.killBoth, r.killServer)
+	}
+	if r.lose {
+		// Once Ray has deleted the first generations, and once more.
+		kills = append(kills, r.loseState, r.loseState)
 	}
 	if err := r.session(ctx, "second", kills); err != nil {
 		return false, err
