@@ -319,9 +319,10 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation, now
 		}
 	}
 	a.name(f)
-	if inserted > 0 && f.asked {
-		// Not before: the server may know it by another identity, and a run that
-		// comes later must ask again.
+	if inserted > 0 && (f.asked || f.known) {
+		// Whose second name it is must be known even if we are killed before the first
+		// answer. Not of a stream that is new to the state: the server may know it by
+		// another identity, and a run that comes later must ask again.
 		a.stateResult(a.state.Save(f.record(now)))
 	}
 }

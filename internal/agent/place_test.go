@@ -226,6 +226,39 @@ func TestStateLostAfterThePlaceWasNotFound(t *testing.T) {
 	}
 }
 
+// A generation that is seen, and deleted by Ray, while the server is away and the
+// agent has no answer yet, is kept for the run after the next kill.
+func TestKilledBeforeTheServerAnswersAndAGenerationIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, want := numbered("first", 0, 10)
+	w.write("worker-a.out", text)
+	w.start()
+	w.arrived(10)
+	w.crash()
+	var asked atomic.Int32
+	w.srv.on(func(int, bool) int { asked.Add(1); return 503 })
+	w.start()
+	w.until("the server was asked", func() bool { return asked.Load() > 0 })
+	w.rotate("worker-a.out", 2)
+	text, lines := numbered("second", 0, 10)
+	w.write("worker-a.out", text)
+	want = append(want, lines...)
+	w.until("the agent holds the second generation", func() bool {
+		st, err := tail.StatPath(w.path("worker-a.out"))
+		return err == nil && st.Links > 1
+	})
+	if err := os.Remove(w.path("worker-a.out")); err != nil {
+		t.Fatal(err)
+	}
+	w.crash()
+	w.srv.on(nil)
+	w.start()
+	w.arrived(20)
+	w.drain()
+	w.want("worker-a.out", want)
+}
+
 // What the server knows by the same inode and birth time need not be this file.
 func TestStateLostAndAForeignFileOfTheSameInode(t *testing.T) {
 	const text = ":job_id:01000000\nmine 1\nmine 2\n"
