@@ -74,10 +74,12 @@ type agent struct {
 	wired   bool // the target has said what it is
 	asking  bool
 	toAsk   []*follower
-	fresh   bool // nothing seen yet: streams that the state does not know may be known to the server
-	missing bool // the state is new, or part of it is lost
-	scanned bool // everything that is there was looked at once
-	begun   bool // and the root was there
+	fresh   bool        // nothing seen yet: streams that the state does not know may be known to the server
+	missing bool        // the state is new, or part of it is lost
+	born    int64       // when this run began, Unix nanoseconds
+	doubted []*follower // to be asked about again in a while
+	scanned bool        // everything that is there was looked at once
+	begun   bool        // and the root was there
 
 	dirty       []*follower // something happened; read in the next round
 	firstDirty  time.Time
@@ -149,7 +151,7 @@ func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
 		results:  make(chan ship.Result, batches),
 		answers:  make(chan answers, 1),
 		sessions: map[string]*session{}, streams: map[streamKey]*follower{}, all: map[*follower]struct{}{},
-		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{},
+		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, born: time.Now().UnixNano(),
 	}
 }
 
@@ -229,7 +231,7 @@ func (a *agent) finished() (bool, error) {
 	if a.conf.Once && now.Sub(a.progress) > a.conf.DrainTimeout {
 		return true, fmt.Errorf("%w: nothing went forward for %s", ErrIncomplete, a.conf.DrainTimeout)
 	}
-	idle := a.scanned && (a.wired && !a.asking || len(a.all) == 0) && len(a.toAsk)+len(a.dirty)+len(a.ready)+a.running+a.unacked == 0 && !a.behind()
+	idle := a.scanned && (a.wired && !a.asking || len(a.all) == 0) && len(a.toAsk)+len(a.doubted)+len(a.dirty)+len(a.ready)+a.running+a.unacked == 0 && !a.behind()
 	if !idle || (!a.conf.Once && now.Sub(a.lastGrowth) < a.conf.QuietBefore) {
 		return false, nil
 	}

@@ -37,7 +37,8 @@ func newWorld(t *testing.T) *world {
 	w := &world{t: t, root: filepath.Join(t.TempDir(), "ray"), srv: newReceiver(t)}
 	w.logs = filepath.Join(w.root, testSession, "logs")
 	w.conf = Config{
-		RayRoot: w.root, URL: w.srv.URL, State: filepath.Join(t.TempDir(), "state"),
+		inFlight: 50 * time.Millisecond,
+		RayRoot:  w.root, URL: w.srv.URL, State: filepath.Join(t.TempDir(), "state"),
 		Node: parse.Node{Cluster: "test", Type: "head"}, PodUID: "pod-1", Location: time.UTC,
 		BatchWait: 20 * time.Millisecond, MinWait: 5 * time.Millisecond, MaxWait: 40 * time.Millisecond,
 		ScanEvery: 200 * time.Millisecond, QuietBefore: 100 * time.Millisecond, DrainTimeout: 20 * time.Second,
@@ -47,6 +48,7 @@ func newWorld(t *testing.T) *world {
 		if w.done != nil {
 			w.crash()
 		}
+		w.a = nil // its buffers go before the other tests are done
 	})
 	return w
 }

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"errors"
 	"slices"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/remora-ray/remora/internal/agent/ship"
 	"github.com/remora-ray/remora/internal/agent/state"
 	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/ray"
 )
 
@@ -20,7 +22,7 @@ func (a *agent) result(r ship.Result) {
 	if r.Sent {
 		a.health.delivered()
 	}
-	var save []*state.Stream
+	var save []*follower
 	for i := range r.Batch.Parts {
 		p := &r.Batch.Parts[i]
 		f := p.Follower.(*follower)
@@ -33,13 +35,43 @@ func (a *agent) result(r ship.Result) {
 		if why, dead := r.Dead[p.File]; dead {
 			a.deadLetter(f, p, why)
 		}
-		save = append(save, f.record(a.progress))
+		save = append(save, f)
 	}
 	a.met.bytesShipped.Add(float64(len(r.Batch.Body)))
 	a.builder.Free(r.Batch)
-	if len(save) > 0 {
-		a.stateResult(a.state.Save(save...))
+	a.save(save...)
+}
+
+// save records where streams stand.
+func (a *agent) save(fs ...*follower) {
+	now := time.Now()
+	var records []*state.Stream
+	var err error
+	for _, f := range fs {
+		if !f.named || f.covered {
+			continue
+		}
+		r := f.record(now)
+		if f.saved != r.ID {
+			err = errors.Join(err, a.unsave(f))
+		}
+		f.saved = r.ID
+		records = append(records, r)
 	}
+	if len(records) > 0 {
+		err = errors.Join(err, a.state.Save(records...))
+	}
+	a.stateResult(err)
+}
+
+// unsave removes what the state has of a stream.
+func (a *agent) unsave(f *follower) error {
+	if f.saved == (loki.FileID{}) {
+		return nil
+	}
+	id := f.saved
+	f.saved = loki.FileID{}
+	return a.state.Forget(id)
 }
 
 func (a *agent) acknowledge(f *follower, p *pipeline.Part) {
@@ -61,6 +93,9 @@ func (a *agent) deadLetter(f *follower, p *pipeline.Part, why string) {
 	a.met.gaps.WithLabelValues("refused").Inc()
 	a.log.Error("the server refuses part of a log file, it is kept in the state directory",
 		"session", f.session.name, "stream", f.file.Stream, "from", p.From, "to", p.To, "error", why)
+	for _, g := range f.gens {
+		g.told = g.told && !(g.begun && g.base == p.From)
+	}
 	f.gap, f.gapAt = "refused", p.To
 	f.epoch.Add(1) // parts behind it that wait do not tell the gap
 	a.goBack(f, p.To)
@@ -283,5 +318,5 @@ func (a *agent) forget(f *follower) {
 	if k := (streamKey{f.session.name, f.file.Stream}); a.streams[k] == f {
 		delete(a.streams, k)
 	}
-	a.stateResult(a.state.Forget(f.id))
+	a.stateResult(a.unsave(f))
 }

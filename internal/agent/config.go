@@ -46,6 +46,7 @@ type Config struct {
 	Output      io.Writer             // for URL "-"; nil means standard output
 	MinWait     time.Duration         // first wait after a failure to send; 0 means 200 ms
 	MaxWait     time.Duration         // longest one; 0 means 30 s
+	inFlight    time.Duration         // how long a dead agent's push may be on its way; 0 means inFlight
 	QuietBefore time.Duration         // how long files must not grow before a drain ends; 0 means 1 s
 	// Health, if not nil, is given a Health that may be asked while Run runs.
 	Health func(*Health)
@@ -105,6 +106,7 @@ func (c *Config) defaults() {
 	or(&c.MaxOpen, 512)
 	or(&c.HoldBytes, 512<<20)
 	or(&c.QuietBefore, time.Second)
+	or(&c.inFlight, inFlight)
 	or(&c.MinWait, 200*time.Millisecond)
 	or(&c.MaxWait, 30*time.Second)
 	or(&c.Version, "unknown")

@@ -44,7 +44,7 @@ type follower struct {
 	marked  tail.Mark      // of acked
 	anchors []parse.Anchor // recorded behind acked
 
-	asked   bool    // the server said where the stream stands
+	asked   bool    // the server said where the stream stands, or it cannot know it
 	running bool    // a reader has it
 	queued  bool    // in ready or dirty
 	look    bool    // its names must be looked at
@@ -53,6 +53,8 @@ type follower struct {
 	epochOf uint32  // of the cursor; behind epoch while a refusal is on its way
 	rewind  *uint64 // go on from there once the reader has given the stream back
 	stray   bool
+	covered bool        // a stray of which all is there by the stream it belongs to
+	saved   loki.FileID // what the state has it by; zero if it has not
 }
 
 // generation is one file of a stream.
@@ -66,6 +68,7 @@ type generation struct {
 	rotation   int            // of that name; math.MaxInt when there is none
 	base       uint64
 	begun      bool   // base is known
+	told       bool   // the server has print as that of a file that begins at base
 	placed     bool   // where it begins is known of the server or an earlier run
 	place      uint64 // namely there
 	gap        string // why bytes before base are missing
@@ -140,10 +143,26 @@ func (f *follower) size() (n int64) {
 	return n
 }
 
+// placed reports whether it is known where the stream stands on the server. Before
+// that its identity may change yet.
+func (f *follower) placed() bool { return f.asked || f.known }
+
+// recordID is what the state knows the stream by: its identity or, before that is
+// certain, a name of its own, as another stream may turn out to have that identity.
+func (f *follower) recordID() loki.FileID {
+	if f.placed() {
+		return f.id
+	}
+	h := sha256.New()
+	h.Write([]byte("not asked about yet"))
+	h.Write(f.id[:])
+	return loki.FileID(h.Sum(nil)[:len(f.id)])
+}
+
 // record is what the state keeps of the stream.
 func (f *follower) record(now time.Time) *state.Stream {
 	s := &state.Stream{
-		ID: f.id, Session: f.session.name, Name: f.file.Stream,
+		ID: f.recordID(), Session: f.session.name, Name: f.file.Stream, Asked: f.placed(), Stray: f.stray,
 		Position: f.acked, Mark: f.marked, At: now.UnixNano(), Gap: f.gap, GapAt: f.gapAt,
 	}
 	for _, g := range f.gens {

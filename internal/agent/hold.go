@@ -171,7 +171,7 @@ func (a *agent) prune(f *follower) {
 		}
 	}
 	if len(over) > 0 {
-		a.stateResult(a.state.Save(f.record(time.Now())))
+		a.save(f)
 	}
 	for _, g := range over {
 		a.closeFD(g)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/remora-ray/remora/internal/agent/discover"
+	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/tail"
 	"github.com/remora-ray/remora/internal/ray"
 )
@@ -77,7 +78,6 @@ func (a *agent) followerOf(n *discover.Name) *follower {
 	f := a.streams[k]
 	if f == nil {
 		f = a.newFollower(n.Session, file)
-		f.asked = !a.fresh
 		a.streams[k] = f
 	}
 	n.Data = f
@@ -95,7 +95,6 @@ func (a *agent) newFollower(session string, file ray.File) *follower {
 // new ones and puts them where they belong.
 func (a *agent) look(f *follower) {
 	f.look = false
-	now := time.Now()
 	// Lower rotation numbers first: a file that is renamed meanwhile is then met
 	// twice, never missed.
 	slices.SortFunc(f.names, func(x, y *discover.Name) int { return rotation(x) - rotation(y) })
@@ -110,7 +109,7 @@ func (a *agent) look(f *follower) {
 		}
 	}
 	a.unname(f, met)
-	a.place(f, seen, held, now)
+	a.place(f, seen, held)
 	if f.reading() != nil {
 		a.queue(f)
 	}
@@ -226,7 +225,7 @@ func (a *agent) late(g *generation, size int64) {
 		a.settle(f)
 		return
 	}
-	if i+1 < len(f.gens) && f.gens[i+1].begun {
+	if f.covered || i+1 < len(f.gens) && f.gens[i+1].begun {
 		a.met.drops.WithLabelValues("late").Inc()
 		a.log.Warn("a rotated file grew after the next one was begun: those bytes are not read",
 			"path", g.path, "bytes", size-g.size)
@@ -284,15 +283,19 @@ func (a *agent) hold(f *follower, path string, rot int) (*generation, []byte, er
 }
 
 // place puts new generations where they belong in the stream's chain.
-func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation, now time.Time) {
+func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation) {
 	if len(seen) == 0 {
 		return
 	}
 	known := make([]tail.Known, len(f.gens))
 	for i, g := range f.gens {
 		known[i] = tail.Known{Key: g.key, Rotation: g.rotation, Begun: g.begun, Head: g.head}
+		if g.restored {
+			// By now it has a higher number or is gone; what nobody knew then is newer.
+			known[i].Rotation = nameless
+		}
 	}
-	inserted := 0
+	first, inserted := f.oldest(), 0
 	used := map[*generation]bool{}
 	for _, p := range tail.Order(known, seen) {
 		g := held[p.Sighting]
@@ -318,12 +321,14 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation, now
 			a.closeFD(g)
 		}
 	}
+	if f.gens[0] != first && f.named && !f.known {
+		f.named = false // nothing of it was sent yet: its identity is made of the oldest
+		f.acked, f.emit, f.gap = parse.Position{}, 0, ""
+	}
 	a.name(f)
-	if inserted > 0 && (f.asked || f.known) {
-		// Whose second name it is must be known even if we are killed before the first
-		// answer. Not of a stream that is new to the state: the server may know it by
-		// another identity, and a run that comes later must ask again.
-		a.stateResult(a.state.Save(f.record(now)))
+	if inserted > 0 {
+		// Whose second name it is must be known even if we are killed before it is read.
+		a.save(f)
 	}
 }
 
@@ -332,10 +337,11 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation, now
 func (a *agent) stray(g *generation) {
 	a.log.Info("an older file turned up late: it is followed as a stream of its own", "path", g.path)
 	f := a.newFollower(g.of.session.name, g.of.file)
-	f.stray, f.asked = true, !a.missing // the server may have it from before the state was lost
+	f.stray = true
 	f.gens = []*generation{g}
 	g.of = f
 	a.name(f)
+	a.save(f)
 	a.queue(f)
 }
 
@@ -345,10 +351,18 @@ func (a *agent) name(f *follower) {
 		return
 	}
 	f.id, f.named = identity(a.machine, f.session.name, f.file, f.gens[0].key), true
-	f.file.Rotation = f.gens[0].rotation // the parser must know whether the first lines are there
-	if !f.asked {
+	if r := f.gens[0].rotation; r != nameless {
+		f.file.Rotation = r // the parser must know whether the first lines are there
+	}
+	if f.asked = a.unknowable(f.gens[0]); !f.asked {
 		a.toAsk = append(a.toAsk, f)
 	}
+}
+
+// unknowable reports whether no earlier run can have sent anything of a file: it is
+// younger than this one. The first scan is not so sure: the clock may have been set.
+func (a *agent) unknowable(g *generation) bool {
+	return !a.fresh && g.key.Birth > a.born
 }
 
 // detach forgets that a file is g.

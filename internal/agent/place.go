@@ -3,6 +3,7 @@ package agent
 import (
 	"bytes"
 	"cmp"
+	"crypto/sha256"
 	"slices"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
@@ -67,6 +68,7 @@ func heldBy(found []loki.FileOffsets) held {
 // identities that other streams have.
 func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, taken map[loki.FileID]*follower) {
 	if f.known {
+		a.recognise(f, asked[0])
 		if c := asked[0].Committed; c != f.acked.Offset {
 			a.goBack(f, c)
 		}
@@ -76,7 +78,7 @@ func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, ta
 	for _, c := range a.candidatesOf(f, asked, by) {
 		switch other := taken[c.File]; {
 		case other != nil && other != f && f.stray && c.reach >= f.size():
-			f.emit = uint64(f.size()) // all of it is there, by the stream it belongs to
+			a.cover(f)
 			return
 		case (other == nil || other == f) && (best == nil || c.reach > best.reach):
 			best = c
@@ -85,6 +87,14 @@ func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, ta
 	if best != nil {
 		a.adopt(f, best)
 		return
+	}
+	if a.doubtful(f) {
+		f.asked = false
+		a.doubted = append(a.doubted, f)
+		return
+	}
+	if other := taken[f.id]; other != nil && other != f {
+		f.id = strayID(f.id)
 	}
 	for _, o := range asked {
 		if o.File == f.id && o.Committed > 0 {
@@ -97,6 +107,39 @@ func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, ta
 	if a.missing && len(f.gens) > 0 && f.gens[0].rotation > 0 && f.gens[0].rotation != nameless && a.wire == parse.Remora && a.conf.URL != "-" {
 		// Its first bytes may be on the server under a name that nobody knows any more.
 		a.stateLost(f, 0)
+	}
+}
+
+// cover ends a stray of which all is on the server by the stream it belongs to.
+func (a *agent) cover(f *follower) {
+	f.covered = true
+	f.cur, f.cursor = len(f.gens), tail.Cursor{}
+	for _, g := range f.gens {
+		g.done, g.acked = true, true
+		a.closeFD(g)
+		a.dropLink(g)
+	}
+	a.stateResult(a.unsave(f))
+}
+
+// strayID is the identity of a stray whose own is another stream's.
+func strayID(id loki.FileID) loki.FileID {
+	h := sha256.New()
+	h.Write([]byte("stray"))
+	h.Write(id[:])
+	return loki.FileID(h.Sum(nil)[:len(id)])
+}
+
+// recognise learns from the server by what fingerprints it has the files of a stream
+// that the state knows. The state may be older than what was sent.
+func (a *agent) recognise(f *follower, o loki.FileOffsets) {
+	for _, g := range f.gens {
+		if k := a.generationOf(g, o); k != nil {
+			g.print, g.told = k.Fingerprint, true
+			if !g.begun {
+				g.placed, g.place = true, k.Base
+			}
+		}
 	}
 }
 
@@ -147,16 +190,13 @@ func (a *agent) ours(f *follower, o loki.FileOffsets) bool {
 // where there is none.
 func (a *agent) fit(f *follower, o loki.FileOffsets) *candidate {
 	c := &candidate{FileOffsets: o, known: make([]*loki.Generation, len(f.gens)), first: -1}
-	listed := false
 	var before int64
 	for i, g := range f.gens {
-		if k, same := a.generationOf(g, o); k != nil && !(cutSince(g, *k, o.Committed) && i+1 == len(f.gens)) {
+		if k := a.generationOf(g, o); k != nil && !(cutSince(g, *k, o.Committed) && i+1 == len(f.gens)) {
 			if c.known[i], c.newest = k, i; c.first < 0 {
 				c.first = i
 			}
 			c.reach = int64(o.Committed-k.Base) + before
-		} else if same {
-			listed = true
 		}
 		before += g.size
 	}
@@ -165,7 +205,7 @@ func (a *agent) fit(f *follower, o loki.FileOffsets) *candidate {
 	}
 	for i, g := range f.gens {
 		// The server was not told of how it begins: its name must do.
-		if !listed && identity(a.machine, f.session.name, f.file, g.key) == o.File {
+		if len(o.Generations) == 0 && identity(a.machine, f.session.name, f.file, g.key) == o.File {
 			c.known[i], c.first, c.newest = &loki.Generation{}, i, i
 			c.reach = int64(o.Committed)
 			return c
@@ -180,33 +220,41 @@ func cutSince(g *generation, k loki.Generation, committed uint64) bool {
 	return g.rotation == 0 && committed > k.Base+uint64(g.size)
 }
 
-// generationOf finds the newest generation of a file of the server that g is; same
-// tells of one with its inode and birth time, whatever it begins with.
-func (a *agent) generationOf(g *generation, o loki.FileOffsets) (k *loki.Generation, same bool) {
+// generationOf finds the newest generation of a file of the server that g is.
+func (a *agent) generationOf(g *generation, o loki.FileOffsets) *loki.Generation {
 	var head []byte
 	for i, x := range slices.Backward(o.Generations) {
 		of, ok := tail.KeyOf(x.Fingerprint)
-		if !ok || of.Ino != g.key.Ino || of.Birth != g.key.Birth {
+		switch {
+		case !ok || of.Ino != g.key.Ino || of.Birth != g.key.Birth:
 			continue
-		}
-		if same = true; head == nil {
-			if g.fd < 0 && a.open(g) != nil {
-				return nil, true
+		case g.path == "" && g.fd < 0 && !g.link && bytes.Equal(x.Fingerprint, g.print):
+			return &o.Generations[i] // it is gone: what the state knows of it must do
+		case head == nil:
+			if head = a.headOf(g); head == nil {
+				return nil
 			}
-			if st, err := tail.StatFD(g.fd); err == nil {
-				g.size = st.Size
-			}
-			b, err := tail.ReadHead(g.fd, a.head[:])
-			if err != nil {
-				return nil, true
-			}
-			head = b
 		}
 		if tail.PrintMatches(x.Fingerprint, g.key, head) {
-			return &o.Generations[i], true
+			return &o.Generations[i]
 		}
 	}
-	return nil, same
+	return nil
+}
+
+// headOf reads how a file begins now, nil where it cannot be read.
+func (a *agent) headOf(g *generation) []byte {
+	if g.fd < 0 && a.open(g) != nil {
+		return nil
+	}
+	if st, err := tail.StatFD(g.fd); err == nil && !g.done {
+		g.size = st.Size
+	}
+	head, err := tail.ReadHead(g.fd, a.head[:])
+	if err != nil {
+		return nil
+	}
+	return head
 }
 
 // adopt takes a file of the server for the stream's: its identity, its generations'
@@ -219,7 +267,7 @@ func (a *agent) adopt(f *follower, c *candidate) {
 			g := f.gens[i]
 			g.placed, g.place = true, k.Base
 			if len(k.Fingerprint) > 0 {
-				g.print = k.Fingerprint
+				g.print, g.told = k.Fingerprint, true
 			}
 		}
 	}

@@ -3,6 +3,7 @@ package agent
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -257,6 +258,129 @@ func TestKilledBeforeTheServerAnswersAndAGenerationIsGone(t *testing.T) {
 	w.arrived(20)
 	w.drain()
 	w.want("worker-a.out", want)
+}
+
+// The state is older than what was sent: a power cut took its end. The server has
+// the second generation by a fingerprint of few bytes, and must not take the place
+// where the agent goes on for the file's beginning: the next who asks would be misled.
+func TestStateOlderThanWhatWasSentAndThenLost(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, want := numbered("first", 0, 10)
+	w.write("worker-a.out", text)
+	w.start()
+	w.arrived(len(want))
+	w.crash()
+	old := filepath.Join(t.TempDir(), "old")
+	if err := os.CopyFS(old, os.DirFS(w.conf.State)); err != nil {
+		t.Fatal(err)
+	}
+	w.rotate("worker-a.out", 2)
+	w.write("worker-a.out", "short\n")
+	want = append(want, "short")
+	w.start()
+	w.arrived(len(want))
+	w.crash()
+	w.loseState()
+	if err := os.CopyFS(w.conf.State, os.DirFS(old)); err != nil {
+		t.Fatal(err)
+	}
+	text, lines := numbered("more", 0, 10)
+	w.write("worker-a.out", text)
+	want = append(want, lines...)
+	w.start()
+	w.arrived(len(want))
+	w.drain()
+	w.loseState()
+	w.write("worker-a.out", "last\n")
+	w.start()
+	w.arrived(len(want) + 1)
+	w.drain()
+	w.want("worker-a.out", append(want, "last"))
+	w.contiguous("worker-a.out")
+	w.noGaps()
+}
+
+// What the state knows of is gone, and what is there now it does not know: that is
+// newer, whatever number it has by now.
+func TestStateThatKnowsOnlyWhatIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, want := numbered("first", 0, 10)
+	w.write("worker-a.out", text)
+	w.start()
+	w.arrived(len(want))
+	w.crash()
+	for gen := range 3 {
+		w.rotate("worker-a.out", 2)
+		text, lines := numbered(fmt.Sprint("unread", gen), 0, 10)
+		w.write("worker-a.out", text)
+		want = append(want, lines...)
+	}
+	w.start()
+	w.arrived(len(want))
+	w.drain()
+	w.want("worker-a.out", want)
+	w.contiguous("worker-a.out")
+	w.noGaps()
+}
+
+// A push of the agent whose state was lost is still on its way when the next one
+// asks, and its file is deleted meanwhile.
+func TestStateLostWhileAPushIsOnItsWay(t *testing.T) {
+	w := newWorld(t)
+	w.conf.inFlight = 300 * time.Millisecond
+	w.mkdir()
+	text, want := numbered("first", 0, 10)
+	w.write("worker-a.out", text)
+	w.start()
+	w.arrived(len(want))
+	held := w.srv.hold()
+	w.rotate("worker-a.out", 1)
+	text, lines := numbered("second", 0, 10)
+	w.write("worker-a.out", text)
+	want = append(want, lines...)
+	w.until("a push is on its way", func() bool { return w.srv.held() > 0 })
+	w.crash()
+	w.loseState()
+	w.rotate("worker-a.out", 1)
+	asked := w.srv.questions()
+	w.start()
+	w.until("the server was asked", func() bool { return w.srv.questions() > asked })
+	held()
+	w.write("worker-a.out", "last\n")
+	w.arrived(len(want) + 1)
+	w.drain()
+	w.want("worker-a.out", append(want, "last"))
+	w.contiguous("worker-a.out")
+	w.noGaps()
+}
+
+// A state that is new keeps what the agent holds while no server has ever answered.
+func TestKilledBeforeAnyAnswerAndAGenerationIsGone(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	var asked atomic.Int32
+	w.srv.on(func(int, bool) int { asked.Add(1); return 503 })
+	text, want := numbered("first", 0, 10)
+	w.write("worker-a.out", text)
+	w.start()
+	w.until("the server was asked", func() bool { return asked.Load() > 0 })
+	w.until("the agent holds the file", func() bool { return links(w.path("worker-a.out")) > 1 })
+	w.rotate("worker-a.out", 1)
+	text, lines := numbered("second", 0, 10)
+	w.write("worker-a.out", text)
+	want = append(want, lines...)
+	w.until("the agent holds the second file", func() bool { return links(w.path("worker-a.out")) > 1 })
+	w.rotate("worker-a.out", 1) // the first is deleted
+	w.crash()
+	w.srv.on(nil)
+	w.start()
+	w.arrived(len(want))
+	w.drain()
+	w.want("worker-a.out", want)
+	w.contiguous("worker-a.out")
+	w.noGaps()
 }
 
 // What the server knows by the same inode and birth time need not be this file.

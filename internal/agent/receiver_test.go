@@ -31,7 +31,10 @@ type receiver struct {
 	// break_, if set, is asked before (stored false) and after (stored true) a push
 	// is applied; a status other than 0 is answered, -1 breaks the connection.
 	break_ func(n int, stored bool) int
-	reject string // answer 400 to a push with a line that holds this
+	gate   chan struct{} // pushes wait for it to be closed
+	waits  int           // pushes that wait
+	asks   int           // requests for offsets
+	reject string        // answer 400 to a push with a line that holds this
 	isLoki bool
 	bodies [][]byte // of a Loki
 }
@@ -93,6 +96,13 @@ func (r *receiver) push(w http.ResponseWriter, req *http.Request) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if gate := r.gate; gate != nil {
+		r.waits++
+		r.mu.Unlock()
+		<-gate
+		r.mu.Lock()
+		r.waits--
+	}
 	r.pushes++
 	if r.broken(w, false) {
 		return
@@ -193,6 +203,7 @@ func (r *receiver) offsets(w http.ResponseWriter, req *http.Request) {
 		http.NotFound(w, req)
 		return
 	}
+	defer func() { r.asks++ }()
 	if r.broken(w, false) {
 		return
 	}
@@ -252,6 +263,38 @@ func (r *receiver) lines(session, filename string) (out []string) {
 		out = append(out, e.line)
 	}
 	return out
+}
+
+// hold makes pushes wait, even if their client goes, until it is released.
+func (r *receiver) hold() (release func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	gate := make(chan struct{})
+	r.gate = gate
+	return sync.OnceFunc(func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.gate = nil
+		close(gate)
+	})
+}
+
+func (r *receiver) held() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.waits
+}
+
+func (r *receiver) questions() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.asks
+}
+
+func (r *receiver) requests() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pushes
 }
 
 func (r *receiver) count() (n int) {

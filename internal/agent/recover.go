@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
@@ -20,14 +22,13 @@ func (a *agent) restore(found state.Contents) {
 	}
 	for _, s := range found.Streams {
 		f := a.newFollower(s.Session, ray.ParsePath(s.Name))
-		f.id, f.named, f.known = s.ID, true, true
+		f.saved, f.stray = s.ID, s.Stray
+		a.missing = a.missing || !s.Asked
 		f.acked, f.marked, f.anchors = s.Position, s.Mark, s.Anchors
 		f.gap, f.gapAt = s.Gap, s.GapAt
 		k := streamKey{s.Session, s.Name}
-		if a.streams[k] == nil {
+		if a.streams[k] == nil && !f.stray {
 			a.streams[k] = f
-		} else {
-			f.stray = true
 		}
 		for _, sg := range s.Generations {
 			a.restoreGeneration(f, sg)
@@ -39,7 +40,35 @@ func (a *agent) restore(found state.Contents) {
 		if f.cur < len(f.gens) && len(s.Anchors) == 0 {
 			f.idle = s.At // nothing behind it was sent with a time of its own making
 		}
+		if !s.Asked {
+			a.name(f)
+			continue
+		}
+		f.id, f.named, f.known = s.ID, true, true
 		a.toAsk = append(a.toAsk, f)
+	}
+}
+
+// inFlight is how long after the end of an agent the server may still take what that
+// one sent last.
+const inFlight = time.Second
+
+// doubtful reports whether to ask again about a stream that the server does not
+// know: the agent before this one may have sent it just now, and with the state it
+// is forgotten that it did.
+func (a *agent) doubtful(f *follower) bool {
+	if !a.missing || f.gens[0].key.Birth > a.born || time.Since(time.Unix(0, a.born)) >= a.conf.inFlight {
+		return false
+	}
+	kept, err := os.ReadDir(filepath.Dir(a.linkDir()))
+	return err == nil && len(kept) > 0
+}
+
+// askAgain asks about streams of which the first answer was not to be relied on.
+func (a *agent) askAgain(now time.Time) {
+	if len(a.doubted) > 0 && now.UnixNano()-a.born >= int64(a.conf.inFlight) {
+		a.toAsk = append(a.toAsk, a.doubted...)
+		a.doubted = nil
 	}
 }
 
@@ -172,7 +201,7 @@ func (a *agent) answered(x answers) {
 		}
 	}
 	at, found := 0, 0
-	var save []*state.Stream
+	var save []*follower
 	for i, f := range x.asked {
 		n := x.count[i]
 		if !f.known && f.oldest() != x.first[i] {
@@ -180,17 +209,18 @@ func (a *agent) answered(x answers) {
 			at += n
 			f.named = false
 			a.name(f)
+			save = append(save, f)
 			continue
 		}
 		f.asked = true
 		if at+n <= len(x.found.Files) {
 			a.placeByServer(f, x.found.Files[at:at+n], by, taken)
 		}
-		taken[f.id] = f
 		at += n
-		if f.named {
-			save = append(save, f.record(time.Now()))
+		if !f.covered {
+			taken[f.id] = f
 		}
+		save = append(save, f)
 		if !f.known && f.emit > 0 {
 			found++
 		}
@@ -199,5 +229,5 @@ func (a *agent) answered(x answers) {
 	if found > 0 {
 		a.log.Info("the server knows files that the state does not: going on where it stands", "streams", found)
 	}
-	a.stateResult(a.state.Save(save...))
+	a.save(save...)
 }

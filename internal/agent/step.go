@@ -48,12 +48,12 @@ func (a *agent) settle(f *follower) {
 
 // schedule begins a round when one is due and gives work to readers that have none.
 func (a *agent) schedule(ctx context.Context) {
+	now := time.Now()
+	a.askAgain(now)
+	a.ask(ctx)
 	if !a.wired {
-		a.ask(ctx)
 		return
 	}
-	a.ask(ctx)
-	now := time.Now()
 	if len(a.settling) > 0 && now.Sub(a.lastRound) >= tick {
 		some := a.settling
 		a.settling = nil
@@ -241,7 +241,7 @@ func (a *agent) read(f *follower, g *generation, st tail.Stat, ended bool, now t
 	j := pipeline.Job{
 		Follower: f, Epoch: f.epochOf, Stream: f.parser, FD: g.fd, Cursor: f.cursor, Mark: f.mark,
 		Base: g.base, Ended: ended, Emit: f.emit, Now: now.UnixNano(), Idle: f.idle, Written: st.Written,
-		Range: loki.FileRange{File: f.id, Generation: g.print, Gap: f.gapFor(g)},
+		Range: loki.FileRange{File: f.id, Generation: f.printOf(g), Gap: f.gapFor(g)},
 	}
 	if f.passed() {
 		j.Emit = math.MaxUint64
@@ -261,6 +261,19 @@ func (a *agent) fingerprint(g *generation) {
 		g.head = tail.HeadOf(b)
 		g.print = tail.Print(g.key, g.head)
 	}
+}
+
+// printOf is the fingerprint to send with the chunk that comes next. The server takes
+// the beginning of the first range that has it for the file's, so of a file that it
+// has by another one nothing is said: that was made when the file was shorter.
+func (f *follower) printOf(g *generation) []byte {
+	if f.cursor.Offset == 0 && f.emit <= g.base {
+		g.told = true
+	}
+	if !g.told {
+		return nil
+	}
+	return g.print
 }
 
 // gapFor is the gap to tell with the chunk that comes next.

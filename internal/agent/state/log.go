@@ -28,10 +28,11 @@ import (
 
 const (
 	fileName = "positions"
-	magic    = "remora-agent positions 1\n"
+	magic    = "remora-agent positions 2\n"
 	idLen    = 8
-	// Records of 64 KiB and more do not exist; a length beyond is a torn tail.
-	maxRecord = 1 << 16
+	// A record takes about 80 bytes for each file that is kept while the server is
+	// away; a length beyond this is a torn tail.
+	maxRecord = 64 << 20
 	// The log is written anew when it is this large and four times what is alive in it.
 	compactAt = 4 << 20
 )

@@ -14,6 +14,8 @@ type Stream struct {
 	ID      loki.FileID
 	Session string
 	Name    string // path of the first generation below logs/
+	Asked   bool   // the server has said where it stands; before that ID is only a name for the record
+	Stray   bool   // an older file of another stream that turned up late
 	// Position is what the output has acknowledged.
 	Position parse.Position
 	Mark     tail.Mark // of the bytes before Position.Offset
@@ -52,6 +54,8 @@ func appendStream(b []byte, s *Stream) []byte {
 	b = append(b, s.ID[:]...)
 	b = appendText(b, s.Session)
 	b = appendText(b, s.Name)
+	b = appendBool(b, s.Asked)
+	b = appendBool(b, s.Stray)
 	p := &s.Position
 	b = binary.AppendUvarint(b, p.Offset)
 	b = binary.AppendVarint(b, p.Seen)
@@ -171,7 +175,7 @@ func (r *reader) id() (id loki.FileID) {
 }
 
 func (r *reader) stream() *Stream {
-	s := &Stream{ID: r.id(), Session: r.text(), Name: r.text()}
+	s := &Stream{ID: r.id(), Session: r.text(), Name: r.text(), Asked: r.bool(), Stray: r.bool()}
 	s.Position = parse.Position{
 		Offset: r.uvarint(), Seen: r.varint(), Last: r.varint(), Anchored: r.bool(),
 		Split: uint32(r.uvarint()), Parser: []byte(r.text()),

@@ -1,12 +1,12 @@
 // Command ray proves the whole path with a real Ray: it starts a server, an agent
 // and Ray, runs jobs whose user code prints marked lines and keeps its own account
-// of them, kills agent and server with SIGKILL on the way, begins a second
-// session, and then asks the server for every line.
+// of them, kills agent and server with SIGKILL and throws the agent's state away on
+// the way, begins a second session, and then asks the server for every line.
 //
 // It exits 0 only if each marked line is there once, in order and with the right
 // labels, and each file that is still there is stored byte for byte.
 //
-//	go run ./test/e2e/ray -bin bin [-short] [-lose-state] [-seed N] [-keep]
+//	go run ./test/e2e/ray -bin bin [-short] [-seed N] [-keep]
 package main
 
 import (
@@ -26,7 +26,6 @@ type options struct {
 	bin     string
 	version string // of Ray
 	short   bool
-	lose    bool // the state too
 	keep    bool
 	seed    uint64
 	limit   time.Duration
@@ -37,7 +36,6 @@ func main() {
 	flag.StringVar(&o.bin, "bin", "bin", "directory that holds remora and remora-agent")
 	flag.StringVar(&o.version, "ray", "2.60.0", "version of Ray, installed from PyPI where it is not yet")
 	flag.BoolVar(&o.short, "short", false, "fewer kills and shorter jobs")
-	flag.BoolVar(&o.lose, "lose-state", false, "take the agent's positions away too; a line may then be there twice, and is told as a gap")
 	flag.BoolVar(&o.keep, "keep", false, "keep Ray's files, the store and all output")
 	flag.Uint64Var(&o.seed, "seed", 1, "which moments to kill at")
 	flag.DurationVar(&o.limit, "timeout", 5*time.Minute, "give up after this long, installing Ray left out")

@@ -61,10 +61,8 @@ func (r *run) scenario(ctx context.Context) (bool, error) {
 	if !r.short {
 		kills = append(kills, r.killBoth, r.killServer)
 	}
-	if r.lose {
-		// Once Ray has deleted the first generations, and once more.
-		kills = append(kills, r.loseState, r.loseState)
-	}
+	// The state is lost once Ray has deleted the first generations, and once more.
+	kills = append(kills, r.loseState, r.loseState)
 	if err := r.session(ctx, "second", kills); err != nil {
 		return false, err
 	}
@@ -109,7 +107,7 @@ func (r *run) prepare(ctx context.Context) error {
 		name: "agent", log: r.path("agent.log"), env: []string{r.mark},
 		args: []string{
 			filepath.Join(r.bin, "remora-agent"), "--ray-root", r.path("ray"), "--state", r.path("state"),
-			"--url", r.url, "--cluster", "e2e", "--listen", "",
+			"--url", r.url, "--cluster", "e2e", "--listen", "", "--log-level", "debug",
 		},
 	}
 	r.processes = append(r.processes, r.server, r.agent)
