@@ -77,6 +77,7 @@ type agent struct {
 	fresh   bool        // nothing seen yet: streams that the state does not know may be known to the server
 	missing bool        // the state is new, or part of it is lost
 	born    int64       // when this run began, Unix nanoseconds
+	follows bool        // an agent was here before: it kept files by names of its own
 	doubted []*follower // to be asked about again in a while
 	scanned bool        // everything that is there was looked at once
 	begun   bool        // and the root was there

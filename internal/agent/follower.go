@@ -162,7 +162,7 @@ func (f *follower) recordID() loki.FileID {
 // record is what the state keeps of the stream.
 func (f *follower) record(now time.Time) *state.Stream {
 	s := &state.Stream{
-		ID: f.recordID(), Session: f.session.name, Name: f.file.Stream, Asked: f.placed(), Stray: f.stray,
+		ID: f.recordID(), Session: f.session.name, Name: f.file.Stream, Asked: f.placed(), Stray: f.stray, Rotation: f.file.Rotation,
 		Position: f.acked, Mark: f.marked, At: now.UnixNano(), Gap: f.gap, GapAt: f.gapAt,
 	}
 	for _, g := range f.gens {

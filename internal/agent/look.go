@@ -351,9 +351,7 @@ func (a *agent) name(f *follower) {
 		return
 	}
 	f.id, f.named = identity(a.machine, f.session.name, f.file, f.gens[0].key), true
-	if r := f.gens[0].rotation; r != nameless {
-		f.file.Rotation = r // the parser must know whether the first lines are there
-	}
+	f.file.Rotation = f.gens[0].rotation // the parser must know whether the first lines are there
 	if f.asked = a.unknowable(f.gens[0]); !f.asked {
 		a.toAsk = append(a.toAsk, f)
 	}

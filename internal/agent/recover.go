@@ -17,6 +17,9 @@ import (
 // restore takes up where the last run ended.
 func (a *agent) restore(found state.Contents) {
 	a.fresh, a.missing = true, found.Fresh || found.Torn > 0 || len(found.Streams) == 0
+	if kept, err := os.ReadDir(filepath.Dir(a.linkDir())); err == nil {
+		a.follows = len(kept) > 0
+	}
 	if found.Torn > 0 {
 		a.log.Info("the end of the state was torn by a crash and is left out", "bytes", found.Torn)
 	}
@@ -33,17 +36,16 @@ func (a *agent) restore(found state.Contents) {
 		for _, sg := range s.Generations {
 			a.restoreGeneration(f, sg)
 		}
-		if len(s.Generations) > 0 && s.Generations[0].Rotation != nameless {
-			f.file.Rotation = s.Generations[0].Rotation
-		}
 		a.stand(f, f.acked, f.marked)
 		if f.cur < len(f.gens) && len(s.Anchors) == 0 {
 			f.idle = s.At // nothing behind it was sent with a time of its own making
 		}
 		if !s.Asked {
 			a.name(f)
+			f.file.Rotation = s.Rotation
 			continue
 		}
+		f.file.Rotation = s.Rotation
 		f.id, f.named, f.known = s.ID, true, true
 		a.toAsk = append(a.toAsk, f)
 	}
@@ -57,11 +59,7 @@ const inFlight = time.Second
 // know: the agent before this one may have sent it just now, and with the state it
 // is forgotten that it did.
 func (a *agent) doubtful(f *follower) bool {
-	if !a.missing || f.gens[0].key.Birth > a.born || time.Since(time.Unix(0, a.born)) >= a.conf.inFlight {
-		return false
-	}
-	kept, err := os.ReadDir(filepath.Dir(a.linkDir()))
-	return err == nil && len(kept) > 0
+	return a.missing && a.follows && f.gens[0].key.Birth <= a.born && time.Since(time.Unix(0, a.born)) < a.conf.inFlight
 }
 
 // askAgain asks about streams of which the first answer was not to be relied on.
@@ -204,6 +202,10 @@ func (a *agent) answered(x answers) {
 	var save []*follower
 	for i, f := range x.asked {
 		n := x.count[i]
+		if f.asked { // it was asked about twice, as older files turned up
+			at += n
+			continue
+		}
 		if !f.known && f.oldest() != x.first[i] {
 			// Older files have turned up since: the server may know the stream by those.
 			at += n

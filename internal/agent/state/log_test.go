@@ -16,7 +16,7 @@ import (
 
 func stream(n byte) *Stream {
 	return &Stream{
-		ID: loki.FileID{n}, Session: "session_x", Name: fmt.Sprintf("worker-%d.out", n),
+		ID: loki.FileID{n}, Session: "session_x", Name: fmt.Sprintf("worker-%d.out", n), Asked: true, Rotation: 3,
 		Position: parse.Position{Offset: 1000 + uint64(n), Seen: 17, Last: 18, Anchored: true, Split: 2, Parser: []byte{1, 2, n}},
 		Mark:     tail.Mark{Len: 64, Sum: 99}, At: 12345, Gap: "truncated", GapAt: 2000,
 		Generations: []Generation{

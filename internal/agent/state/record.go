@@ -16,6 +16,9 @@ type Stream struct {
 	Name    string // path of the first generation below logs/
 	Asked   bool   // the server has said where it stands; before that ID is only a name for the record
 	Stray   bool   // an older file of another stream that turned up late
+	// Rotation is the number that the first generation had when it was found: 0 says that
+	// none came before it.
+	Rotation int
 	// Position is what the output has acknowledged.
 	Position parse.Position
 	Mark     tail.Mark // of the bytes before Position.Offset
@@ -56,6 +59,7 @@ func appendStream(b []byte, s *Stream) []byte {
 	b = appendText(b, s.Name)
 	b = appendBool(b, s.Asked)
 	b = appendBool(b, s.Stray)
+	b = binary.AppendVarint(b, int64(s.Rotation))
 	p := &s.Position
 	b = binary.AppendUvarint(b, p.Offset)
 	b = binary.AppendVarint(b, p.Seen)
@@ -175,7 +179,7 @@ func (r *reader) id() (id loki.FileID) {
 }
 
 func (r *reader) stream() *Stream {
-	s := &Stream{ID: r.id(), Session: r.text(), Name: r.text(), Asked: r.bool(), Stray: r.bool()}
+	s := &Stream{ID: r.id(), Session: r.text(), Name: r.text(), Asked: r.bool(), Stray: r.bool(), Rotation: int(r.varint())}
 	s.Position = parse.Position{
 		Offset: r.uvarint(), Seen: r.varint(), Last: r.varint(), Anchored: r.bool(),
 		Split: uint32(r.uvarint()), Parser: []byte(r.text()),
