@@ -225,3 +225,7 @@ func TestLogsHoldNoContent(t *testing.T) {
 		t.Errorf("log: %s", r.log)
 	}
 }
+
+func (engineFunc) Prepare(string) (*exec.Prepared, error) {
+	return nil, errors.New("nothing is followed")
+}

@@ -28,6 +28,7 @@ import (
 
 // Engine runs a query; *exec.Engine is one.
 type Engine interface {
+	Prepare(query string) (*exec.Prepared, error)
 	Run(ctx context.Context, src exec.Source, p exec.Params) (*exec.Result, error)
 }
 

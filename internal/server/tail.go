@@ -2,7 +2,6 @@ package server
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -10,22 +9,21 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/remora-ray/remora/internal/logql/exec"
-	"github.com/remora-ray/remora/internal/logql/syntax"
-	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
 )
 
 // tailParams are those of /loki/api/v1/tail.
 type tailParams struct {
-	query string
-	start int64         // of the lines that were there before
-	limit int           // how many of them
-	delay time.Duration // how long lines are gathered and put in order
+	query    string
+	prepared *exec.Prepared // of query
+	start    int64          // of the lines that were there before
+	limit    int            // how many of them
+	delay    time.Duration  // how long lines are gathered and put in order
 }
 
 // tail follows a query over a WebSocket.
 func (s *Server) tail(w http.ResponseWriter, r *request) error {
-	p, sel, err := s.parseTail(w, r)
+	p, err := s.parseTail(w, r)
 	if err != nil {
 		return err
 	}
@@ -48,7 +46,7 @@ func (s *Server) tail(w http.ResponseWriter, r *request) error {
 		return nil
 	}
 	defer leave()
-	t := &tailer{server: s, conn: conn, params: p, selection: sel, tenants: r.tenants, categorize: categorize(r)}
+	t := &tailer{server: s, conn: conn, params: p, tenants: r.tenants, categorize: categorize(r)}
 	// Nothing is expected from the client but its answers to pings and its close.
 	// The connection does not end with the request, so that there is time to say
 	// why.
@@ -64,10 +62,10 @@ func (s *Server) tail(w http.ResponseWriter, r *request) error {
 
 // parseTail reads the parameters and finds out what to follow. Its errors are
 // answered before the connection becomes a WebSocket.
-func (s *Server) parseTail(w http.ResponseWriter, r *request) (tailParams, logs.Selection, error) {
+func (s *Server) parseTail(w http.ResponseWriter, r *request) (tailParams, error) {
 	p := tailParams{}
 	if err := s.form(w, r); err != nil {
-		return p, logs.Selection{}, err
+		return p, err
 	}
 	p.query = r.Form.Get("query")
 	var err error
@@ -77,52 +75,23 @@ func (s *Server) parseTail(w http.ResponseWriter, r *request) (tailParams, logs.
 		from = time.Unix(0, max(at, from.UnixNano()))
 	}
 	if p.start, _, err = loki.ParseTimeRange(r.Form, from); err != nil {
-		return p, logs.Selection{}, err
+		return p, err
 	}
 	if p.limit, err = loki.ParseLimit(r.Form, 100); err != nil {
-		return p, logs.Selection{}, err
+		return p, err
 	}
 	if text := r.Form.Get("delay_for"); text != "" && text != "0" {
 		delay, err := loki.ParseStep(text)
 		if err != nil || delay < 0 {
-			return p, logs.Selection{}, failf(http.StatusBadRequest, "parameter delay_for: %q is not a number of seconds", shorten(text, 64))
+			return p, failf(http.StatusBadRequest, "parameter delay_for: %q is not a number of seconds", shorten(text, 64))
 		}
 		if p.delay = time.Duration(delay); p.delay > 5*time.Second {
-			return p, logs.Selection{}, failf(http.StatusBadRequest, "delay_for can't be greater than 5 seconds")
+			return p, failf(http.StatusBadRequest, "delay_for can't be greater than 5 seconds")
 		}
 	}
 	p.delay = max(p.delay, s.limits.TailWindow)
-	e, err := syntax.Parse(p.query)
-	if err != nil {
-		return p, logs.Selection{}, err
-	}
-	if _, ok := e.(*syntax.LogQuery); !ok {
-		return p, logs.Selection{}, failf(http.StatusBadRequest, "only log queries can be followed, this one answers with numbers")
-	}
-	sel, err := s.selectionOf(r.Context(), p)
-	return p, sel, err
-}
-
-// selectionOf asks the engine, over a source without lines, what it would select:
-// that is what to follow. It also finds mistakes that only running shows.
-func (s *Server) selectionOf(ctx context.Context, p tailParams) (logs.Selection, error) {
-	var asked probe
-	_, err := s.engine.Run(ctx, &asked, exec.Params{Query: p.query, Start: 0, End: 1, Step: 1, Limit: 1, Direction: logs.Forward})
-	sel := asked.sel
-	sel.Start, sel.End, sel.Limit = 0, 0, 0
-	return sel, err
-}
-
-// probe is a source that remembers what it was asked for.
-type probe struct{ sel logs.Selection }
-
-func (p *probe) Select(_ context.Context, sel logs.Selection, _ func(*logs.Record) error) error {
-	p.sel = sel
-	return nil
-}
-
-func (p *probe) Buckets(context.Context, logs.BucketQuery, func(logs.Bucket) error) error {
-	return errors.New("a tail counts nothing")
+	p.prepared, err = s.engine.Prepare(p.query)
+	return p, err
 }
 
 // tailCount counts the tails of each tenant.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -36,7 +35,6 @@ type tailer struct {
 	conn       *websocket.Conn
 	open       context.Context // done when the connection is closed
 	params     tailParams
-	selection  logs.Selection
 	tenants    []string
 	categorize bool
 
@@ -58,7 +56,7 @@ func (t *tailer) run(ctx context.Context) error {
 	// Following begins before the history is read, so that no line falls between.
 	begun := make(chan struct{})
 	go func() {
-		ended <- t.server.store.Follow(ctx, t.tenants, t.selection, store.Follower{
+		ended <- t.server.store.Follow(ctx, t.tenants, t.params.prepared.Selection(), store.Follower{
 			Begun: func() { close(begun) }, Record: t.keep, Lost: t.countLost,
 		})
 	}()
@@ -83,7 +81,7 @@ func (t *tailer) run(ctx context.Context) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if err := t.flush(ctx); err != nil {
+			if err := t.flush(); err != nil {
 				return err
 			}
 		}
@@ -205,16 +203,12 @@ func lineKey(l *exec.Line) string {
 }
 
 // flush runs the query over what came since the last time and sends it.
-func (t *tailer) flush(ctx context.Context) error {
+func (t *tailer) flush() error {
 	held, dropped := t.take()
 	if len(held) == 0 && len(dropped) == 0 {
 		return nil
 	}
-	lines, err := t.process(ctx, held)
-	if err != nil {
-		return err
-	}
-	lines = slices.DeleteFunc(lines, func(l exec.Line) bool {
+	lines := slices.DeleteFunc(t.process(held), func(l exec.Line) bool {
 		if len(t.sent) == 0 {
 			return false
 		}
@@ -231,47 +225,14 @@ func (t *tailer) flush(ctx context.Context) error {
 }
 
 // process runs the query over lines that have been followed, in order of time.
-func (t *tailer) process(ctx context.Context, held []logs.Record) (exec.Lines, error) {
+func (t *tailer) process(held []logs.Record) (lines exec.Lines) {
 	slices.SortStableFunc(held, func(a, b logs.Record) int { return cmp.Compare(a.Time, b.Time) })
-	var lines exec.Lines
-	for len(held) > 0 {
-		// The engine answers no range longer than its limit: cut at great gaps.
-		n := 1
-		for n < len(held) && held[n].Time-held[n-1].Time < int64(time.Hour) && held[n].Time-held[0].Time < int64(24*time.Hour) {
-			n++
-		}
-		part := held[:n]
-		held = held[n:]
-		last := part[n-1].Time
-		if last == math.MaxInt64 {
-			last--
-		}
-		result, err := t.server.engine.Run(ctx, records(part), exec.Params{
-			Query: t.params.query, Start: part[0].Time, End: last + 1, Step: int64(24 * time.Hour), Limit: n, Direction: logs.Forward,
-		})
-		if err != nil {
-			return nil, err
-		}
-		some, _ := result.Value.(exec.Lines)
-		lines = append(lines, some...)
-	}
-	return lines, nil
-}
-
-// records is a source of lines that have passed the selection already.
-type records []logs.Record
-
-func (rs records) Select(_ context.Context, _ logs.Selection, yield func(*logs.Record) error) error {
-	for i := range rs {
-		if err := yield(&rs[i]); err != nil {
-			return err
+	for i := range held {
+		if l, ok := t.params.prepared.Process(&held[i]); ok {
+			lines = append(lines, l)
 		}
 	}
-	return nil
-}
-
-func (records) Buckets(context.Context, logs.BucketQuery, func(logs.Bucket) error) error {
-	return errors.New("a tail counts nothing")
+	return lines
 }
 
 // write sends lines, a hundred in a message.

@@ -26,7 +26,7 @@ func (e *Engine) Prepare(text string) (*Prepared, error) {
 	}
 	l, ok := node.(*plan.Log)
 	if !ok {
-		return nil, plan.Errorf(expr.Pos(), "a log query is expected here, not a metric query")
+		return nil, plan.Errorf(expr.Pos(), "only log queries can be followed, this one answers with numbers")
 	}
 	pipe, err := compile(l.Stages)
 	return &Prepared{selection: l.Selection, pipe: pipe}, err
@@ -43,17 +43,4 @@ func (p *Prepared) Process(r *logs.Record) (Line, bool) {
 		return Line{}, false
 	}
 	return p.line.answer(), true
-}
-
-// Explain says what of a query the store does and what the engine, a line each.
-func (e *Engine) Explain(text string) (string, error) {
-	expr, err := e.parse(text)
-	if err != nil {
-		return "", err
-	}
-	node, err := plan.New(expr)
-	if err != nil {
-		return "", err
-	}
-	return plan.Explain(node), nil
 }
