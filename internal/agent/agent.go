@@ -36,6 +36,7 @@ import (
 	"github.com/remora-ray/remora/internal/agent/ship"
 	"github.com/remora-ray/remora/internal/agent/state"
 	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/agent/wall"
 )
 
 // ErrIncomplete is wrapped by Run's error when it returned before everything that
@@ -77,6 +78,7 @@ type agent struct {
 	fresh   bool        // nothing seen yet: streams that the state does not know may be known to the server
 	missing bool        // the state is new, or part of it is lost
 	born    int64       // when this run began, Unix nanoseconds
+	began   int64       // likewise, by wall.Mono
 	follows bool        // an agent was here before: it kept files by names of its own
 	doubted []*follower // to be asked about again in a while
 	scanned bool        // everything that is there was looked at once
@@ -152,7 +154,7 @@ func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
 		results:  make(chan ship.Result, batches),
 		answers:  make(chan answers, 1),
 		sessions: map[string]*session{}, streams: map[streamKey]*follower{}, all: map[*follower]struct{}{},
-		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, born: time.Now().UnixNano(),
+		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, born: wall.Now().UnixNano(), began: wall.Mono(),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"github.com/remora-ray/remora/internal/agent/ship"
 	"github.com/remora-ray/remora/internal/agent/state"
 	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/agent/wall"
 	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/ray"
 )
@@ -44,7 +45,7 @@ func (a *agent) result(r ship.Result) {
 
 // save records where streams stand.
 func (a *agent) save(fs ...*follower) {
-	now := time.Now()
+	now := wall.Now()
 	var records []*state.Stream
 	var err error
 	for _, f := range fs {
@@ -245,7 +246,7 @@ func (a *agent) sweep(there bool) {
 	files := 0
 	for f := range a.all {
 		a.prune(f)
-		f.rest(now)
+		f.rest()
 		for _, g := range f.gens {
 			files++
 			if g.link && g.fd < 0 && g.path == "" && g.acked {

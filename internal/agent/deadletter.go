@@ -6,9 +6,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/remora-ray/remora/internal/agent/pipeline"
+	"github.com/remora-ray/remora/internal/agent/wall"
 )
 
 // deadLetterBudget bounds what refused parts may take in the state directory; the
@@ -23,9 +23,9 @@ func (a *agent) bury(p *pipeline.Part, body []byte, why error) error {
 		return fmt.Errorf("keep a refused part: %w", err)
 	}
 	a.makeRoom(dir, int64(len(body)))
-	name := filepath.Join(dir, fmt.Sprintf("%s-%d-%s-%d", time.Now().UTC().Format("20060102T150405.000000000"), os.Getpid(), p.File, p.From))
+	name := filepath.Join(dir, fmt.Sprintf("%s-%d-%s-%d", wall.Now().UTC().Format("20060102T150405.000000000"), os.Getpid(), p.File, p.From))
 	about, err := json.MarshalIndent(map[string]any{
-		"file": p.File, "from": p.From, "to": p.To, "lines": p.Lines, "reason": why.Error(), "time": time.Now().UTC(),
+		"file": p.File, "from": p.From, "to": p.To, "lines": p.Lines, "reason": why.Error(), "time": wall.Now().UTC(),
 	}, "", "  ")
 	if err != nil {
 		return err

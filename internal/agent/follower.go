@@ -13,6 +13,7 @@ import (
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/state"
 	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/agent/wall"
 	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/ray"
 )
@@ -72,16 +73,16 @@ type generation struct {
 	placed     bool   // where it begins is known of the server or an earlier run
 	place      uint64 // namely there
 	gap        string // why bytes before base are missing
-	namelessAt int64  // since when no name leads to it, Unix nanoseconds
+	namelessAt int64  // since when no name leads to it; this and the times below by wall.Mono
 	size       int64
 	done       bool // read to its end; base+size is the next one's base
 	acked      bool // and acknowledged
 	fd         int  // -1 when not open
 	link       bool // kept by a name of our own
 	links      uint32
-	grew       int64 // when it was last seen to have grown, Unix nanoseconds
+	grew       int64 // when it was last seen to have grown
 	used       int64 // when it was last read
-	notBefore  int64 // when to try again after it could not be read, Unix nanoseconds
+	notBefore  int64 // when to try again after it could not be read
 	wait       time.Duration
 	restored   bool        // known from the state, not seen in this run yet
 	copies     *generation // what it is a copy of, made before that is cut
@@ -202,7 +203,7 @@ const nameless = math.MaxInt
 // unname notes that no name leads to the generation any more.
 func (g *generation) unname() {
 	if g.path != "" || g.rotation != nameless {
-		g.namelessAt = time.Now().UnixNano()
+		g.namelessAt = wall.Mono()
 	}
 	g.name, g.path, g.rotation = nil, "", nameless
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/agent/wall"
 )
 
 // linkDir holds a second name of each file that is being read, on the same mount:
@@ -147,7 +148,7 @@ func (a *agent) open(g *generation) error {
 			continue
 		}
 		if st, err := tail.StatFD(fd); err == nil && st.Key.Ino == g.key.Ino && st.Key.Birth == g.key.Birth {
-			g.fd, g.used = fd, time.Now().UnixNano()
+			g.fd, g.used = fd, wall.Mono()
 			a.opened(g)
 			return nil
 		}
@@ -183,7 +184,7 @@ func (a *agent) prune(f *follower) {
 // dropGone forgets generations that are acknowledged and have had no name for a
 // while: in the middle of a rotation a file may seem to have none.
 func (a *agent) dropGone(f *follower) {
-	since := time.Now().Add(-2 * a.conf.ScanEvery).UnixNano()
+	since := wall.Mono() - 2*int64(a.conf.ScanEvery)
 	for len(f.gens) > 0 && f.cur > 0 {
 		g := f.gens[0]
 		if !g.acked || g.path != "" || g.namelessAt > since {

@@ -10,6 +10,7 @@ import (
 	"github.com/remora-ray/remora/internal/agent/discover"
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/agent/wall"
 	"github.com/remora-ray/remora/internal/ray"
 )
 
@@ -232,7 +233,7 @@ func (a *agent) late(g *generation, size int64) {
 		g.size = size
 		return
 	}
-	g.done, g.acked, g.grew = false, false, time.Now().UnixNano()
+	g.done, g.acked, g.grew = false, false, wall.Mono()
 	f.cur, f.cursor = i, tail.Cursor{Offset: g.size, Seen: g.size}
 	f.mark = tail.Mark{}
 	g.size = size
@@ -272,7 +273,7 @@ func (a *agent) hold(f *follower, path string, rot int) (*generation, []byte, er
 		tail.CloseFile(fd)
 		return nil, nil, err
 	}
-	now := time.Now().UnixNano()
+	now := wall.Mono()
 	g := &generation{
 		of: f, key: st.Key, head: tail.HeadOf(head), path: path, rotation: rot,
 		size: st.Size, fd: fd, links: st.Links, grew: now, used: now,

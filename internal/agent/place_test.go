@@ -12,6 +12,7 @@ import (
 
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/agent/wall"
 	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/ray"
 )
@@ -517,18 +518,18 @@ func TestAnUnreadableFileIsTriedAgainAfterAWhile(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.gens, f.named, f.asked = []*generation{g}, true, true
-	now := time.Now()
 	for i, want := range []time.Duration{1, 2, 4, 8, 16, 32, 60, 60} {
-		want *= time.Second
-		a.failed(g, os.ErrPermission, now)
-		for _, after := range []time.Duration{0, tick, want - 1} {
-			if a.step(f, now.Add(after)); f.running {
-				t.Fatalf("after failure %d it is read again %v later", i+1, after)
-			}
+		before := wall.Mono()
+		a.failed(g, os.ErrPermission)
+		if wait := time.Duration(g.notBefore - before); wait < want*time.Second || wait > want*time.Second+time.Minute/2 {
+			t.Errorf("after failure %d it is tried again in %v, want %ds", i+1, wait, want)
 		}
-		now = now.Add(want)
+		if a.step(f, time.Now()); f.running {
+			t.Fatalf("after failure %d it is read again at once", i+1)
+		}
 	}
-	if a.step(f, now); !f.running {
+	g.notBefore = wall.Mono()
+	if a.step(f, time.Now()); !f.running {
 		t.Error("it is not tried again")
 	}
 }

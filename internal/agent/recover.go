@@ -10,6 +10,7 @@ import (
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/state"
 	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/agent/wall"
 	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/ray"
 )
@@ -59,12 +60,12 @@ const inFlight = time.Second
 // know: the agent before this one may have sent it just now, and with the state it
 // is forgotten that it did.
 func (a *agent) doubtful(f *follower) bool {
-	return a.missing && a.follows && f.gens[0].key.Birth <= a.born && time.Since(time.Unix(0, a.born)) < a.conf.inFlight
+	return a.missing && a.follows && f.gens[0].key.Birth <= a.born && wall.Mono()-a.began < int64(a.conf.inFlight)
 }
 
 // askAgain asks about streams of which the first answer was not to be relied on.
-func (a *agent) askAgain(now time.Time) {
-	if len(a.doubted) > 0 && now.UnixNano()-a.born >= int64(a.conf.inFlight) {
+func (a *agent) askAgain() {
+	if len(a.doubted) > 0 && wall.Mono()-a.began >= int64(a.conf.inFlight) {
 		a.toAsk = append(a.toAsk, a.doubted...)
 		a.doubted = nil
 	}
@@ -74,7 +75,7 @@ func (a *agent) restoreGeneration(f *follower, s state.Generation) {
 	g := &generation{
 		of: f, key: s.Key, head: s.Head, print: s.Print, rotation: s.Rotation, base: s.Base, begun: s.Begun, gap: s.Gap,
 		placed: s.Begun, place: s.Base,
-		size: s.Size, done: s.Done, acked: s.Done, fd: -1, restored: true, grew: time.Now().UnixNano(),
+		size: s.Size, done: s.Done, acked: s.Done, fd: -1, restored: true, grew: wall.Mono(),
 	}
 	if len(g.print) == 0 {
 		g.print = nil

@@ -8,6 +8,7 @@ import (
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/pipeline"
 	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/agent/wall"
 	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/ray"
 )
@@ -49,7 +50,7 @@ func (a *agent) settle(f *follower) {
 // schedule begins a round when one is due and gives work to readers that have none.
 func (a *agent) schedule(ctx context.Context) {
 	now := time.Now()
-	a.askAgain(now)
+	a.askAgain()
 	a.ask(ctx)
 	if !a.wired {
 		return
@@ -122,27 +123,27 @@ func (a *agent) step(f *follower, now time.Time) {
 		}
 		st, s := a.observe(f, g, now)
 		next := tail.Next(f.cursor, s)
-		if (next == tail.Open || next == tail.Read || next == tail.Flush) && now.UnixNano() < g.notBefore {
+		if (next == tail.Open || next == tail.Read || next == tail.Flush) && wall.Mono() < g.notBefore {
 			return // it could not be read a moment ago; each scan comes back to it
 		}
 		switch next {
 		case tail.Wait:
-			a.waits(f, g, now)
+			a.waits(f, g)
 			return
 		case tail.Open:
 			if err := a.open(g); err != nil {
 				if g.path == "" && !g.link {
 					continue // it is gone: that is decided on above
 				}
-				a.failed(g, err, now)
+				a.failed(g, err)
 				return
 			}
 		case tail.Read, tail.Flush:
-			a.read(f, g, st, s.Ended, now)
+			a.read(f, g, st, s.Ended)
 		case tail.Advance:
 			a.advance(f, g)
 		case tail.Restart:
-			a.cut(f, g, now)
+			a.cut(f, g)
 		case tail.Abandon:
 			a.abandon(f, g, "deleted-unread")
 		}
@@ -193,17 +194,17 @@ func (a *agent) observe(f *follower, g *generation, now time.Time) (tail.Stat, t
 	}
 	g.links = st.Links
 	if st.Size != g.size {
-		g.size, g.grew = st.Size, now.UnixNano()
+		g.size, g.grew = st.Size, wall.Mono()
 		a.lastGrowth = now
 	}
 	s := tail.State{Size: st.Size, Open: g.fd >= 0}
-	s.Ended = a.ended(f, g, now)
+	s.Ended = a.ended(f, g)
 	return st, s
 }
 
 // ended reports whether the writer of a generation has ended.
-func (a *agent) ended(f *follower, g *generation, now time.Time) bool {
-	quiet := now.Sub(time.Unix(0, g.grew))
+func (a *agent) ended(f *follower, g *generation) bool {
+	quiet := time.Duration(wall.Mono() - g.grew)
 	half := f.cursor.Offset < f.cursor.Seen
 	switch {
 	case g.rotation == nameless:
@@ -219,7 +220,7 @@ func (a *agent) ended(f *follower, g *generation, now time.Time) bool {
 
 // waits has a generation whose writer is about to be taken to have ended looked
 // at again.
-func (a *agent) waits(f *follower, g *generation, now time.Time) {
+func (a *agent) waits(f *follower, g *generation) {
 	if g.rotation > 0 || f.cur+1 < len(f.gens) {
 		a.settle(f)
 	}
@@ -235,19 +236,19 @@ func (a *agent) newerSession(s *session) bool {
 }
 
 // read gives the next chunk to a reader.
-func (a *agent) read(f *follower, g *generation, st tail.Stat, ended bool, now time.Time) {
+func (a *agent) read(f *follower, g *generation, st tail.Stat, ended bool) {
 	a.prepare(f)
 	a.fingerprint(g)
 	j := pipeline.Job{
 		Follower: f, Epoch: f.epochOf, Stream: f.parser, FD: g.fd, Cursor: f.cursor, Mark: f.mark,
-		Base: g.base, Ended: ended, Emit: f.emit, Now: now.UnixNano(), Idle: f.idle, Written: st.Written,
+		Base: g.base, Ended: ended, Emit: f.emit, Now: wall.Now().UnixNano(), Idle: f.idle, Written: st.Written,
 		Range: loki.FileRange{File: f.id, Generation: f.printOf(g), Gap: f.gapFor(g)},
 	}
 	if f.passed() {
 		j.Emit = math.MaxUint64
 	}
 	f.running = true
-	g.used = now.UnixNano()
+	g.used = wall.Mono()
 	a.running++
 	a.jobs <- j // there is room: running < cap(jobs)
 }
@@ -337,9 +338,9 @@ func (a *agent) jobDone(d pipeline.Done) {
 	switch {
 	case d.TellGap:
 	case d.Changed:
-		a.cut(f, g, time.Now())
+		a.cut(f, g)
 	case d.Err != nil:
-		a.failed(g, d.Err, time.Now())
+		a.failed(g, d.Err)
 		a.closeFD(g)
 		return
 	default:
@@ -359,10 +360,10 @@ const (
 )
 
 // failed notes that a generation could not be opened or read.
-func (a *agent) failed(g *generation, err error, now time.Time) {
+func (a *agent) failed(g *generation, err error) {
 	a.unreadable(g.path, err)
 	g.wait = min(max(2*g.wait, retryFirst), retryMost)
-	g.notBefore = now.Add(g.wait).UnixNano()
+	g.notBefore = wall.Mono() + int64(g.wait)
 }
 
 func (a *agent) took(f *follower, g *generation, d *pipeline.Done) {
@@ -370,7 +371,7 @@ func (a *agent) took(f *follower, g *generation, d *pipeline.Done) {
 	f.cursor, f.mark = d.Cursor, d.Mark
 	f.idle = 0
 	if d.AtEnd {
-		f.idle = time.Now().UnixNano()
+		f.idle = wall.Now().UnixNano()
 	}
 	if int64(g.head.Len) < tail.HeadLen && f.cursor.Offset > int64(g.head.Len) {
 		if b, err := tail.ReadHead(g.fd, a.head[:]); err == nil {
@@ -390,8 +391,8 @@ func (a *agent) skipped(f *follower, d *pipeline.Done) {
 
 // rest lets go of the parser of a stream that has been quiet for a while: what it
 // knows is part of the position.
-func (f *follower) rest(now time.Time) {
-	if f.parser != nil && !f.running && f.at() == f.acked.Offset && f.idle > 0 && now.Sub(time.Unix(0, f.idle)) > restAfter {
+func (f *follower) rest() {
+	if f.parser != nil && !f.running && f.at() == f.acked.Offset && f.idle > 0 && wall.Now().Sub(time.Unix(0, f.idle)).Abs() > restAfter {
 		f.parser = nil
 	}
 }
@@ -451,14 +452,14 @@ func (a *agent) noteGap(f *follower, why string, at uint64, missing int64) {
 
 // cut deals with a file that was truncated and begun anew. If a copy was made of
 // it first (copy-truncate), reading goes on in the copy and nothing is lost.
-func (a *agent) cut(f *follower, g *generation, now time.Time) {
+func (a *agent) cut(f *follower, g *generation) {
 	a.met.rotations.Inc()
 	if g.fd < 0 {
 		if err := a.open(g); err != nil {
 			a.log.Warn("cannot open a file that was truncated", "path", g.path, "error", err)
 		}
 	}
-	next := &generation{of: f, key: g.key, name: g.name, path: g.path, rotation: g.rotation, fd: g.fd, links: g.links, grew: now.UnixNano(), link: g.link}
+	next := &generation{of: f, key: g.key, name: g.name, path: g.path, rotation: g.rotation, fd: g.fd, links: g.links, grew: wall.Mono(), link: g.link}
 	if next.fd >= 0 {
 		if st, err := tail.StatFD(next.fd); err == nil {
 			next.size = st.Size

@@ -23,6 +23,7 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/agent/wall"
 	"github.com/remora-ray/remora/internal/loki"
 )
 
@@ -138,7 +139,7 @@ func answer(resp *http.Response) Answer {
 	default:
 		// Also 401, 403 and 404: somebody has to mend the token or the URL, and
 		// nothing may be lost until then.
-		return Answer{Kind: KindRetry, Err: err, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), time.Now())}
+		return Answer{Kind: KindRetry, Err: err, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), wall.Now())}
 	}
 }
 

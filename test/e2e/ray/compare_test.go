@@ -50,7 +50,7 @@ func TestCompareNotices(t *testing.T) {
 		{"name of a later generation", []stored{storedMark(0), storedMark(1, "filename", "worker-"+wid+"-ffffffff-7.out.1")}, "2 0 0 0 1 0"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			c := compare(truth, test.lines)
+			c := compare(truth, test.lines, nil)
 			if got := fmt.Sprint(c.found, c.lost, c.twice, c.disorder, c.mislabel, c.alien); got != test.want {
 				t.Errorf("got %s, want %s: %v", got, test.want, c.examples)
 			}

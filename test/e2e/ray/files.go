@@ -17,8 +17,9 @@ import (
 // whole is what came of comparing files that are still there whole, all their
 // generations included, with what is stored of them.
 type whole struct {
-	files, cut, lines, different int
-	examples                     []string
+	files, lines, different int
+	cut                     []string // of which the oldest generations may be gone
+	examples                []string
 }
 
 // compareFiles compares every log of the sessions under root with the stored
@@ -37,7 +38,7 @@ func compareFiles(root string, lines []stored) (*whole, error) {
 	w := &whole{}
 	for file, paths := range streams {
 		if len(paths) > rotationBackups {
-			w.cut++ // its oldest generations may be gone
+			w.cut = append(w.cut, file)
 			continue
 		}
 		var text []byte

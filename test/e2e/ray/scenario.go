@@ -31,6 +31,7 @@ type run struct {
 	url           string
 	processes     []*process
 	sessions      []*cluster
+	forgotten     string // session in which the agent lost its state
 	begin         time.Time
 }
 
@@ -213,6 +214,7 @@ func (r *run) killAgent(ctx context.Context) error {
 // its place by what the server knows of those that are left.
 func (r *run) loseState(ctx context.Context) error {
 	r.say("kill -9 agent, its state is lost")
+	r.forgotten = r.sessions[len(r.sessions)-1].name
 	if err := r.agent.signal(syscall.SIGKILL, 10*time.Second); err != nil {
 		return err
 	}

@@ -18,11 +18,15 @@ func (r *run) verdict(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	t := compare(truth, lines)
 	w, err := compareFiles(r.path("ray"), lines)
 	if err != nil {
 		return false, err
 	}
+	headless := map[string]bool{}
+	for _, file := range w.cut {
+		headless[file] = strings.HasPrefix(file, r.forgotten+"/")
+	}
+	t := compare(truth, lines, headless)
 	died := r.deaths()
 	r.say("%d lines in the store", t.lines)
 	fmt.Print("\nmarked lines of user code\n")
@@ -33,8 +37,11 @@ func (r *run) verdict(ctx context.Context) (bool, error) {
 		known = append(known, fmt.Sprintf("%s on %d", name, t.known[name]))
 	}
 	fmt.Printf("  beside what each must carry: %s\n", strings.Join(known, ", "))
+	if t.unknown > 0 {
+		fmt.Printf("  without their job, as the file's first lines were gone when the agent lost its state: %d\n", t.unknown)
+	}
 	fmt.Print("\nfiles compared byte for byte\n")
-	fmt.Printf("  %10s %10s %10s   (%d more had lost their oldest generations to rotation)\n", "files", "lines", "different", w.cut)
+	fmt.Printf("  %10s %10s %10s   (%d more had lost their oldest generations to rotation)\n", "files", "lines", "different", len(w.cut))
 	fmt.Printf("  %10d %10d %10d\n\n", w.files, w.lines, w.different)
 	for _, line := range slices.Concat(t.examples, w.examples[:min(len(w.examples), 10)], died) {
 		fmt.Println(" ", line)
