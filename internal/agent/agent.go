@@ -73,6 +73,7 @@ type agent struct {
 
 	wire    parse.Wire
 	wired   bool // the target has said what it is
+	deaf    bool // it knows nothing of what it was sent: standard output
 	asking  bool
 	toAsk   []*follower
 	fresh   bool        // nothing seen yet: streams that the state does not know may be known to the server
@@ -95,12 +96,13 @@ type agent struct {
 	unacked     int // parts
 	descriptors int // descriptors
 
-	draining   bool
-	closing    bool // half lines are taken as lines
-	lastGrowth time.Time
-	progress   time.Time
-	lost       int // bytes and lines that could not be had, for Once's answer
-	head       [tail.HeadLen]byte
+	draining                bool
+	closing                 bool // half lines are taken as lines
+	lastGrowth              time.Time
+	progress                time.Time
+	bytesRead, acknowledged uint64
+	lost                    int // bytes and lines that could not be had, for Once's answer
+	head                    [tail.HeadLen]byte
 }
 
 // Run follows conf.RayRoot until ctx ends, then drains: it goes on until files are
@@ -145,7 +147,7 @@ func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
 		readers = min(runtime.GOMAXPROCS(0), 4)
 	}
 	return &agent{
-		conf: conf, log: conf.Logger, met: newMetrics(), health: &Health{}, machine: conf.machine(),
+		conf: conf, log: conf.Logger, met: newMetrics(), health: &Health{ask: make(chan chan Status)}, machine: conf.machine(),
 		target: target, state: st,
 		watcher:  discover.New(conf.RayRoot, conf.ScanEvery, conf.Logger),
 		builder:  pipeline.NewBuilder(conf.BatchBytes, batches),
@@ -212,6 +214,8 @@ func (a *agent) loop(ctx, work context.Context) error {
 			a.result(r)
 		case x := <-a.answers:
 			a.answered(x)
+		case answer := <-a.health.ask:
+			answer <- a.status()
 		case <-timer.C:
 		case <-ending:
 			a.draining, ending = true, nil

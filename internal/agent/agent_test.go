@@ -295,3 +295,36 @@ func TestOnceFailsWhenTheServerIsAway(t *testing.T) {
 		t.Fatalf("error is %v, want ErrIncomplete", err)
 	}
 }
+
+func TestStatusTellsWhatIsBehind(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.write("raylet.out", "one\ntwo\n")
+	w.start()
+	w.arrived(2)
+	status := func() Status {
+		t.Helper()
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		s, err := w.a.health.Status(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	w.until("all is acknowledged", func() bool { s := status(); return s.Behind == 0 && s.Acknowledged == 8 })
+	if s := status(); s.Target != "remora" || len(s.Files) != 1 || s.Files[0].State != FileIdle || s.Files[0].Name != "raylet.out" || s.OldestUnread != 0 {
+		t.Errorf("%+v", s)
+	}
+	w.srv.on(func(int, bool) int { return 503 })
+	w.write("raylet.out", "three\n")
+	w.until("the line is behind", func() bool { s := status(); return s.Behind == 6 && s.OldestUnread > 0 })
+	if s := status(); s.Files[0].State != FileSending && s.Files[0].State != FileReading {
+		t.Errorf("%+v", s)
+	}
+	w.remove("raylet.out")
+	w.until("it is rescued", func() bool { return status().Files[0].State == FileRescued })
+	w.srv.on(nil)
+	w.arrived(3)
+	w.drain()
+}

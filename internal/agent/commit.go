@@ -79,12 +79,16 @@ func (a *agent) acknowledge(f *follower, p *pipeline.Part) {
 	if p.To < f.acked.Offset {
 		return
 	}
+	a.acknowledged += p.To - p.From
+	a.met.ackedBytes.Add(float64(p.To - p.From))
+	a.met.ackedLines.Add(float64(p.Lines))
 	f.acked, f.marked = p.Position, p.Mark
 	f.anchors = slices.DeleteFunc(append(f.anchors, p.Anchors...), func(x parse.Anchor) bool { return x.Offset < p.To })
 	if f.gap != "" && p.Gap != "" && f.gapAt <= p.To {
 		f.gap = ""
 	}
 	a.prune(f)
+	f.aging(f.behind())
 }
 
 // deadLetter goes on behind a part that the server refuses for good and we kept.
@@ -243,7 +247,8 @@ func (s *session) kind(given string) string {
 func (a *agent) sweep(there bool) {
 	now := time.Now()
 	var lag int64
-	files := 0
+	var oldest time.Duration
+	files, waiting, rescued := 0, 0, 0
 	for f := range a.all {
 		a.prune(f)
 		f.rest()
@@ -256,17 +261,29 @@ func (a *agent) sweep(there bool) {
 		g := f.reading()
 		switch {
 		case g != nil:
-			lag += a.grown(f, g)
+			a.grown(f, g)
 		case f.gap != "" && len(f.names) == 0:
 			a.tellGap(f)
 		case len(f.names) == 0 && len(f.gens) == 0 && f.named && !f.running && f.gap == "":
 			a.forget(f)
+		}
+		if n := f.behind(); n > 0 {
+			f.aging(n)
+			lag += n
+			waiting++
+			oldest = max(oldest, time.Duration(wall.Mono()-f.since))
+			if g != nil && g.path == "" {
+				rescued++
+			}
 		}
 		if f.unmet() || f.restoredOnly() && there {
 			a.look(f)
 		}
 	}
 	a.met.lag.Set(float64(lag))
+	a.met.oldest.Set(oldest.Seconds())
+	a.met.waiting.Set(float64(waiting))
+	a.met.rescued.Set(float64(rescued))
 	a.met.files.Set(float64(files))
 	a.met.queue.Set(float64(a.builder.Queued()))
 	a.budget()
@@ -279,8 +296,8 @@ func (a *agent) sweep(there bool) {
 	a.health.scanned(now)
 }
 
-// grown checks by size whether there is something to read, and returns how much.
-func (a *agent) grown(f *follower, g *generation) int64 {
+// grown checks by size whether there is something to read.
+func (a *agent) grown(f *follower, g *generation) {
 	var st tail.Stat
 	var err error
 	if g.fd >= 0 {
@@ -289,19 +306,11 @@ func (a *agent) grown(f *follower, g *generation) int64 {
 		st, err = tail.StatPath(g.path)
 	} else {
 		a.queue(f)
-		return 0
+		return
 	}
 	if err != nil || st.Size != f.cursor.Seen || f.cursor.Seen != f.cursor.Offset || f.cur+1 < len(f.gens) {
 		a.queue(f)
 	}
-	return max(0, g.begunAt(st.Size)-int64(f.acked.Offset))
-}
-
-func (g *generation) begunAt(size int64) int64 {
-	if !g.begun {
-		return size
-	}
-	return int64(g.base) + size
 }
 
 func (f *follower) restoredOnly() bool {

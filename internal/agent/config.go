@@ -14,6 +14,7 @@ import (
 
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/ship"
+	"github.com/remora-ray/remora/internal/logs"
 )
 
 // Config says what to follow and where to send it. The zero value of each field
@@ -22,7 +23,11 @@ type Config struct {
 	RayRoot string // directory that holds session_… directories; "" means /tmp/ray
 	URL     string // required: http://HOST:PORT of the server, or "-" for Output
 	State   string // required: directory for positions
-	Tenant  string // X-Scope-OrgID; "" sends none
+	// Target, if not nil, is where lines go; URL, Tenant and TokenFile are not looked at.
+	Target ship.Target
+	// Labels and Metadata are added to every line, and win over what Ray's files tell.
+	Labels, Metadata logs.Labels
+	Tenant           string // X-Scope-OrgID; "" sends none
 
 	// Node is what is known of this node; Cluster "" means the host's name, Type ""
 	// is found out from the files.
@@ -56,7 +61,7 @@ type Config struct {
 // machine.
 func (c *Config) Check() error {
 	var errs []error
-	if c.URL == "" {
+	if c.Target == nil && c.URL == "" {
 		errs = append(errs, errors.New("no server is named: give --url http://HOST:PORT, or --url - for standard output"))
 	}
 	if c.State == "" {
@@ -76,7 +81,7 @@ func (c *Config) Check() error {
 	if strings.ContainsAny(c.Tenant, "\r\n\x00/") {
 		errs = append(errs, fmt.Errorf("tenant %q: not a tenant's name", c.Tenant))
 	}
-	if c.URL != "" && c.URL != "-" {
+	if c.Target == nil && c.URL != "" && c.URL != "-" {
 		if _, err := c.target(); err != nil {
 			errs = append(errs, err)
 		}
@@ -135,6 +140,9 @@ func or[T comparable](v *T, otherwise T) {
 }
 
 func (c *Config) target() (ship.Target, error) {
+	if c.Target != nil {
+		return c.Target, nil
+	}
 	if c.URL == "-" {
 		return ship.NewLines(c.Output), nil
 	}

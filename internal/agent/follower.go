@@ -45,6 +45,7 @@ type follower struct {
 	marked  tail.Mark      // of acked
 	anchors []parse.Anchor // recorded behind acked
 
+	since   int64   // since when something is not acknowledged, by wall.Mono; 0 if all is
 	asked   bool    // the server said where the stream stands, or it cannot know it
 	running bool    // a reader has it
 	queued  bool    // in ready or dirty

@@ -54,6 +54,9 @@ func (a *agent) event(e discover.Event) *follower {
 		}
 	default:
 		a.lastGrowth = time.Now()
+		if f.since == 0 {
+			f.since = wall.Mono()
+		}
 		if g := f.reading(); g != nil && g.name == e.Name {
 			a.queue(f)
 			return nil

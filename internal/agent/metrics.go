@@ -12,7 +12,9 @@ type metrics struct {
 	lines, bytesRead, bytesShipped, retries, refused prometheus.Counter
 	rotations, stateErrors, linkErrors, dropBytes    prometheus.Counter
 	gaps, drops, dropLines                           *prometheus.CounterVec
-	lag, files, open, held, queue                    prometheus.Gauge
+	ackedLines, ackedBytes                           prometheus.Counter
+	lag, oldest, files, waiting, rescued             prometheus.Gauge
+	open, held, queue                                prometheus.Gauge
 	all                                              []prometheus.Collector
 }
 
@@ -35,6 +37,8 @@ func newMetrics() *metrics {
 	}
 	m.lines = counter("lines_total", "Lines read and put into a batch.")
 	m.bytesRead = counter("read_bytes_total", "Bytes read from log files.")
+	m.ackedLines = counter("acknowledged_lines_total", "Lines that the target has.")
+	m.ackedBytes = counter("acknowledged_bytes_total", "Bytes of log files that the target has.")
 	m.bytesShipped = counter("shipped_bytes_total", "Bytes of answered push bodies before compression.")
 	m.retries = counter("retries_total", "Attempts to send that did not arrive and were made again.")
 	m.refused = counter("refused_files_total", "Files that the server made go on from elsewhere.")
@@ -46,6 +50,9 @@ func newMetrics() *metrics {
 	m.drops = vec("unread_total", "Files or parts of files that could not be read, by reason.")
 	m.dropLines = vec("dropped_lines_total", "Lines not delivered, by reason.")
 	m.lag = gauge("lag_bytes", "Bytes of log files that are not acknowledged yet.")
+	m.oldest = gauge("oldest_unread_seconds", "How long the oldest byte that is not acknowledged has waited.")
+	m.waiting = gauge("files_behind", "Streams of which not all is acknowledged.")
+	m.rescued = gauge("files_rescued", "Streams whose deleted files are kept until they are acknowledged.")
 	m.files = gauge("files", "Files known, generations of a rotated one each.")
 	m.open = gauge("open_files", "Log files held open.")
 	m.held = gauge("held_bytes", "Bytes of deleted files kept until they are acknowledged.")

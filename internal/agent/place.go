@@ -104,7 +104,7 @@ func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, ta
 			return
 		}
 	}
-	if a.missing && f.file.Rotation > 0 && a.wire == parse.Remora && a.conf.URL != "-" {
+	if a.missing && f.file.Rotation > 0 && a.wire == parse.Remora && !a.deaf {
 		// Its first bytes may be on the server under a name that nobody knows any more.
 		a.stateLost(f, 0)
 	}

@@ -147,6 +147,9 @@ func (a *agent) ask(ctx context.Context) {
 	go a.askUntilAnswered(ctx, x)
 }
 
+// wireNames are what a target is called.
+var wireNames = map[parse.Wire]string{parse.Remora: "remora", parse.Loki: "loki"}
+
 // askAtMost is the longest wait between two questions.
 const askAtMost = 10 * time.Second
 
@@ -190,7 +193,8 @@ func (a *agent) answered(x answers) {
 	a.asking = false
 	if !a.wired {
 		a.wired, a.wire = true, x.wire
-		a.log.Info("the server answers", "kind", map[parse.Wire]string{parse.Remora: "remora", parse.Loki: "loki"}[x.wire])
+		a.deaf = x.found.Files == nil
+		a.log.Info("the server answers", "kind", a.kind())
 	}
 	by := heldBy(x.found.Found)
 	taken := map[loki.FileID]*follower{}

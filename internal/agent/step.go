@@ -3,12 +3,14 @@ package agent
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/pipeline"
 	"github.com/remora-ray/remora/internal/agent/tail"
 	"github.com/remora-ray/remora/internal/agent/wall"
+	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/ray"
 )
@@ -292,7 +294,8 @@ func (f *follower) gapFor(g *generation) string {
 func (a *agent) prepare(f *follower) {
 	node := f.session.node
 	node.Type = f.session.kind(node.Type)
-	labels, meta := node.Labels(f.file), node.Metadata(f.session.name, f.file)
+	labels := with(node.Labels(f.file), a.conf.Labels)
+	meta := with(node.Metadata(f.session.name, f.file), a.conf.Metadata)
 	switch {
 	case f.parser == nil:
 		f.parser = parse.New(parse.Source{
@@ -306,6 +309,14 @@ func (a *agent) prepare(f *follower) {
 		f.parser.SetFacts(labels, meta)
 	}
 	f.facts = f.session.facts
+}
+
+// with is a with b added, which wins.
+func with(a, b logs.Labels) logs.Labels {
+	if len(b) == 0 {
+		return a
+	}
+	return logs.Normalize(slices.Concat(a, b))
 }
 
 func (a *agent) restoreParser(f *follower, p parse.Position) {
@@ -324,6 +335,7 @@ func (a *agent) jobDone(d pipeline.Done) {
 		a.met.lines.Add(float64(d.Lines))
 	}
 	a.met.bytesRead.Add(float64(d.Read))
+	a.bytesRead += uint64(d.Read)
 	if f.rewind != nil {
 		to := *f.rewind
 		f.rewind = nil
