@@ -65,6 +65,15 @@ func (a *agent) save(fs ...*follower) {
 	a.stateResult(err)
 }
 
+// saveNew records files that came behind those on record.
+func (a *agent) saveNew(f *follower, gens []*generation) {
+	records := make([]state.Generation, len(gens))
+	for i, g := range gens {
+		records[i] = g.record()
+	}
+	a.stateResult(a.state.Add(f.saved, records...))
+}
+
 // unsave removes what the state has of a stream.
 func (a *agent) unsave(f *follower) error {
 	if f.saved == (loki.FileID{}) {

@@ -137,6 +137,14 @@ func (f *follower) oldest() *generation {
 	return f.gens[0]
 }
 
+// newest is the last file of the stream, nil where none is known yet.
+func (f *follower) newest() *generation {
+	if len(f.gens) == 0 {
+		return nil
+	}
+	return f.gens[len(f.gens)-1]
+}
+
 // size is how many bytes the stream's files have.
 func (f *follower) size() (n int64) {
 	for _, g := range f.gens {
@@ -168,16 +176,20 @@ func (f *follower) record(now time.Time) *state.Stream {
 		Position: f.acked, Mark: f.marked, At: now.UnixNano(), Gap: f.gap, GapAt: f.gapAt,
 	}
 	for _, g := range f.gens {
-		base := g.base
-		if g.placed && !g.begun {
-			base = g.place
-		}
-		s.Generations = append(s.Generations, state.Generation{
-			Key: g.key, Head: g.head, Print: g.print, Base: base, Size: g.size,
-			Rotation: g.rotation, Begun: g.begun || g.placed, Gap: g.gap, Done: g.done && g.acked,
-		})
+		s.Generations = append(s.Generations, g.record())
 	}
 	return s
+}
+
+func (g *generation) record() state.Generation {
+	base := g.base
+	if g.placed && !g.begun {
+		base = g.place
+	}
+	return state.Generation{
+		Key: g.key, Head: g.head, Print: g.print, Base: base, Size: g.size,
+		Rotation: g.rotation, Begun: g.begun || g.placed, Gap: g.gap, Done: g.done && g.acked,
+	}
 }
 
 // session is one session directory.

@@ -299,7 +299,7 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation) {
 			known[i].Rotation = nameless
 		}
 	}
-	first, inserted := f.oldest(), 0
+	first, last, inserted := f.oldest(), f.newest(), 0
 	used := map[*generation]bool{}
 	for _, p := range tail.Order(known, seen) {
 		g := held[p.Sighting]
@@ -330,8 +330,12 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation) {
 		f.acked, f.emit, f.gap = parse.Position{}, 0, ""
 	}
 	a.name(f)
-	if inserted > 0 {
-		// Whose second name it is must be known even if we are killed before it is read.
+	// Whose second name it is must be known even if we are killed before it is read.
+	switch {
+	case inserted == 0:
+	case last != nil && inserted < len(f.gens) && f.gens[len(f.gens)-inserted-1] == last && f.saved == f.recordID():
+		a.saveNew(f, f.gens[len(f.gens)-inserted:])
+	default:
 		a.save(f)
 	}
 }

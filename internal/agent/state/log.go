@@ -57,7 +57,8 @@ type Log struct {
 
 // kept is what a compaction writes of one stream.
 type kept struct {
-	record  []byte // of typeStream; nil if only anchors were recorded
+	record  []byte   // of typeStream; nil if only anchors were recorded
+	added   [][]byte // of typeAdd, since record
 	anchors []parse.Anchor
 	offset  uint64
 }
@@ -179,6 +180,13 @@ func (l *Log) apply(payload []byte, found map[loki.FileID]*Stream) bool {
 		if r.err == nil {
 			l.keepAnchor(id, a)
 		}
+	case typeAdd:
+		id := r.id()
+		g := r.generation()
+		if s := found[id]; r.err == nil && s != nil {
+			s.Generations = append(s.Generations, g)
+			l.keepAdded(id, payload)
+		}
 	case typeForget:
 		id := r.id()
 		if r.err == nil {
@@ -198,10 +206,27 @@ func (l *Log) keep(id loki.FileID, offset uint64, record []byte) {
 		k = &kept{}
 		l.live[id] = k
 	}
-	l.liveLen += int64(len(record)) - int64(len(k.record))
+	l.liveLen += int64(len(record)) - k.size()
+	k.added = nil
 	k.record = append(k.record[:0], record...)
 	k.offset = offset
 	k.anchors = slices.DeleteFunc(k.anchors, func(a parse.Anchor) bool { return a.Offset < offset })
+}
+
+func (l *Log) keepAdded(id loki.FileID, record []byte) {
+	if k := l.live[id]; k != nil {
+		l.liveLen += int64(len(record))
+		k.added = append(k.added, slices.Clone(record))
+	}
+}
+
+// size is how much of the log is alive of the stream, anchors left out.
+func (k *kept) size() int64 {
+	n := len(k.record)
+	for _, a := range k.added {
+		n += len(a)
+	}
+	return int64(n)
 }
 
 func (l *Log) keepAnchor(id loki.FileID, a parse.Anchor) {
@@ -217,7 +242,7 @@ func (l *Log) keepAnchor(id loki.FileID, a parse.Anchor) {
 
 func (l *Log) drop(id loki.FileID) {
 	if k := l.live[id]; k != nil {
-		l.liveLen -= int64(len(k.record))
+		l.liveLen -= k.size()
 		delete(l.live, id)
 	}
 }

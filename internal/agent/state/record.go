@@ -48,6 +48,7 @@ const (
 	typeStream = 1
 	typeAnchor = 2
 	typeForget = 3
+	typeAdd    = 4 // a generation behind those of the stream's record
 )
 
 var errShort = errors.New("record is cut short")
@@ -99,6 +100,10 @@ func appendAnchor(b []byte, id loki.FileID, a parse.Anchor) []byte {
 	b = append(b, id[:]...)
 	b = binary.AppendUvarint(b, a.Offset)
 	return binary.AppendVarint(b, a.Time)
+}
+
+func appendAdd(b []byte, id loki.FileID, g *Generation) []byte {
+	return appendGeneration(append(append(b, typeAdd), id[:]...), g)
 }
 
 func appendForget(b []byte, id loki.FileID) []byte {

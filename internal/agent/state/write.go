@@ -26,6 +26,21 @@ func (l *Log) Save(streams ...*Stream) error {
 	return l.append()
 }
 
+// Add records generations that came behind those of a saved stream: with many of them
+// kept while the server is away, to save them all for each new one would cost the
+// square of their number.
+func (l *Log) Add(id loki.FileID, generations ...Generation) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buf = l.buf[:0]
+	for i := range generations {
+		at := len(l.buf)
+		l.buf = finish(appendAdd(begin(l.buf), id, &generations[i]), at)
+		l.keepAdded(id, l.buf[at+8:])
+	}
+	return l.append()
+}
+
 // Anchor records anchors of a stream; they count once Sync has returned.
 func (l *Log) Anchor(id loki.FileID, anchors []parse.Anchor) error {
 	l.mu.Lock()
@@ -113,6 +128,10 @@ func (l *Log) writeNew() (*os.File, int64, error) {
 		if k.record != nil {
 			at := len(b)
 			b = finish(append(begin(b), k.record...), at)
+		}
+		for _, added := range k.added {
+			at := len(b)
+			b = finish(append(begin(b), added...), at)
 		}
 		for _, a := range k.anchors {
 			at := len(b)
