@@ -66,6 +66,7 @@ type agent struct {
 	answers chan answers
 
 	sessions map[string]*session
+	roots    map[string]struct{} // directories that sessions lie in
 	streams  map[streamKey]*follower
 	all      map[*follower]struct{}
 	byKey    map[tail.Key]*generation
@@ -80,7 +81,6 @@ type agent struct {
 	missing bool        // the state is new, or part of it is lost
 	born    int64       // when this run began, Unix nanoseconds
 	began   int64       // likewise, by wall.Mono
-	follows bool        // an agent was here before: it kept files by names of its own
 	doubted []*follower // to be asked about again in a while
 	scanned bool        // everything that is there was looked at once
 	begun   bool        // and the root was there
@@ -155,7 +155,7 @@ func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
 		done:     make(chan pipeline.Done, readers),
 		results:  make(chan ship.Result, batches),
 		answers:  make(chan answers, 1),
-		sessions: map[string]*session{}, streams: map[streamKey]*follower{}, all: map[*follower]struct{}{},
+		sessions: map[string]*session{}, roots: map[string]struct{}{conf.RayRoot: {}}, streams: map[streamKey]*follower{}, all: map[*follower]struct{}{},
 		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, born: wall.Now().UnixNano(), began: wall.Mono(),
 	}
 }

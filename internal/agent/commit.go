@@ -2,6 +2,9 @@ package agent
 
 import (
 	"errors"
+	"os"
+	"path"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -226,12 +229,20 @@ func (a *agent) entry(n *discover.Name, what discover.What) {
 	s.facts++
 }
 
-func (a *agent) session(name string) *session {
-	s := a.sessions[name]
+// session is the session of that place below the root.
+func (a *agent) session(key string) *session {
+	s := a.sessions[key]
 	if s == nil {
-		s = &session{name: name, since: time.Now(), node: a.conf.Node}
-		a.sessions[name] = s
-		a.log.Info("following a session", "session", name)
+		s = &session{key: key, name: path.Base(key), root: filepath.Join(a.conf.RayRoot, path.Dir(key)), since: time.Now()}
+		s.node, s.machine = a.conf.Node, a.machine
+		if a.conf.Place != nil {
+			s.node, s.machine = a.conf.Place(path.Dir(key))
+		}
+		kept, err := os.ReadDir(filepath.Join(s.root, linksName))
+		s.follows = err == nil && len(kept) > 0
+		a.sessions[key] = s
+		a.roots[s.root] = struct{}{}
+		a.log.Info("following a session", "session", key)
 	}
 	return s
 }
@@ -334,7 +345,7 @@ func (f *follower) restoredOnly() bool {
 // forget drops a stream of which nothing is left.
 func (a *agent) forget(f *follower) {
 	delete(a.all, f)
-	if k := (streamKey{f.session.name, f.file.Stream}); a.streams[k] == f {
+	if k := (streamKey{f.session.key, f.file.Stream}); a.streams[k] == f {
 		delete(a.streams, k)
 	}
 	a.stateResult(a.unsave(f))

@@ -25,6 +25,10 @@ type Config struct {
 	State   string // required: directory for positions
 	// Target, if not nil, is where lines go; URL, Tenant and TokenFile are not looked at.
 	Target ship.Target
+	// Place, where sessions lie in directories below RayRoot, tells whose the files of
+	// such a directory are (a path below RayRoot): where they were written, and the
+	// machine or pod that is part of their identity. It must always say the same.
+	Place func(dir string) (parse.Node, string)
 	// Labels and Metadata are added to every line, and win over what Ray's files tell.
 	Labels, Metadata logs.Labels
 	Tenant           string // X-Scope-OrgID; "" sends none

@@ -172,7 +172,7 @@ func (f *follower) recordID() loki.FileID {
 // record is what the state keeps of the stream.
 func (f *follower) record(now time.Time) *state.Stream {
 	s := &state.Stream{
-		ID: f.recordID(), Session: f.session.name, Name: f.file.Stream, Asked: f.placed(), Stray: f.stray, Rotation: f.file.Rotation,
+		ID: f.recordID(), Session: f.session.key, Name: f.file.Stream, Asked: f.placed(), Stray: f.stray, Rotation: f.file.Rotation,
 		Position: f.acked, Mark: f.marked, At: now.UnixNano(), Gap: f.gap, GapAt: f.gapAt,
 	}
 	for _, g := range f.gens {
@@ -194,14 +194,18 @@ func (g *generation) record() state.Generation {
 
 // session is one session directory.
 type session struct {
-	name  string
-	since time.Time
-	node  parse.Node
-	facts int // counts changes of node
-	head  bool
-	known bool // which kind of node this is
-	idAt  int64
-	files int
+	key     string // place below the root: directories, if any, and the name
+	name    string
+	root    string // the directory that it lies in
+	machine string // whose files these are: part of their identity
+	follows bool   // an agent was here before: it kept files by names of its own
+	since   time.Time
+	node    parse.Node
+	facts   int // counts changes of node
+	head    bool
+	known   bool // which kind of node this is
+	idAt    int64
+	files   int
 }
 
 func (a *agent) path(n *discover.Name) string {

@@ -14,10 +14,12 @@ import (
 // linkDir holds a second name of each file that is being read, on the same mount:
 // what is rotated away or deleted stays readable, also across a restart, until it
 // is acknowledged. It costs no copy.
-func (a *agent) linkDir() string { return filepath.Join(a.conf.RayRoot, ".remora", a.state.ID()) }
+func (a *agent) linkDir(root string) string { return filepath.Join(root, linksName, a.state.ID()) }
+
+const linksName = ".remora"
 
 func (a *agent) linkPath(g *generation) string {
-	return filepath.Join(a.linkDir(), fmt.Sprintf("%x-%x", g.key.Ino, uint64(g.key.Birth)))
+	return filepath.Join(a.linkDir(g.of.session.root), fmt.Sprintf("%x-%x", g.key.Ino, uint64(g.key.Birth)))
 }
 
 // keepLink gives a file a name of our own. Where that is not allowed (a read-only
@@ -28,7 +30,7 @@ func (a *agent) keepLink(g *generation) {
 	}
 	err := tail.LinkFD(g.fd, a.linkPath(g))
 	if os.IsNotExist(err) {
-		if err = os.MkdirAll(a.linkDir(), 0o700); err == nil {
+		if err = os.MkdirAll(a.linkDir(g.of.session.root), 0o700); err == nil {
 			err = tail.LinkFD(g.fd, a.linkPath(g))
 		}
 	}
@@ -54,21 +56,23 @@ func (a *agent) dropLink(g *generation) {
 
 // sweepLinks removes names of our own that no generation needs any more.
 func (a *agent) sweepLinks() {
-	entries, err := os.ReadDir(a.linkDir())
-	if err != nil {
-		return
-	}
 	needed := map[string]bool{}
 	for f := range a.all {
 		for _, g := range f.gens {
 			if g.link {
-				needed[filepath.Base(a.linkPath(g))] = true
+				needed[a.linkPath(g)] = true
 			}
 		}
 	}
-	for _, e := range entries {
-		if !needed[e.Name()] {
-			_ = os.Remove(filepath.Join(a.linkDir(), e.Name()))
+	for root := range a.roots {
+		entries, err := os.ReadDir(a.linkDir(root))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if p := filepath.Join(a.linkDir(root), e.Name()); !needed[p] {
+				_ = os.Remove(p)
+			}
 		}
 	}
 }
@@ -86,8 +90,15 @@ func (a *agent) sweepStale(now time.Time) {
 		return
 	}
 	a.touched = now
-	_ = os.Chtimes(a.linkDir(), now, now)
-	dirs, err := os.ReadDir(filepath.Dir(a.linkDir()))
+	for root := range a.roots {
+		a.sweepStaleIn(root, now)
+	}
+}
+
+func (a *agent) sweepStaleIn(root string, now time.Time) {
+	own := a.linkDir(root)
+	_ = os.Chtimes(own, now, now)
+	dirs, err := os.ReadDir(filepath.Dir(own))
 	if err != nil {
 		return
 	}
@@ -95,7 +106,7 @@ func (a *agent) sweepStale(now time.Time) {
 		i, err := d.Info()
 		if err == nil && i.IsDir() && d.Name() != a.state.ID() && now.Sub(i.ModTime()) > staleAfter {
 			a.log.Info("removing files that an agent kept which does not run any more", "path", d.Name())
-			_ = os.RemoveAll(filepath.Join(filepath.Dir(a.linkDir()), d.Name()))
+			_ = os.RemoveAll(filepath.Join(filepath.Dir(own), d.Name()))
 		}
 	}
 }

@@ -344,7 +344,7 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation) {
 // ones of its stream had been begun.
 func (a *agent) stray(g *generation) {
 	a.log.Info("an older file turned up late: it is followed as a stream of its own", "path", g.path)
-	f := a.newFollower(g.of.session.name, g.of.file)
+	f := a.newFollower(g.of.session.key, g.of.file)
 	f.stray = true
 	f.gens = []*generation{g}
 	g.of = f
@@ -358,7 +358,7 @@ func (a *agent) name(f *follower) {
 	if f.named || len(f.gens) == 0 {
 		return
 	}
-	f.id, f.named = identity(a.machine, f.session.name, f.file, f.gens[0].key), true
+	f.id, f.named = identity(f.session.machine, f.session.name, f.file, f.gens[0].key), true
 	f.file.Rotation = f.gens[0].rotation // the parser must know whether the first lines are there
 	if f.asked = a.unknowable(f.gens[0]); !f.asked {
 		a.toAsk = append(a.toAsk, f)

@@ -182,7 +182,7 @@ func (a *agent) candidatesOf(f *follower, asked []loki.FileOffsets, by held) []*
 func (a *agent) ours(f *follower, o loki.FileOffsets) bool {
 	return slices.ContainsFunc(o.Generations, func(g loki.Generation) bool {
 		k, ok := tail.KeyOf(g.Fingerprint)
-		return ok && identity(a.machine, f.session.name, f.file, k) == o.File
+		return ok && identity(f.session.machine, f.session.name, f.file, k) == o.File
 	})
 }
 
@@ -205,7 +205,7 @@ func (a *agent) fit(f *follower, o loki.FileOffsets) *candidate {
 	}
 	for i, g := range f.gens {
 		// The server was not told of how it begins: its name must do.
-		if len(o.Generations) == 0 && identity(a.machine, f.session.name, f.file, g.key) == o.File {
+		if len(o.Generations) == 0 && identity(f.session.machine, f.session.name, f.file, g.key) == o.File {
 			c.known[i], c.first, c.newest = &loki.Generation{}, i, i
 			c.reach = int64(o.Committed)
 			return c

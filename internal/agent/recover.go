@@ -3,8 +3,6 @@ package agent
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
@@ -18,9 +16,6 @@ import (
 // restore takes up where the last run ended.
 func (a *agent) restore(found state.Contents) {
 	a.fresh, a.missing = true, found.Fresh || found.Torn > 0 || len(found.Streams) == 0
-	if kept, err := os.ReadDir(filepath.Dir(a.linkDir())); err == nil {
-		a.follows = len(kept) > 0
-	}
 	if found.Torn > 0 {
 		a.log.Info("the end of the state was torn by a crash and is left out", "bytes", found.Torn)
 	}
@@ -60,7 +55,7 @@ const inFlight = time.Second
 // know: the agent before this one may have sent it just now, and with the state it
 // is forgotten that it did.
 func (a *agent) doubtful(f *follower) bool {
-	return a.missing && a.follows && f.gens[0].key.Birth <= a.born && wall.Mono()-a.began < int64(a.conf.inFlight)
+	return a.missing && f.session.follows && f.gens[0].key.Birth <= a.born && wall.Mono()-a.began < int64(a.conf.inFlight)
 }
 
 // askAgain asks about streams of which the first answer was not to be relied on.
@@ -184,7 +179,7 @@ func (a *agent) candidates(f *follower) []loki.FileID {
 	}
 	ids := make([]loki.FileID, 0, len(f.gens))
 	for _, g := range f.gens {
-		ids = append(ids, identity(a.machine, f.session.name, f.file, g.key))
+		ids = append(ids, identity(f.session.machine, f.session.name, f.file, g.key))
 	}
 	return ids
 }

@@ -230,7 +230,7 @@ func (a *agent) waits(f *follower, g *generation) {
 
 func (a *agent) newerSession(s *session) bool {
 	for _, other := range a.sessions {
-		if other.name > s.name {
+		if other.root == s.root && other.name > s.name {
 			return true
 		}
 	}
