@@ -1,0 +1,169 @@
+// Package kube knows the pods of one Kubernetes node: whose a directory below the
+// kubelet's is. It asks the API server over plain HTTP, as the node's agent needs one
+// list of pods and no client library, and takes names from the directories of pod logs
+// where it may not ask.
+//
+// Invariant: what is not known is said to be unknown; a pod's facts are never another's.
+package kube
+
+import (
+	"context"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Pod is what is known of a pod.
+type Pod struct {
+	UID, Namespace, Name string
+	// Cluster, Type, Group and Owner are from the labels that Ray's operators give
+	// their pods: ray.io/cluster, ray.io/node-type, ray.io/group,
+	// ray.io/originated-from-cr-name.
+	Cluster, Type, Group, Owner string
+	Container                   string // the first one, which is Ray's
+	IP                          string
+	Known                       bool // by the API server: what is empty is not there
+}
+
+// Pods keeps the pods of a node up to date. Make one with New; its methods may be
+// called from any goroutine.
+type Pods struct {
+	logs   string // /var/log/pods; "" for none
+	api    *API   // nil for none
+	logger *slog.Logger
+
+	mu    sync.Mutex
+	pods  map[string]Pod // by UID
+	wants chan struct{}  // a pod is asked for that is not known
+}
+
+// How often the API server is asked: soon after a pod turned up that is not known,
+// and now and then whatever happens.
+const (
+	atMostEvery = 2 * time.Second
+	atLeast     = time.Minute
+)
+
+// New makes Pods of what the directory of pod logs tells ("" for none) and, where api
+// is not nil, of what the API server does.
+func New(logs string, api *API, logger *slog.Logger) *Pods {
+	return &Pods{logs: logs, api: api, logger: logger, pods: map[string]Pod{}, wants: make(chan struct{}, 1)}
+}
+
+// Run asks the API server until ctx ends. Without one it returns at once.
+func (p *Pods) Run(ctx context.Context) {
+	if p.api == nil {
+		return
+	}
+	told := false
+	for ctx.Err() == nil {
+		pods, err := p.api.Pods(ctx)
+		switch {
+		case err == nil:
+			told = false
+			p.set(pods)
+		case ctx.Err() == nil && !told:
+			told = true
+			p.logger.Warn("the API server does not tell of this node's pods, trying again: lines carry what directories tell", "error", err)
+		}
+		p.wait(ctx)
+	}
+}
+
+// wait returns after a minute, or soon after a pod was asked for that is not known.
+func (p *Pods) wait(ctx context.Context) {
+	for _, d := range []time.Duration{atMostEvery, atLeast} {
+		t := time.NewTimer(d)
+		wants := p.wants
+		if d == atMostEvery {
+			wants = nil
+		}
+		select {
+		case <-ctx.Done():
+		case <-wants:
+		case <-t.C:
+		}
+		t.Stop()
+	}
+}
+
+func (p *Pods) set(pods []Pod) {
+	now := make(map[string]Pod, len(pods))
+	for _, x := range pods {
+		now[x.UID] = x
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	// Directories outlive their pods: who was known a minute ago is remembered until
+	// the directory must be gone too.
+	for uid, x := range p.pods {
+		if _, still := now[uid]; !still && len(now) < maxPods {
+			now[uid] = x
+		}
+	}
+	p.pods = now
+}
+
+// maxPods bounds what is remembered of pods that are gone.
+const maxPods = 5000
+
+// Of tells what is known of the pod of that UID now.
+func (p *Pods) Of(uid string) Pod {
+	p.mu.Lock()
+	x, ok := p.pods[uid]
+	p.mu.Unlock()
+	if ok {
+		return x
+	}
+	if p.api != nil {
+		select {
+		case p.wants <- struct{}{}:
+		default:
+		}
+	}
+	x = p.byLogs(uid)
+	x.UID = uid
+	return x
+}
+
+// byLogs finds the pod's directory of logs, which is named NAMESPACE_NAME_UID; none
+// of the three holds an underscore.
+func (p *Pods) byLogs(uid string) Pod {
+	if p.logs == "" || uid == "" || strings.ContainsAny(uid, "*?[\\/") {
+		return Pod{}
+	}
+	found, err := filepath.Glob(filepath.Join(p.logs, "*_*_"+uid))
+	if err != nil || len(found) == 0 {
+		return Pod{}
+	}
+	return ParseLogDir(filepath.Base(found[0]))
+}
+
+// ParseLogDir takes the name of a directory of pod logs apart; the zero Pod if it is
+// none.
+func ParseLogDir(name string) Pod {
+	parts := strings.Split(name, "_")
+	if len(parts) != 3 || parts[0] == "" || parts[1] == "" || parts[2] == "" {
+		return Pod{}
+	}
+	return Pod{Namespace: parts[0], Name: parts[1], UID: parts[2]}
+}
+
+// UIDOf finds the pod's UID in a path below the kubelet's directory of pods:
+// UID/volumes/kubernetes.io~empty-dir/NAME/….
+func UIDOf(dir string) string {
+	uid, _, _ := strings.Cut(filepath.ToSlash(dir), "/")
+	if uid == "." || uid == ".." {
+		return ""
+	}
+	return uid
+}
+
+// exists reports whether a file is there.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
