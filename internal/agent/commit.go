@@ -234,9 +234,9 @@ func (a *agent) session(key string) *session {
 	s := a.sessions[key]
 	if s == nil {
 		s = &session{key: key, name: path.Base(key), root: filepath.Join(a.conf.RayRoot, path.Dir(key)), since: time.Now()}
-		s.node, s.machine = a.conf.Node, a.machine
+		s.node, s.machine, s.placed = a.conf.Node, a.machine, true
 		if a.conf.Place != nil {
-			s.node, s.machine = a.conf.Place(path.Dir(key))
+			s.node, s.machine, s.placed = a.conf.Place(path.Dir(key))
 		}
 		kept, err := os.ReadDir(filepath.Join(s.root, linksName))
 		s.follows = err == nil && len(kept) > 0
@@ -247,9 +247,25 @@ func (a *agent) session(key string) *session {
 	return s
 }
 
+// placeSessions asks again whose a session's files are, where that was not known.
+func (a *agent) placeSessions() {
+	for _, s := range a.sessions {
+		if s.placed {
+			continue
+		}
+		node, _, known := a.conf.Place(path.Dir(s.key))
+		node.ID = s.node.ID
+		if node != s.node {
+			s.node = node
+			s.facts++
+		}
+		s.placed = known
+	}
+}
+
 // sessionReady reports whether the kind of node is known, or will not be.
 func (a *agent) sessionReady(s *session, now time.Time) bool {
-	return s.known || a.conf.Node.Type != "" || a.scanned && a.draining || now.Sub(s.since) >= sessionWait
+	return s.known || s.node.Type != "" || a.scanned && a.draining || now.Sub(s.since) >= sessionWait
 }
 
 func (s *session) kind(given string) string {
@@ -306,6 +322,7 @@ func (a *agent) sweep(there bool) {
 	a.met.rescued.Set(float64(rescued))
 	a.met.files.Set(float64(files))
 	a.met.queue.Set(float64(a.builder.Queued()))
+	a.placeSessions()
 	a.budget()
 	a.sweepStale(now)
 	if there && !a.begun {

@@ -27,8 +27,9 @@ type Config struct {
 	Target ship.Target
 	// Place, where sessions lie in directories below RayRoot, tells whose the files of
 	// such a directory are (a path below RayRoot): where they were written, and the
-	// machine or pod that is part of their identity. It must always say the same.
-	Place func(dir string) (parse.Node, string)
+	// machine or pod that is part of their identity, which must always be the same. It
+	// is asked again until it says that the rest is known.
+	Place func(dir string) (node parse.Node, machine string, known bool)
 	// Labels and Metadata are added to every line, and win over what Ray's files tell.
 	Labels, Metadata logs.Labels
 	Tenant           string // X-Scope-OrgID; "" sends none
