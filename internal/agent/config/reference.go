@@ -1,0 +1,168 @@
+package config
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+)
+
+// Key describes one key of the file.
+type Key struct {
+	Name    string // with those above it in the same table: "basic_auth.username"
+	Type    string
+	Default string // "" for none
+	Doc     string // one sentence
+}
+
+// Section describes the keys of one mapping.
+type Section struct {
+	Title, Intro string
+	Of           reflect.Type
+	Keys         []Key
+}
+
+// sections are all keys there are, in the order in which they are written.
+func sections() []Section {
+	return []Section{
+		{"The file", "", reflect.TypeFor[Config](), settingKeys},
+		{"sources", "What to follow: a list; each item has one of `ray`, `files` and `containers`. Without it, one `ray` of `/tmp/ray`.", reflect.TypeFor[Source](), sourceKeys},
+		{"sources: ray", "A Ray node's temp directory.", reflect.TypeFor[Ray](), rayKeys},
+		{"sources: files", "Files found by patterns.", reflect.TypeFor[Files](), fileKeys},
+		{"sources: containers", "The logs that a Kubernetes node keeps of its pods.", reflect.TypeFor[Containers](), containerKeys},
+		{"outputs", "Where lines go: a list; each item has one of `remora`, `loki` and `stdout`. Each output has positions of its own and waits for no other.", reflect.TypeFor[Output](), outputKeys},
+		{"outputs: remora, loki", "A server over HTTP.", reflect.TypeFor[HTTP](), httpKeys},
+		{"outputs: stdout", "Standard output.", reflect.TypeFor[Stdout](), stdoutKeys},
+	}
+}
+
+var settingKeys = []Key{
+	{"cluster", "text", "the host's name", "Name of the Ray cluster, the label `RayCluster`."},
+	{"namespace", "text", "", "Kubernetes namespace, a label of that name."},
+	{"pod", "text", "", "Name of the pod."},
+	{"pod_uid", "text", "the machine's id", "UID of the pod, part of each file's identity."},
+	{"container", "text", "", "Name of the container whose files these are."},
+	{"node_type", "head, worker", "found out from the files", "Kind of the Ray node, a label of that name."},
+	{"group", "text", "", "Name of the worker group, a label of that name."},
+	{"state", "directory", "", "Where positions are kept; needed. Each source and output has a directory `SOURCE.OUTPUT` in it."},
+	{"listen", "address", ":9081", "Where `/metrics`, `/healthz`, `/readyz`, `/status` and `/-/reload` are served; empty for nowhere."},
+	{"log_level", "debug, info, warn, error", "info", "How much the agent tells of itself on standard error."},
+	{"timezone", "zone", "that of TZ", "Zone of time stamps that have none, such as `Europe/Berlin`."},
+	{"drain_timeout", "duration", "25s", "Longest time to go on after SIGTERM."},
+	{"scan_interval", "duration", "5s", "Time between two looks at everything; inotify tells most changes at once."},
+	{"hold_bytes", "size", "512MiB", "What deleted files may keep on disk while they are unread, all sources and outputs together."},
+	{"max_open_files", "number", "512", "Log files that each source and output holds open at most."},
+	{"readers", "number", "one per core, at most 4", "Files that each source and output reads at once."},
+	{"batch_bytes", "size", "1MiB", "Largest push before compression."},
+	{"batch_wait", "duration", "1s", "Longest time a line waits for its batch."},
+	{"labels", "mapping", "", "Stream labels added to every line; of few values, as each set of labels is a stream."},
+	{"metadata", "mapping", "", "Structured metadata added to every line."},
+	{"sources", "list", "one ray", "What to follow."},
+	{"pipeline", "list of stages", "", "What is done with every line before any output, in order."},
+	{"outputs", "list", "", "Where lines go; needed unless `--url` is given."},
+}
+
+var sourceKeys = []Key{
+	{"name", "name", "the kind", "Name in metrics and of the state directory; letters, digits, - and _."},
+	{"ray", "mapping", "", "A Ray node's temp directory."},
+	{"files", "mapping", "", "Files found by patterns."},
+	{"containers", "mapping", "", "Logs of a Kubernetes node's pods."},
+	{"labels", "mapping", "", "Stream labels added to the source's lines; they win over those of the file."},
+	{"metadata", "mapping", "", "Structured metadata added to the source's lines, likewise."},
+}
+
+var rayKeys = []Key{
+	{"root", "directory", "/tmp/ray", "Directory that holds `session_…` directories; it may appear later."},
+}
+
+var fileKeys = []Key{
+	{"include", "list of patterns", "", "Files to follow; `*` stays within a directory, `**` goes through any number."},
+	{"exclude", "list of patterns", "", "Files to leave out of those."},
+	{"component", "text", "other", "Value of the label `component`."},
+	{"follow_symlinks", "true, false", "false", "Whether symbolic links are followed."},
+}
+
+var containerKeys = []Key{
+	{"root", "directory", "/var/log/pods", "Directory that the kubelet writes."},
+	{"include", "list of patterns", "all", "Pod directories `NAMESPACE_POD_UID` to follow."},
+	{"exclude", "list of patterns", "", "Pod directories to leave out of those."},
+}
+
+var outputKeys = []Key{
+	{"name", "name", "the kind", "Name in metrics and of the state directory; letters, digits, - and _."},
+	{"remora", "mapping", "", "A Remora server."},
+	{"loki", "mapping", "", "A Loki, or what takes its pushes."},
+	{"stdout", "mapping", "", "Standard output."},
+	{"pipeline", "list of stages", "", "Further stages, of this output alone."},
+}
+
+var httpKeys = []Key{
+	{"url", "URL", "", "Server as http://HOST:PORT, perhaps with a path before Loki's; needed."},
+	{"tenant", "text", "", "Tenant, sent as X-Scope-OrgID."},
+	{"bearer_token_file", "file", "", "File that holds a bearer token, read again for each request."},
+}
+
+var stdoutKeys = []Key{
+	{"format", "raw, json, logfmt", "json", "How a line is written."},
+}
+
+const preamble = `# Configuration of the agent
+
+This file is made from the program: ` + "`remora-agent reference`" + ` prints it.
+
+The agent is configured by flags and ` + "`REMORA_*`" + ` variables alone, or by a YAML file
+named by ` + "`--config`" + `; flags win over the environment, the environment over the file.
+` + "`remora-agent check FILE`" + ` tells every mistake with its line and column.
+A file that changes is read again: on SIGHUP, on ` + "`POST /-/reload`" + ` from the same machine,
+and when it is written or replaced. A file with a mistake changes nothing.
+
+` + "```yaml" + `
+` + example + "```" + `
+
+In any value:
+
+| | |
+|---|---|
+| ` + "`${NAME}`" + ` | the variable of the environment; an error if it is not set |
+| ` + "`${NAME:-text}`" + ` | text if it is not set or empty |
+| ` + "`${file:PATH}`" + ` | what the file holds, without the newline at its end |
+| ` + "`${file:PATH#key}`" + ` | the value of its line ` + "`key=\"value\"`" + `, as the downward API writes labels and annotations |
+| ` + "`$${`" + ` | a plain ` + "`${`" + ` |
+
+Durations are written ` + "`500ms`, `25s`, `1m30s`" + `; sizes ` + "`4096`, `64KiB`, `512MiB`" + `.
+`
+
+const example = `cluster: my-cluster
+state: /var/lib/remora-agent
+labels: {team: a}
+sources:
+  - ray: {root: /tmp/ray}
+  - name: app
+    files: {include: ["/var/log/app/**/*.log"]}
+outputs:
+  - remora: {url: "http://remora:3100", tenant: team-a}
+  - name: copy
+    loki: {url: "${LOKI_URL:-http://loki:3100}"}
+`
+
+// Reference is the configuration's documentation in Markdown.
+func Reference() string {
+	var b strings.Builder
+	b.WriteString(preamble)
+	for _, s := range sections() {
+		fmt.Fprintf(&b, "\n## %s\n", s.Title)
+		if s.Intro != "" {
+			fmt.Fprintf(&b, "\n%s\n", s.Intro)
+		}
+		table(&b, s.Keys)
+	}
+	return b.String()
+}
+
+func table(b *strings.Builder, keys []Key) {
+	b.WriteString("\n| key | type | default | meaning |\n|---|---|---|---|\n")
+	for _, k := range keys {
+		fmt.Fprintf(b, "| `%s` | %s | %s | %s |\n", k.Name, cell(k.Type), cell(k.Default), cell(k.Doc))
+	}
+}
+
+func cell(s string) string { return strings.ReplaceAll(s, "|", `\|`) }

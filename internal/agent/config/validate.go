@@ -1,0 +1,176 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+// A source's or output's name is part of a directory's name and a metric's label.
+var nameOf = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`)
+
+// checker finds what is wrong with a Config beside what the decoder saw.
+type checker struct{ *decoder }
+
+// wrong tells what is wrong with the key or item at a path.
+func (k checker) wrong(path, format string, args ...any) {
+	if len(k.errs) >= maxErrors {
+		return
+	}
+	e := &Error{Msg: path + ": " + k.expand.mask(fmt.Sprintf(format, args...))}
+	for at := path; at != ""; at = at[:max(0, strings.LastIndexAny(at, ".["))] {
+		if p, ok := k.places[at]; ok {
+			e.File, e.Line, e.Column = k.file, p.Line, p.Column
+			break
+		}
+	}
+	k.errs = append(k.errs, e)
+}
+
+// missing tells of what must be given and is not.
+func (k checker) missing(msg string) {
+	k.errs = append(k.errs, &Error{File: k.file, Msg: msg})
+}
+
+// validate fills in names and defaults, and names all that is wrong.
+func (k checker) validate(c *Config) {
+	k.settings(c)
+	if len(c.Sources) == 0 {
+		c.Sources = []Source{{Name: "ray", Ray: &Ray{}}}
+	}
+	if len(c.Outputs) == 0 {
+		k.missing("no output is named: give outputs in the file, --url http://HOST:PORT, or --url - for standard output")
+	}
+	k.sources(c)
+	k.outputs(c)
+}
+
+func (k checker) settings(c *Config) {
+	if c.State == "" {
+		k.missing("no state directory is named: give state in the file or --state DIR")
+	}
+	if t := c.NodeType; t != "" && t != "head" && t != "worker" {
+		k.wrong("node_type", "%q is neither head nor worker", t)
+	}
+	for _, x := range []struct {
+		key string
+		n   int64
+		min int64
+	}{
+		{"max_open_files", int64(c.MaxOpenFiles), 8},
+		{"batch_bytes", int64(c.BatchBytes), 1 << 10},
+		{"scan_interval", int64(c.ScanInterval), 1},
+		{"drain_timeout", int64(c.DrainTimeout), 1},
+		{"batch_wait", int64(c.BatchWait), 1},
+		{"readers", int64(c.Readers), 0},
+		{"hold_bytes", int64(c.HoldBytes), 0},
+	} {
+		if x.n < x.min {
+			k.wrong(x.key, "too small: at least %d", x.min)
+		}
+	}
+	if c.BatchBytes > 64<<20 {
+		k.wrong("batch_bytes", "too large: at most 64MiB")
+	}
+	if c.Readers > 64 {
+		k.wrong("readers", "too large: at most 64")
+	}
+}
+
+// name checks a name and makes one of the kind where there is none.
+func (k checker) name(what string, name *string, kind string, seen map[string]bool) {
+	if *name == "" {
+		*name = kind
+	}
+	switch {
+	case *name == "":
+	case !nameOf.MatchString(*name):
+		k.wrong(what+".name", "%q must be letters, digits, - and _, at most 63", *name)
+	case seen[*name]:
+		k.wrong(what+".name", "%q is there twice: give each a name of its own", *name)
+	}
+	seen[*name] = true
+}
+
+// one names the kind that is set, the only one.
+func (k checker) one(what string, kinds []string, set []bool) string {
+	var found []string
+	for i, is := range set {
+		if is {
+			found = append(found, kinds[i])
+		}
+	}
+	if len(found) != 1 {
+		k.wrong(what, "give exactly one of %s, %s, %s", kinds[0], kinds[1], kinds[2])
+		return ""
+	}
+	return found[0]
+}
+
+func (k checker) sources(c *Config) {
+	seen := map[string]bool{}
+	for i := range c.Sources {
+		s := &c.Sources[i]
+		what := fmt.Sprintf("sources[%d]", i)
+		kind := k.one(what, []string{"ray", "files", "containers"}, []bool{s.Ray != nil, s.Files != nil, s.Containers != nil})
+		k.name(what, &s.Name, kind, seen)
+		switch kind {
+		case "ray":
+			or(&s.Ray.Root, "/tmp/ray")
+		case "files":
+			or(&s.Files.Component, "other")
+			if len(s.Files.Include) == 0 {
+				k.wrong(what+".files", "include names no files")
+			}
+		case "containers":
+			or(&s.Containers.Root, "/var/log/pods")
+		}
+	}
+}
+
+func (k checker) outputs(c *Config) {
+	seen := map[string]bool{}
+	for i := range c.Outputs {
+		o := &c.Outputs[i]
+		what := fmt.Sprintf("outputs[%d]", i)
+		kind := k.one(what, []string{"remora", "loki", "stdout"}, []bool{o.Remora != nil, o.Loki != nil, o.Stdout != nil})
+		k.name(what, &o.Name, kind, seen)
+		if kind == "" {
+			continue
+		}
+		if err := o.check(); err != nil {
+			for _, err := range each(err) {
+				k.wrong(what+"."+kind, "%v", err)
+			}
+		}
+	}
+}
+
+// each takes joined errors apart.
+func each(err error) []error {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		var all []error
+		for _, e := range joined.Unwrap() {
+			all = append(all, each(e)...)
+		}
+		return all
+	}
+	return []error{err}
+}
+
+func or[T comparable](v *T, otherwise T) {
+	var zero T
+	if *v == zero {
+		*v = otherwise
+	}
+}
+
+// AddedTo are labels and those that a source adds, which win.
+func AddedTo(all, own logs.Labels) logs.Labels {
+	return logs.Normalize(slices.Concat(all, own))
+}
