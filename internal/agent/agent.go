@@ -110,6 +110,12 @@ type agent struct {
 // returns when everything that is there has been acknowledged. It may run in one
 // process with a server.
 func Run(ctx context.Context, conf Config) error {
+	return RunUntil(ctx, context.WithoutCancel(ctx), conf)
+}
+
+// RunUntil is Run that ends at once, without reading to the end, when now does: the
+// next run with the same state goes on from there.
+func RunUntil(ctx, now context.Context, conf Config) error {
 	if err := conf.validate(); err != nil {
 		return err
 	}
@@ -123,7 +129,7 @@ func Run(ctx context.Context, conf Config) error {
 	}
 	defer a.met.unregister(conf.Registerer)
 	conf.Health(a.health)
-	return a.runUntil(ctx, context.WithoutCancel(ctx))
+	return a.runUntil(ctx, now)
 }
 
 // open opens the state and takes up where the last run ended.
@@ -146,18 +152,22 @@ func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
 	if readers <= 0 {
 		readers = min(runtime.GOMAXPROCS(0), 4)
 	}
-	return &agent{
+	a := &agent{
 		conf: conf, log: conf.Logger, met: newMetrics(), health: &Health{ask: make(chan chan Status)}, machine: conf.machine(),
 		target: target, state: st,
-		watcher:  discover.New(conf.RayRoot, conf.ScanEvery, conf.Logger),
 		builder:  pipeline.NewBuilder(conf.BatchBytes, batches),
 		jobs:     make(chan pipeline.Job, readers),
 		done:     make(chan pipeline.Done, readers),
 		results:  make(chan ship.Result, batches),
 		answers:  make(chan answers, 1),
-		sessions: map[string]*session{}, roots: map[string]struct{}{conf.RayRoot: {}}, streams: map[streamKey]*follower{}, all: map[*follower]struct{}{},
+		sessions: map[string]*session{}, roots: map[string]struct{}{}, streams: map[streamKey]*follower{}, all: map[*follower]struct{}{},
 		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, born: wall.Now().UnixNano(), began: wall.Mono(),
 	}
+	a.watcher = discover.New(conf.Source, conf.ScanEvery, func(reason string) { a.met.drops.WithLabelValues(reason).Inc() }, conf.Logger)
+	if conf.RayRoot != "" {
+		a.roots[conf.RayRoot] = struct{}{}
+	}
+	return a
 }
 
 // runUntil starts everything, runs the loop, and waits for all that it started.

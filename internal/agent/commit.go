@@ -233,14 +233,21 @@ func (a *agent) entry(n *discover.Name, what discover.What) {
 func (a *agent) session(key string) *session {
 	s := a.sessions[key]
 	if s == nil {
-		s = &session{key: key, name: path.Base(key), root: filepath.Join(a.conf.RayRoot, path.Dir(key)), since: time.Now()}
+		s = &session{key: key, since: time.Now()}
+		s.known = key == "" // files of no session: there is nothing to find out
+		if key != "" {
+			s.name, s.root = path.Base(key), filepath.Join(a.conf.RayRoot, path.Dir(key))
+		}
 		s.node, s.machine, s.placed = a.conf.Node, a.machine, true
 		if a.conf.Place != nil {
 			s.node, s.machine, s.placed = a.conf.Place(path.Dir(key))
 		}
+		a.sessions[key] = s
+		if key == "" {
+			return s
+		}
 		kept, err := os.ReadDir(filepath.Join(s.root, linksName))
 		s.follows = err == nil && len(kept) > 0
-		a.sessions[key] = s
 		a.roots[s.root] = struct{}{}
 		a.log.Info("following a session", "session", key)
 	}
@@ -270,7 +277,7 @@ func (a *agent) sessionReady(s *session, now time.Time) bool {
 
 func (s *session) kind(given string) string {
 	switch {
-	case given != "":
+	case given != "" || s.key == "":
 		return given
 	case s.head:
 		return "head"

@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/remora-ray/remora/internal/agent/discover"
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/ship"
 	"github.com/remora-ray/remora/internal/logs"
@@ -21,8 +22,10 @@ import (
 // that is not marked required works.
 type Config struct {
 	RayRoot string // directory that holds session_… directories; "" means /tmp/ray
-	URL     string // required: http://HOST:PORT of the server, or "-" for Output
-	State   string // required: directory for positions
+	// Source, if not nil, says where the files are; RayRoot counts only for a discover.Ray.
+	Source discover.Layout
+	URL    string // required: http://HOST:PORT of the server, or "-" for Output
+	State  string // required: directory for positions
 	// Target, if not nil, is where lines go; URL, Tenant and TokenFile are not looked at.
 	Target ship.Target
 	// Place, where sessions lie in directories below RayRoot, tells whose the files of
@@ -98,6 +101,9 @@ func (c *Config) Check() error {
 func (c *Config) validate() error {
 	errs := []error{c.Check()}
 	c.defaults()
+	if c.RayRoot == "" {
+		return errors.Join(errs...)
+	}
 	if i, err := os.Stat(c.RayRoot); err == nil && !i.IsDir() {
 		errs = append(errs, fmt.Errorf("ray root %s is not a directory: name the one that holds session_… directories with --ray-root", c.RayRoot))
 	} else if err != nil && c.Once {
@@ -107,8 +113,16 @@ func (c *Config) validate() error {
 }
 
 func (c *Config) defaults() {
-	or(&c.RayRoot, "/tmp/ray")
-	c.RayRoot = filepath.Clean(c.RayRoot)
+	switch r, isRay := c.Source.(discover.Ray); {
+	case c.Source == nil:
+		or(&c.RayRoot, "/tmp/ray")
+		c.RayRoot = filepath.Clean(c.RayRoot)
+		c.Source = discover.Ray{Root: c.RayRoot}
+	case isRay:
+		c.RayRoot = filepath.Clean(r.Root)
+	default:
+		c.RayRoot = ""
+	}
 	or(&c.DrainTimeout, 25*time.Second)
 	or(&c.BatchBytes, 1<<20)
 	or(&c.BatchWait, time.Second)

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
-	"path/filepath"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -209,12 +208,7 @@ type session struct {
 	files   int
 }
 
-func (a *agent) path(n *discover.Name) string {
-	if n.Entry {
-		return filepath.Join(a.conf.RayRoot, n.Session, n.Rel)
-	}
-	return filepath.Join(a.conf.RayRoot, n.Session, "logs", n.Rel)
-}
+func (a *agent) path(n *discover.Name) string { return a.conf.Source.Path(n) }
 
 const nameless = math.MaxInt
 

@@ -25,7 +25,7 @@ func (a *agent) linkPath(g *generation) string {
 // keepLink gives a file a name of our own. Where that is not allowed (a read-only
 // mount, another user's files) the descriptor alone holds it.
 func (a *agent) keepLink(g *generation) {
-	if g.fd < 0 || g.link {
+	if g.fd < 0 || g.link || !a.conf.Source.Links() {
 		return
 	}
 	err := tail.LinkFD(g.fd, a.linkPath(g))

@@ -72,7 +72,7 @@ func (a *agent) followerOf(n *discover.Name) *follower {
 	case skipped:
 		return nil
 	}
-	file := ray.ParsePath(n.Rel)
+	file := a.conf.Source.File(n.Session, n.Rel).File
 	a.session(n.Session).saw(n.Rel)
 	if file.Skip != "" {
 		n.Data = skipped{}
@@ -101,7 +101,7 @@ func (a *agent) look(f *follower) {
 	f.look = false
 	// Lower rotation numbers first: a file that is renamed meanwhile is then met
 	// twice, never missed.
-	slices.SortFunc(f.names, func(x, y *discover.Name) int { return rotation(x) - rotation(y) })
+	slices.SortFunc(f.names, func(x, y *discover.Name) int { return a.rotation(x) - a.rotation(y) })
 	met := map[*generation]bool{}
 	var seen []tail.Sighting
 	var held []*generation
@@ -120,7 +120,9 @@ func (a *agent) look(f *follower) {
 	a.prune(f)
 }
 
-func rotation(n *discover.Name) int { return ray.ParsePath(n.Rel).Rotation }
+func (a *agent) rotation(n *discover.Name) int {
+	return a.conf.Source.File(n.Session, n.Rel).Rotation
+}
 
 // sight looks at one name. It returns a generation only for a file not known yet.
 func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (tail.Sighting, *generation) {
@@ -129,7 +131,7 @@ func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (
 	if err != nil || !st.Regular || st.Size == 0 && a.byKey[st.Key] == nil {
 		return tail.Sighting{}, nil
 	}
-	rot := rotation(n)
+	rot := a.rotation(n)
 	if g := a.known(st, rot, path); g != nil {
 		a.rename(g, n, path, rot, st, met)
 		return tail.Sighting{}, nil

@@ -10,7 +10,6 @@ import (
 	"github.com/remora-ray/remora/internal/agent/tail"
 	"github.com/remora-ray/remora/internal/agent/wall"
 	"github.com/remora-ray/remora/internal/loki"
-	"github.com/remora-ray/remora/internal/ray"
 )
 
 // restore takes up where the last run ended.
@@ -20,7 +19,7 @@ func (a *agent) restore(found state.Contents) {
 		a.log.Info("the end of the state was torn by a crash and is left out", "bytes", found.Torn)
 	}
 	for _, s := range found.Streams {
-		f := a.newFollower(s.Session, ray.ParsePath(s.Name))
+		f := a.newFollower(s.Session, a.conf.Source.File(s.Session, s.Name).File)
 		f.saved, f.stray = s.ID, s.Stray
 		a.missing = a.missing || !s.Asked
 		f.acked, f.marked, f.anchors = s.Position, s.Mark, s.Anchors

@@ -294,8 +294,9 @@ func (f *follower) gapFor(g *generation) string {
 func (a *agent) prepare(f *follower) {
 	node := f.session.node
 	node.Type = f.session.kind(node.Type)
-	labels := with(node.Labels(f.file), a.conf.Labels)
-	meta := with(node.Metadata(f.session.name, f.file), a.conf.Metadata)
+	named := a.conf.Source.File(f.session.key, f.file.Stream)
+	labels := with(with(node.Labels(f.file), named.Labels), a.conf.Labels)
+	meta := with(with(node.Metadata(f.session.name, f.file), named.Metadata), a.conf.Metadata)
 	switch {
 	case f.parser == nil:
 		f.parser = parse.New(parse.Source{

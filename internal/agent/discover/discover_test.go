@@ -32,7 +32,7 @@ func following(t *testing.T, w *Watcher, want map[string]What) {
 func start(t *testing.T, root string, every time.Duration) *Watcher {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	w := New(root, every, slog.New(slog.DiscardHandler))
+	w := New(Ray{Root: root}, every, nil, slog.New(slog.DiscardHandler))
 	done := make(chan struct{})
 	go func() {
 		w.Run(ctx)
@@ -85,7 +85,7 @@ func TestTellsOfEachChangeAtOnce(t *testing.T) {
 
 func TestScansFindWhatInotifyDoesNot(t *testing.T) {
 	root := t.TempDir()
-	w := New(root, 20*time.Millisecond, slog.New(slog.DiscardHandler))
+	w := New(Ray{Root: root}, 20*time.Millisecond, nil, slog.New(slog.DiscardHandler))
 	put(t, filepath.Join(root, session, "logs/a.log"), "x")
 	w.scanAll()
 	w.deliver()
@@ -106,7 +106,7 @@ func TestDoesNotFollowLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	w := New(root, time.Second, slog.New(slog.DiscardHandler))
+	w := New(Ray{Root: root}, time.Second, nil, slog.New(slog.DiscardHandler))
 	w.scanAll()
 	if n := len(w.news.Events); n != 1 {
 		t.Errorf("%d names, want 1", n)

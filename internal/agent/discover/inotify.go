@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -29,6 +30,80 @@ const (
 	logsMask = rootMask | unix.IN_MODIFY
 )
 
+// interrupt ends a wait for inotify.
+func (w *Watcher) interrupt() {
+	if n := w.waiting.Load(); n != nil {
+		n.interrupt()
+	}
+}
+
+// start starts inotify.
+func (w *Watcher) start(ctx context.Context) {
+	n, err := newNotifier()
+	if err != nil {
+		if w.once("instance") {
+			w.logger.Warn("no inotify: files are found by scanning only, trying again once a minute", "error", err,
+				"hint", "raise fs.inotify.max_user_instances")
+		}
+		w.retry = time.Now().Add(retryEvery)
+		return
+	}
+	if delete(w.told, "instance"); w.told["ended"] {
+		delete(w.told, "ended")
+		w.logger.Info("inotify works again")
+	}
+	w.notify = n
+	w.waiting.Store(n)
+	if ctx.Err() != nil {
+		n.interrupt()
+	}
+}
+
+// again starts inotify if it has ended and a while is over.
+func (w *Watcher) again(ctx context.Context) {
+	if w.notify == nil && time.Now().After(w.retry) {
+		w.start(ctx)
+	}
+}
+
+// end closes inotify; it is tried again later.
+func (w *Watcher) end() {
+	if w.notify == nil {
+		return
+	}
+	w.waiting.Store(nil)
+	w.notify.close()
+	w.notify, w.retry = nil, time.Now().Add(retryEvery)
+	for _, d := range w.dirs {
+		d.wd = -1
+	}
+}
+
+// watch has inotify tell of a directory. Where that cannot be, scans must do; each
+// of them tries again.
+func (w *Watcher) watch(d *dir) {
+	if d.remote {
+		w.blind++
+	}
+	if w.notify == nil {
+		return
+	}
+	wd, err := w.notify.watch(d)
+	switch {
+	case err == nil:
+		d.wd = wd
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP), errors.Is(err, fs.ErrPermission):
+	default:
+		if !d.remote {
+			w.blind++
+		}
+		if w.once("watches") {
+			w.logger.Warn("cannot watch a directory: its files are found by scanning only", "path", d.path, "error", err,
+				"hint", "raise fs.inotify.max_user_watches")
+		}
+	}
+}
+
 func newNotifier() (*notifier, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
@@ -46,8 +121,11 @@ func (n *notifier) interrupt() { _ = n.file.SetReadDeadline(time.Unix(1, 0)) }
 // that path already.
 func (n *notifier) watch(d *dir) (int, error) {
 	mask := uint32(rootMask)
-	if d.session != "" && !d.entries {
+	if d.inside {
 		mask = logsMask
+	}
+	if !d.through {
+		mask |= unix.IN_DONT_FOLLOW
 	}
 	wd, err := unix.InotifyAddWatch(n.fd, d.path, mask)
 	if err != nil {
