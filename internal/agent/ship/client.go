@@ -1,9 +1,3 @@
-// Package ship brings batches to where they are kept and says what became of
-// each file's part.
-//
-// Invariant: a batch that was not answered is sent again, the same bytes, until
-// it is; nothing is dropped while the server is away. What a server refuses for
-// good is written to a dead letter and counted.
 package ship
 
 import (
@@ -13,37 +7,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
-	"strconv"
 	"strings"
 	"time"
 
 	"github.com/klauspost/compress/s2"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
-	"github.com/remora-ray/remora/internal/agent/wall"
 	"github.com/remora-ray/remora/internal/loki"
-)
-
-// Answer is what a target says to one push.
-type Answer struct {
-	Kind       Kind
-	Refused    []loki.FileOffset // of KindRefused: the other files are done
-	RetryAfter time.Duration
-	Err        error // why, for all but KindDone and KindRefused
-}
-
-// Kind is a sort of answer.
-type Kind uint8
-
-// The kinds.
-const (
-	KindDone    Kind = iota
-	KindRefused      // some files must go on from elsewhere (409)
-	KindRetry        // not known whether it arrived, or not now: send the same bytes again
-	KindReject       // these bytes will never be taken (400, 413, …)
 )
 
 // Target is where batches go.
@@ -55,19 +28,37 @@ type Target interface {
 	Offsets(ctx context.Context, ask loki.OffsetsRequest) (loki.OffsetsResponse, parse.Wire, error)
 }
 
-// Config of a Client.
+// Server is a kind of server.
+type Server uint8
+
+// The kinds. Where it is not known the server is asked: one that has no offsets
+// (404) is a Loki.
+const (
+	AnyServer Server = iota
+	RemoraServer
+	LokiServer
+)
+
+// Config of a Client. URL, Tenant, TokenFile and Timeout are short for the same
+// options of HTTP and win over them.
 type Config struct {
-	URL       string // of the server: scheme, host, port, perhaps a path before Loki's
-	Tenant    string // X-Scope-OrgID; "" sends none
-	TokenFile string // bearer token, read again for each request
+	HTTP      HTTP
+	Server    Server
+	URL       string // may hold a user and a password
+	Tenant    string
+	TokenFile string // bearer token
 	UserAgent string
-	Timeout   time.Duration // for one request; 0 means 30 s
+	Timeout   time.Duration
+	Logger    *slog.Logger // nil means slog.Default
 }
 
 // Client is a Remora server, or a Loki, over HTTP.
 type Client struct {
-	conf    Config
+	opts    HTTP
+	server  Server
+	agent   string
 	http    *http.Client
+	auth    *auth
 	push    string
 	offsets string
 	// The body of the last push, compressed: the same bytes go out again on a retry.
@@ -75,33 +66,66 @@ type Client struct {
 	of     []byte
 }
 
-// NewClient checks the URL; it does not connect.
+// NewClient checks the options; it reads no file and does not connect.
 func NewClient(conf Config) (*Client, error) {
-	u, err := url.Parse(conf.URL)
+	o, err := conf.options()
 	if err != nil {
-		return nil, fmt.Errorf("url %q: %w", conf.URL, err)
+		return nil, err
 	}
-	if (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
-		return nil, fmt.Errorf("url %q is not http://HOST:PORT or https://HOST:PORT", u.Redacted())
+	if err := o.Validate(); err != nil {
+		return nil, err
 	}
-	if u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("url %q must not have a query", u.Redacted())
+	if conf.Logger == nil {
+		conf.Logger = slog.Default()
 	}
-	base := strings.TrimSuffix(strings.TrimSuffix(u.String(), "/"), pathPush)
-	if conf.Timeout <= 0 {
-		conf.Timeout = 30 * time.Second
+	base := strings.TrimSuffix(strings.TrimSuffix(o.URL, "/"), pathPush)
+	c := &Client{
+		opts: o, server: conf.Server, agent: conf.UserAgent, push: base + pathPush, offsets: base + loki.PathOffsets,
+		http: newTransport("tls", o.TLS, o.ProxyURL, conf.Logger).client(o.Timeout),
 	}
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.MaxIdleConnsPerHost, t.DisableCompression = 2, true
-	t.ReadBufferSize, t.WriteBufferSize = 4<<10, 32<<10
-	t.ForceAttemptHTTP2 = false // one ordered sender gains nothing by it
-	return &Client{
-		conf: conf, http: &http.Client{Transport: t, Timeout: conf.Timeout},
-		push: base + pathPush, offsets: base + loki.PathOffsets,
-	}, nil
+	var tokens *http.Client
+	if o.OAuth2 != nil {
+		tokens = newTransport("oauth2.tls", o.OAuth2.TLS, o.ProxyURL, conf.Logger).client(o.Timeout)
+	}
+	c.auth = newAuth(&o, tokens)
+	return c, nil
 }
 
 const pathPush = "/loki/api/v1/push"
+
+// options puts the short forms into the options.
+func (c *Config) options() (HTTP, error) {
+	o := c.HTTP
+	if c.URL != "" {
+		o.URL = c.URL
+		u, err := parseHTTP("url", c.URL)
+		if err != nil {
+			return o, err
+		}
+		if u.User != nil {
+			password, _ := u.User.Password()
+			o.BasicAuth = &BasicAuth{Username: u.User.Username(), Password: Secret(password)}
+			u.User = nil
+			o.URL = u.String()
+		}
+	}
+	if c.Tenant != "" {
+		o.Tenant = c.Tenant
+	}
+	if c.TokenFile != "" {
+		o.BearerTokenFile = c.TokenFile
+	}
+	if c.Timeout > 0 {
+		o.Timeout = c.Timeout
+	}
+	if o.Timeout == 0 {
+		o.Timeout = 30 * time.Second
+	}
+	return o, nil
+}
+
+// Backfill says how to deal with lines that come too far behind.
+func (c *Client) Backfill() Backfill { return c.opts.Backfill }
 
 // Push implements Target.
 func (c *Client) Push(ctx context.Context, body []byte) Answer {
@@ -114,69 +138,11 @@ func (c *Client) Push(ctx context.Context, body []byte) Answer {
 		return Answer{Kind: KindRetry, Err: err}
 	}
 	defer finish(resp)
-	return answer(resp)
+	return c.answer(resp)
 }
 
 // Forget lets go of the last body: the buffer will hold another one.
 func (c *Client) Forget() { c.of = nil }
-
-func answer(resp *http.Response) Answer {
-	code := resp.StatusCode
-	if code/100 == 2 {
-		return Answer{Kind: KindDone}
-	}
-	text, _ := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
-	if code == http.StatusConflict {
-		var r loki.Refused
-		if err := json.Unmarshal(text, &r); err == nil && len(r.Files) > 0 {
-			return Answer{Kind: KindRefused, Refused: r.Files}
-		}
-	}
-	err := &StatusError{Code: code, Text: firstLine(text)}
-	switch code {
-	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusUnsupportedMediaType:
-		return Answer{Kind: KindReject, Err: err}
-	default:
-		// Also 401, 403 and 404: somebody has to mend the token or the URL, and
-		// nothing may be lost until then.
-		return Answer{Kind: KindRetry, Err: err, RetryAfter: retryAfter(resp.Header.Get("Retry-After"), wall.Now())}
-	}
-}
-
-// StatusError is an answer other than 2xx.
-type StatusError struct {
-	Code int
-	Text string
-}
-
-func (e *StatusError) Error() string {
-	s := fmt.Sprintf("the server answered %d %s", e.Code, http.StatusText(e.Code))
-	if e.Text != "" {
-		s += ": " + e.Text
-	}
-	switch e.Code {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		s += " (check --token-file and --tenant)"
-	case http.StatusNotFound:
-		s += " (check --url)"
-	}
-	return s
-}
-
-func firstLine(b []byte) string {
-	s, _, _ := strings.Cut(strings.TrimSpace(string(b)), "\n")
-	return strings.ToValidUTF8(s[:min(len(s), 300)], "?")
-}
-
-func retryAfter(v string, now time.Time) time.Duration {
-	if s, err := strconv.Atoi(v); err == nil && s > 0 {
-		return min(time.Duration(s)*time.Second, time.Hour)
-	}
-	if t, err := http.ParseTime(v); err == nil && t.After(now) {
-		return min(t.Sub(now), time.Hour)
-	}
-	return 0
-}
 
 // askAtOnce is how many files and generations one request for offsets names at most.
 const askAtOnce = 1000
@@ -185,6 +151,9 @@ const askAtOnce = 1000
 // several times, as often as they were asked about in different requests.
 func (c *Client) Offsets(ctx context.Context, ask loki.OffsetsRequest) (loki.OffsetsResponse, parse.Wire, error) {
 	var all loki.OffsetsResponse
+	if c.server == LokiServer {
+		return all, parse.Loki, nil
+	}
 	if len(ask.Files) == 0 {
 		ask.Files = []loki.FileID{{}} // only to hear who answers
 	}
@@ -200,6 +169,9 @@ func (c *Client) Offsets(ctx context.Context, ask loki.OffsetsRequest) (loki.Off
 	return all, parse.Remora, nil
 }
 
+// offsetsBytes bounds the answer about askAtOnce files.
+const offsetsBytes = 16 << 20
+
 func (c *Client) ask(ctx context.Context, ask loki.OffsetsRequest) (r loki.OffsetsResponse, wire parse.Wire, err error) {
 	if ask.Files == nil {
 		ask.Files = []loki.FileID{}
@@ -213,20 +185,60 @@ func (c *Client) ask(ctx context.Context, ask loki.OffsetsRequest) (r loki.Offse
 		return r, 0, err
 	}
 	defer finish(resp)
-	if resp.StatusCode == http.StatusNotFound {
+	switch {
+	case resp.StatusCode == http.StatusNotFound && c.server == AnyServer:
 		return r, parse.Loki, nil
+	case resp.StatusCode != http.StatusOK:
+		return r, 0, c.statusError(resp, readText(resp))
 	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
-	if err != nil {
-		return r, 0, fmt.Errorf("read offsets: %w", err)
-	}
-	if resp.StatusCode/100 != 2 {
-		return r, 0, &StatusError{Code: resp.StatusCode, Text: firstLine(text)}
+	r, err = readOffsets(resp.Body, &ask)
+	return r, parse.Remora, err
+}
+
+// readOffsets reads an answer and holds it against what was asked: something else
+// may answer in the server's place.
+func readOffsets(body io.Reader, ask *loki.OffsetsRequest) (r loki.OffsetsResponse, err error) {
+	text, err := io.ReadAll(io.LimitReader(body, offsetsBytes+1))
+	switch {
+	case err != nil:
+		return r, fmt.Errorf("read offsets: %w", err)
+	case len(text) > offsetsBytes:
+		return r, fmt.Errorf("read offsets: the answer has more than %s", Bytes(offsetsBytes))
 	}
 	if err := json.Unmarshal(text, &r); err != nil {
-		return r, 0, fmt.Errorf("read offsets: %w", err)
+		return loki.OffsetsResponse{}, errors.New("read offsets: the answer is not that of a Remora server (check url)")
 	}
-	return r, parse.Remora, nil
+	if err := checkOffsets(&r, ask); err != nil {
+		return loki.OffsetsResponse{}, fmt.Errorf("read offsets: %w (check url)", err)
+	}
+	return r, nil
+}
+
+// No file has so many bytes; sums of a few such numbers still fit.
+const farOffset = 1 << 60
+
+func checkOffsets(r *loki.OffsetsResponse, ask *loki.OffsetsRequest) error {
+	if len(r.Files) != len(ask.Files) {
+		return fmt.Errorf("the server answered %d files of %d", len(r.Files), len(ask.Files))
+	}
+	for i, f := range r.Files {
+		if f.File != ask.Files[i] {
+			return fmt.Errorf("the server answered for file %s when asked about %s", f.File, ask.Files[i])
+		}
+	}
+	for _, all := range [][]loki.FileOffsets{r.Files, r.Found} {
+		for _, f := range all {
+			if f.Committed > farOffset {
+				return fmt.Errorf("the server has file %s up to byte %d, which cannot be", f.File, f.Committed)
+			}
+			for _, g := range f.Generations {
+				if g.Base > farOffset || len(g.Fingerprint) > 64 {
+					return fmt.Errorf("the server has a generation of file %s that cannot be", f.File)
+				}
+			}
+		}
+	}
+	return nil
 }
 
 func (c *Client) post(ctx context.Context, to, contentType string, body []byte) (*http.Response, error) {
@@ -235,30 +247,39 @@ func (c *Client) post(ctx context.Context, to, contentType string, body []byte) 
 		return nil, err
 	}
 	req.Header.Set("Content-Type", contentType)
-	req.Header.Set("User-Agent", c.conf.UserAgent)
-	if c.conf.Tenant != "" {
-		req.Header.Set("X-Scope-OrgID", c.conf.Tenant)
+	req.Header.Set("User-Agent", c.agent)
+	if c.opts.Tenant != "" {
+		req.Header.Set("X-Scope-OrgID", c.opts.Tenant)
 	}
-	if c.conf.TokenFile != "" {
-		token, err := os.ReadFile(c.conf.TokenFile)
-		if err != nil {
-			return nil, fmt.Errorf("read token: %w", err)
+	for name, value := range c.opts.Headers {
+		if strings.EqualFold(name, "Host") {
+			req.Host = string(value)
+			continue
 		}
-		req.Header.Set("Authorization", "Bearer "+strings.TrimSpace(string(token)))
+		req.Header.Set(name, string(value))
+	}
+	if err := c.auth.sign(req); err != nil {
+		return nil, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		var ue *url.Error
-		if errors.As(err, &ue) {
-			err = ue.Err // the URL may hold a password
-		}
-		return nil, fmt.Errorf("reach %s: %w", req.URL.Host, err)
+		return nil, fmt.Errorf("reach %s: %w", req.URL.Host, explain(withoutURL(err), "tls", "url"))
 	}
 	return resp, nil
 }
 
-// finish reads what is left so that the connection can be used again.
+// finish reads what is left, if it is little, so that the connection can be used
+// again; else the connection is dropped.
 func finish(resp *http.Response) {
 	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
 	resp.Body.Close()
+}
+
+// withoutURL leaves out of an error the URL, which may hold a password.
+func withoutURL(err error) error {
+	var ue *url.Error
+	if errors.As(err, &ue) {
+		return ue.Err
+	}
+	return err
 }

@@ -17,7 +17,6 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
-	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
 )
 
@@ -33,6 +32,14 @@ func TestAnswersOfAServer(t *testing.T) {
 	}{
 		{204, "", "", KindDone, 0, ""},
 		{200, "", "ok", KindDone, 0, ""},
+		{200, "", "<!doctype html><title>Log in</title>", KindRetry, 0, "with a web page"},
+		{206, "", "", KindRetry, 0, "206"},
+		{260, "", "blocked", KindRetry, 0, "the tenant is blocked"},
+		{400, "", "Client sent an HTTP request to an HTTPS server.\n", KindRetry, 0, "use https://"},
+		{400, "", "<html>400 The plain HTTP request was sent to HTTPS port</html>", KindRetry, 0, "use https://"},
+		{400, "", "<html>request header too large</html>", KindRetry, 0, "with a web page"},
+		{413, "", "<html>413 Request Entity Too Large</html>", KindReject, 0, "413"},
+		{409, "", `{"files":[{"file":"01000000000000000000000000000000","committed":18446744073709551615}]}`, KindRetry, 0, "409"},
 		{409, "", refused, KindRefused, 0, ""},
 		{409, "", "conflict of another kind", KindRetry, 0, "409"},
 		{400, "", "bad line\nmore", KindReject, 0, "the server answered 400 Bad Request: bad line"},
@@ -40,8 +47,13 @@ func TestAnswersOfAServer(t *testing.T) {
 		{429, "7", "slow down", KindRetry, 7 * time.Second, "slow down"},
 		{503, "", "disk full", KindRetry, 0, "disk full"},
 		{500, "soon", "", KindRetry, 0, "500"},
-		{401, "", "", KindRetry, 0, "check --token-file"},
-		{404, "", "", KindRetry, 0, "check --url"},
+		{503, "-5", "", KindRetry, 0, "503"},
+		{503, "86400", "", KindRetry, 10 * time.Minute, "503"},
+		{503, "99999999999999999999999999", "", KindRetry, 10 * time.Minute, "503"},
+		{503, "Fri, 01 Jan 2100 00:00:00 GMT", "", KindRetry, 10 * time.Minute, "503"},
+		{503, "Fri, 01 Jan 2010 00:00:00 GMT", "", KindRetry, 0, "503"},
+		{401, "", "", KindRetry, 0, "check the credentials and the tenant"},
+		{404, "", "", KindRetry, 0, "check url"},
 	} {
 		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			if c.header != "" {
@@ -149,21 +161,5 @@ func TestOffsetsTellAServerFromALoki(t *testing.T) {
 	client, _ = NewClient(Config{URL: none.URL})
 	if _, wire, err := client.Offsets(context.Background(), loki.OffsetsRequest{}); err != nil || wire != parse.Loki {
 		t.Errorf("wire %d, %v", wire, err)
-	}
-}
-
-func TestLinesAreJSON(t *testing.T) {
-	var out bytes.Buffer
-	body := loki.AppendPush(nil, &loki.Push{Streams: []loki.Stream{{
-		Labels:  logs.LabelsOf("job", "ray/logs"),
-		Entries: []logs.Entry{{Time: 1, Line: `a "quoted" <line>`, Metadata: logs.LabelsOf("offset", "0")}},
-		Range:   &loki.FileRange{Metadata: logs.LabelsOf("filename", "x.log")},
-	}}})
-	if a := NewLines(&out).Push(context.Background(), body); a.Kind != KindDone {
-		t.Fatal(a.Err)
-	}
-	const want = `{"time":"1970-01-01T00:00:00.000000001Z","labels":{"job":"ray/logs"},"metadata":{"filename":"x.log","offset":"0"},"line":"a \"quoted\" <line>"}` + "\n"
-	if out.String() != want {
-		t.Errorf("got  %swant %s", out.String(), want)
 	}
 }
