@@ -75,6 +75,7 @@ type Watcher struct {
 	unread   func(reason string)
 	logger   *slog.Logger
 
+	open    func() (*notifier, error)
 	notify  *notifier // nil: scans only
 	waiting atomic.Pointer[notifier]
 	retry   time.Time // when to try inotify again
@@ -101,6 +102,7 @@ func New(l Layout, interval time.Duration, unread func(reason string), logger *s
 	return &Watcher{
 		layout: l, roots: l.Roots(), interval: interval, unread: unread, logger: logger,
 		dirs: map[string]*dir{}, told: map[string]bool{}, absent: map[string]bool{}, reports: make(chan News, 1),
+		open: newNotifier,
 	}
 }
 

@@ -29,10 +29,10 @@ func following(t *testing.T, w *Watcher, want map[string]What) {
 	}
 }
 
-func start(t *testing.T, root string, every time.Duration) *Watcher {
+func start(t *testing.T, l Layout, every time.Duration) *Watcher {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.Background())
-	w := New(Ray{Root: root}, every, nil, slog.New(slog.DiscardHandler))
+	w := New(l, every, nil, slog.New(slog.DiscardHandler))
 	done := make(chan struct{})
 	go func() {
 		w.Run(ctx)
@@ -64,7 +64,7 @@ func TestTellsOfEachChangeAtOnce(t *testing.T) {
 	root := t.TempDir()
 	logs := filepath.Join(root, session, "logs")
 	put(t, filepath.Join(logs, "raylet.out"), "x")
-	w := start(t, root, time.Hour) // inotify alone
+	w := start(t, Ray{Root: root}, time.Hour) // inotify alone
 	following(t, w, map[string]What{"raylet.out": Appeared})
 	put(t, filepath.Join(logs, "raylet.out"), "more")
 	following(t, w, map[string]What{"raylet.out": Written})

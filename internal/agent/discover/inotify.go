@@ -19,6 +19,7 @@ type notifier struct {
 	file *os.File
 	fd   int
 	dirs map[int]*dir
+	add  func(fd int, path string, mask uint32) (int, error)
 	buf  [16 << 10]byte
 }
 
@@ -39,7 +40,7 @@ func (w *Watcher) interrupt() {
 
 // start starts inotify.
 func (w *Watcher) start(ctx context.Context) {
-	n, err := newNotifier()
+	n, err := w.open()
 	if err != nil {
 		if w.once("instance") {
 			w.logger.Warn("no inotify: files are found by scanning only, trying again once a minute", "error", err,
@@ -109,7 +110,7 @@ func newNotifier() (*notifier, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start inotify: %w", err)
 	}
-	return &notifier{file: os.NewFile(uintptr(fd), "inotify"), fd: fd, dirs: map[int]*dir{}}, nil
+	return &notifier{file: os.NewFile(uintptr(fd), "inotify"), fd: fd, dirs: map[int]*dir{}, add: unix.InotifyAddWatch}, nil
 }
 
 func (n *notifier) close() { n.file.Close() }
@@ -127,7 +128,7 @@ func (n *notifier) watch(d *dir) (int, error) {
 	if !d.through {
 		mask |= unix.IN_DONT_FOLLOW
 	}
-	wd, err := unix.InotifyAddWatch(n.fd, d.path, mask)
+	wd, err := n.add(n.fd, d.path, mask)
 	if err != nil {
 		return -1, fmt.Errorf("watch %s: %w", d.path, err)
 	}
