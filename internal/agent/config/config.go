@@ -7,6 +7,7 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -21,6 +22,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/remora-ray/remora/internal/agent/ship"
 	"github.com/remora-ray/remora/internal/logs"
 )
 
@@ -94,10 +96,12 @@ type Containers struct {
 // Output is where lines go: exactly one of Remora, Loki and Stdout is set.
 type Output struct {
 	Name     string      `yaml:"name"`
-	Remora   *HTTP       `yaml:"remora"`
-	Loki     *HTTP       `yaml:"loki"`
+	Remora   *ship.HTTP  `yaml:"remora"`
+	Loki     *ship.HTTP  `yaml:"loki"`
 	Stdout   *Stdout     `yaml:"stdout"`
 	Pipeline []yaml.Node `yaml:"pipeline"`
+
+	Any bool `yaml:"-"` // of --url: whether it is a Remora or a Loki is found out
 }
 
 func defaults() *Config {
@@ -160,7 +164,7 @@ func newExpander(env func(string) (string, bool)) *expander {
 // document decodes the one document of b.
 func (d *decoder) document(b []byte, c *Config) {
 	var n, more yaml.Node
-	dec := yaml.NewDecoder(newReader(b))
+	dec := yaml.NewDecoder(bytes.NewReader(b))
 	if err := dec.Decode(&n); err != nil {
 		if !errors.Is(err, io.EOF) { // nothing but comments says nothing
 			d.syntax(err)

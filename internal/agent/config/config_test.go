@@ -131,9 +131,9 @@ func TestMistakesAreTold(t *testing.T) {
 		{base + "sources: [{name: a}]", "3:11: sources[0]: give exactly one of ray, files, containers"},
 		{base + "sources: [{name: a/b, ray: }]", `sources[0].name: "a/b" must be letters`},
 		{base + "sources: [{ray: }, {ray: }]", `sources[1].name: "ray" is there twice`},
-		{base + "sources: [{files: {}}]", "sources[0].files: include names no files"},
+		{base + "sources: [{files: {}}]", "sources[0].files: no files are named: give include"},
 		{"state: s\noutputs: [{stdout: , loki: {url: http://x}}]", "outputs[0]: give exactly one of remora, loki, stdout"},
-		{"state: s\noutputs: [{loki: {url: x}}]", "2:12: outputs[0].loki: "},
+		{"state: s\noutputs: [{loki: {url: x}}]", "2:19: outputs[0].loki.url: "},
 		{"state: s", "agent.yaml: no output is named"},
 		{"outputs: [{stdout: {}}]", "agent.yaml: no state directory is named"},
 		{"", "no output is named"},
@@ -212,7 +212,7 @@ func TestErrorsTellNoSecrets(t *testing.T) {
 			t.Errorf("%s: %v", text, err)
 		}
 	}
-	for _, url := range []string{"ftp://u:${SECRET}@h", "http://u:${SECRET}@h/?a=b", "${SECRET}"} {
+	for _, url := range []string{"ftp://u:${SECRET}@h", "http://u:${SECRET}@h/?a=b", "http://u:hunter2@h:bad", "${SECRET}"} {
 		_, err := Load(write(t, "state: s\noutputs: [{loki: {url: '"+url+"'}}]"), environ("SECRET", "hunter2"))
 		if err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: %v", url, err)

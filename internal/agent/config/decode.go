@@ -29,6 +29,9 @@ func (d *decoder) fail(n *yaml.Node, path, format string, args ...any) {
 		return
 	}
 	msg := fmt.Sprintf(format, args...)
+	if len(msg) > 2000 {
+		msg = strings.ToValidUTF8(msg[:2000], "") + "…"
+	}
 	if path != "" {
 		msg = path + ": " + msg
 	}

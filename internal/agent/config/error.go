@@ -62,6 +62,9 @@ type Position struct{ Line, Column int }
 func hint(word string, known []string) string {
 	best, least := "", 1+len(word)/3
 	for _, k := range known {
+		if len(word) > 64 {
+			break
+		}
 		if d := Distance(strings.ToLower(word), k); d <= least {
 			best, least = k, d-1
 		}

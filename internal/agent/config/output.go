@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"net/url"
@@ -9,23 +8,25 @@ import (
 	"github.com/remora-ray/remora/internal/agent/ship"
 )
 
-// HTTP is a server over HTTP.
-type HTTP struct {
-	URL             string `yaml:"url"`
-	Tenant          string `yaml:"tenant"`
-	BearerTokenFile string `yaml:"bearer_token_file"`
-}
-
 // Stdout writes lines to standard output.
 type Stdout struct {
 	Format string `yaml:"format"`
 }
 
-func newReader(b []byte) io.Reader { return bytes.NewReader(b) }
+// HTTP is the options of an output over HTTP, nil for one that is none.
+func (o *Output) HTTP() *ship.HTTP {
+	if o.Remora != nil {
+		return o.Remora
+	}
+	return o.Loki
+}
 
-// check reports whether a target can be made of the output.
+// check reports all that is wrong with the output's options.
 func (o *Output) check() error {
-	_, err := o.Target(io.Discard, "check")
+	if h := o.HTTP(); h != nil {
+		return h.Validate()
+	}
+	_, err := o.Target(io.Discard, "")
 	return err
 }
 
@@ -38,15 +39,14 @@ func (o *Output) Target(w io.Writer, version string) (ship.Target, error) {
 		}
 		return ship.NewLines(w), nil
 	}
-	return ship.NewClient(ship.Config{URL: h.URL, Tenant: h.Tenant, TokenFile: h.BearerTokenFile, UserAgent: "remora-agent/" + version})
-}
-
-// HTTP is the options of an output over HTTP, nil for one that is none.
-func (o *Output) HTTP() *HTTP {
-	if o.Remora != nil {
-		return o.Remora
+	kind := ship.RemoraServer
+	if o.Loki != nil {
+		kind = ship.LokiServer
 	}
-	return o.Loki
+	if o.Any {
+		kind = ship.AnyServer
+	}
+	return ship.NewClient(ship.Config{HTTP: *h, Server: kind, UserAgent: "remora-agent/" + version})
 }
 
 // Place says where the output's lines go, without what is secret.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/remora-ray/remora/internal/agent/ship"
 )
 
 // Key describes one key of the file.
@@ -30,7 +32,7 @@ func sections() []Section {
 		{"sources: files", "Files found by patterns.", reflect.TypeFor[Files](), fileKeys},
 		{"sources: containers", "The logs that a Kubernetes node keeps of its pods.", reflect.TypeFor[Containers](), containerKeys},
 		{"outputs", "Where lines go: a list; each item has one of `remora`, `loki` and `stdout`. Each output has positions of its own and waits for no other.", reflect.TypeFor[Output](), outputKeys},
-		{"outputs: remora, loki", "A server over HTTP.", reflect.TypeFor[HTTP](), httpKeys},
+		{"outputs: remora, loki", "A server over HTTP.", reflect.TypeFor[ship.HTTP](), httpKeys()},
 		{"outputs: stdout", "Standard output.", reflect.TypeFor[Stdout](), stdoutKeys},
 	}
 }
@@ -95,10 +97,12 @@ var outputKeys = []Key{
 	{"pipeline", "list of stages", "", "Further stages, of this output alone."},
 }
 
-var httpKeys = []Key{
-	{"url", "URL", "", "Server as http://HOST:PORT, perhaps with a path before Loki's; needed."},
-	{"tenant", "text", "", "Tenant, sent as X-Scope-OrgID."},
-	{"bearer_token_file", "file", "", "File that holds a bearer token, read again for each request."},
+// httpKeys are those that package ship describes.
+func httpKeys() (keys []Key) {
+	for _, o := range ship.Docs() {
+		keys = append(keys, Key{o.Name, o.Type, o.Default, o.Text})
+	}
+	return keys
 }
 
 var stdoutKeys = []Key{

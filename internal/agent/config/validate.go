@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/remora-ray/remora/internal/agent/discover"
 	"github.com/remora-ray/remora/internal/logs"
 )
 
@@ -123,11 +124,13 @@ func (k checker) sources(c *Config) {
 			or(&s.Ray.Root, "/tmp/ray")
 		case "files":
 			or(&s.Files.Component, "other")
-			if len(s.Files.Include) == 0 {
-				k.wrong(what+".files", "include names no files")
-			}
 		case "containers":
-			or(&s.Containers.Root, "/var/log/pods")
+			or(&s.Containers.Root, discover.PodsRoot)
+		default:
+			continue
+		}
+		if _, err := s.Layout(); err != nil {
+			k.each(what+"."+kind, err)
 		}
 	}
 }
@@ -143,9 +146,21 @@ func (k checker) outputs(c *Config) {
 			continue
 		}
 		if err := o.check(); err != nil {
-			for _, err := range each(err) {
-				k.wrong(what+"."+kind, "%v", err)
-			}
+			k.each(what+"."+kind, err)
+		}
+	}
+}
+
+// each tells of joined errors about what is at a path. An error that begins with the
+// name of an option is told of that option's place.
+func (k checker) each(path string, err error) {
+	for _, err := range each(err) {
+		name, rest, _ := strings.Cut(err.Error(), " ")
+		name = strings.TrimSuffix(name, ":")
+		if _, ok := k.places[path+"."+name]; ok {
+			k.wrong(path+"."+name, "%s", rest)
+		} else {
+			k.wrong(path, "%v", err)
 		}
 	}
 }
