@@ -53,6 +53,7 @@ type Config struct {
 	Readers     int           // 0 means one per core, four at most
 	MaxOpen     int           // descriptors held; 0 means 512
 	HoldBytes   int64         // what deleted files may keep on disk while unread; 0 means 512 MiB
+	Hold        func() int64  // HoldBytes where it changes while Run runs; nil means it does not
 	Version     string
 	Logger      *slog.Logger          // nil means slog.Default
 	Registerer  prometheus.Registerer // nil registers nowhere
@@ -129,6 +130,10 @@ func (c *Config) defaults() {
 	or(&c.ScanEvery, 5*time.Second)
 	or(&c.MaxOpen, 512)
 	or(&c.HoldBytes, 512<<20)
+	if c.Hold == nil {
+		limit := c.HoldBytes
+		c.Hold = func() int64 { return limit }
+	}
 	or(&c.QuietBefore, time.Second)
 	or(&c.inFlight, inFlight)
 	or(&c.MinWait, 200*time.Millisecond)

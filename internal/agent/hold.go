@@ -209,7 +209,7 @@ func (a *agent) dropGone(f *follower) {
 	}
 }
 
-// budget lets go of the oldest deleted files that keep more than HoldBytes on the
+// budget lets go of the oldest deleted files that keep more than Hold allows on the
 // disk between them.
 func (a *agent) budget() {
 	type held struct {
@@ -232,8 +232,9 @@ func (a *agent) budget() {
 	}
 	a.met.held.Set(float64(sum))
 	slices.SortFunc(all, func(x, y held) int { return int(x.g.grew/1e6 - y.g.grew/1e6) })
+	limit := a.conf.Hold()
 	for _, h := range all {
-		if sum <= a.conf.HoldBytes {
+		if sum <= limit {
 			return
 		}
 		if a.letGo(h.f, h.g) {
