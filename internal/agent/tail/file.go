@@ -1,6 +1,8 @@
 package tail
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -52,8 +54,11 @@ func statx(dir int, path string, flags int) (Stat, error) {
 	return s, nil
 }
 
+// ErrNotRegular is wrapped by OpenFile's error for a pipe, a device and the like.
+var ErrNotRegular = errors.New("not a regular file")
+
 // OpenFile opens a regular file to read. It never blocks on a pipe, never
-// follows a last symlink and never changes the access time where it may not.
+// follows a last symlink and opens nothing else than a file.
 func OpenFile(path string) (int, error) {
 	const flags = unix.O_RDONLY | unix.O_CLOEXEC | unix.O_NONBLOCK | unix.O_NOFOLLOW
 	for {
@@ -63,6 +68,11 @@ func OpenFile(path string) (int, error) {
 		}
 		if err != nil {
 			return -1, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+		var st unix.Stat_t
+		if err := unix.Fstat(fd, &st); err != nil || st.Mode&unix.S_IFMT != unix.S_IFREG {
+			CloseFile(fd)
+			return -1, &fs.PathError{Op: "open", Path: path, Err: cmp.Or(err, ErrNotRegular)}
 		}
 		return fd, nil
 	}

@@ -1,0 +1,36 @@
+package tail
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func TestOpensNothingButFiles(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := unix.Mkfifo(at("pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(at("file"), []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(at("file"), at("link")); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]error{
+		at("pipe"): ErrNotRegular, dir: ErrNotRegular, "/dev/null": ErrNotRegular, at("link"): unix.ELOOP, at("none"): unix.ENOENT,
+	} {
+		if _, err := OpenFile(name); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", name, err, want)
+		}
+	}
+	fd, err := OpenFile(at("file"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	CloseFile(fd)
+}
