@@ -9,6 +9,7 @@ package discover
 import (
 	"context"
 	"log/slog"
+	"os"
 	"sync/atomic"
 	"time"
 )
@@ -74,6 +75,7 @@ type Watcher struct {
 	interval time.Duration
 	unread   func(reason string)
 	logger   *slog.Logger
+	openDir  func(path string, through bool) (*os.File, error)
 
 	open    func() (*notifier, error)
 	notify  *notifier // nil: scans only
@@ -100,7 +102,7 @@ func New(l Layout, interval time.Duration, unread func(reason string), logger *s
 		unread = func(string) {}
 	}
 	return &Watcher{
-		layout: l, roots: l.Roots(), interval: interval, unread: unread, logger: logger,
+		layout: l, roots: l.Roots(), interval: interval, unread: unread, logger: logger, openDir: openDir,
 		dirs: map[string]*dir{}, told: map[string]bool{}, absent: map[string]bool{}, reports: make(chan News, 1),
 		open: newNotifier,
 	}

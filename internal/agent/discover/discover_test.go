@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -110,5 +111,39 @@ func TestDoesNotFollowLinks(t *testing.T) {
 	w.scanAll()
 	if n := len(w.news.Events); n != 1 {
 		t.Errorf("%d names, want 1", n)
+	}
+}
+
+// Without descriptors nothing can be listed: files are not taken to be gone for that.
+func TestWhatCannotBeListedIsNotGone(t *testing.T) {
+	root := t.TempDir()
+	put(t, filepath.Join(root, session, "logs", "old", "raylet.out"), "x\n")
+	w := New(Ray{Root: root}, time.Hour, nil, slog.New(slog.DiscardHandler))
+	w.scanAll()
+	w.deliver()
+	if n := <-w.News(); len(n.Events) != 1 || n.Events[0].What != Appeared {
+		t.Fatalf("told %+v", n.Events)
+	}
+	for _, which := range []string{root, filepath.Join(root, session, "logs"), filepath.Join(root, session, "logs", "old")} {
+		w.openDir = func(path string, through bool) (*os.File, error) {
+			if path == which {
+				return nil, &os.PathError{Op: "open", Path: path, Err: syscall.EMFILE}
+			}
+			return openDir(path, through)
+		}
+		w.scanAll()
+		w.deliver()
+		if n := <-w.News(); len(n.Events) != 0 {
+			t.Errorf("when %s cannot be listed: told %+v", which, n.Events[0])
+		}
+	}
+	w.openDir = openDir
+	if err := os.RemoveAll(filepath.Join(root, session, "logs", "old")); err != nil {
+		t.Fatal(err)
+	}
+	w.scanAll()
+	w.deliver()
+	if n := <-w.News(); len(n.Events) != 1 || n.Events[0].What != Vanished {
+		t.Errorf("told %+v when it was gone", n.Events)
 	}
 }

@@ -75,12 +75,13 @@ func (w *Watcher) list(path string, parent *dir, through bool) error {
 	}
 	// Watch first: what comes into being while we list is then told twice, not never.
 	w.watch(d)
-	f, err := openDir(path, d.through)
+	f, err := w.openDir(path, d.through)
 	if err != nil {
 		if parent != nil && !errors.Is(err, fs.ErrNotExist) && w.oddity(parent, filepath.Base(path), reasonListing) {
 			w.logger.Warn("cannot list a directory, will try again", "path", path, "error", err,
 				"hint", "run the agent as the user who owns it, or as root")
 		}
+		w.keep(path, err)
 		return err
 	}
 	defer f.Close()
@@ -110,6 +111,19 @@ func (w *Watcher) list(path string, parent *dir, through bool) error {
 		}
 	}
 	return nil
+}
+
+// keep takes what was there when a directory was last listed to be there still, where
+// no more is known than that it cannot be listed: for want of descriptors, say.
+func (w *Watcher) keep(path string, err error) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR) || errors.Is(err, unix.ELOOP) {
+		return
+	}
+	for p, d := range w.dirs {
+		if p == path || strings.HasPrefix(p, path+"/") {
+			d.listed = w.scan
+		}
+	}
 }
 
 func openDir(path string, through bool) (*os.File, error) {
