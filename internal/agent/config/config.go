@@ -60,7 +60,7 @@ type Config struct {
 	// state directory is theirs.
 	Plain bool `yaml:"-"`
 	// Files are the configuration file and those that it refers to.
-	Files []string `yaml:"-"`
+	Files []File `yaml:"-"`
 }
 
 // Source is files to follow: exactly one of Ray, Files and Containers is set.
@@ -121,12 +121,13 @@ func Load(path string, env func(string) (string, bool), over ...func(*Config) er
 	c := defaults()
 	d := &decoder{file: path, expand: newExpander(env), places: map[string]Position{}}
 	if path != "" {
+		file := FileAt(path)
 		b, err := readSmall(path, maxFile)
 		if err != nil {
 			return nil, fmt.Errorf("read configuration: %w", err)
 		}
 		d.document(b, c)
-		c.Files = append([]string{path}, d.expand.files...)
+		c.Files = append([]File{file}, d.expand.files...)
 	}
 	d.override(c, over)
 	k := checker{d}

@@ -101,8 +101,8 @@ func TestLoad(t *testing.T) {
 	if got := c.Dir("ray", "main"); got != "/var/lib/remora-agent/ray.main" {
 		t.Errorf("state of the first engine is %s", got)
 	}
-	if diff := cmp.Diff([]string{path}, c.Files); diff != "" {
-		t.Error(diff)
+	if len(c.Files) != 1 || c.Files[0] != FileAt(path) {
+		t.Errorf("%+v", c.Files)
 	}
 }
 
@@ -197,8 +197,8 @@ metadata: {a: "${READERS}"}
 	if c.Readers != 3 || c.ScanInterval != 7*time.Second {
 		t.Errorf("%d readers, scan every %s", c.Readers, c.ScanInterval)
 	}
-	if len(c.Files) != 2 || c.Files[1] != labels {
-		t.Errorf("files read: %q", c.Files)
+	if len(c.Files) != 2 || c.Files[1].Path != labels {
+		t.Errorf("files read: %v", c.Files)
 	}
 }
 

@@ -25,7 +25,7 @@ import (
 // ${1} and the like are left alone: they are groups of a regular expression.
 type expander struct {
 	env   func(string) (string, bool)
-	files []string              // read, each once
+	files []File                // read, each once
 	raw   map[*yaml.Node]string // what stood there before, of each node that was changed
 	found []secret
 }
@@ -152,8 +152,8 @@ func (x *expander) file(reference string) (string, error) {
 	if path == "" {
 		return "", fmt.Errorf("${file:}: %w of a file", errName)
 	}
-	if !slices.Contains(x.files, path) {
-		x.files = append(x.files, path)
+	if !slices.ContainsFunc(x.files, func(f File) bool { return f.Path == path }) {
+		x.files = append(x.files, FileAt(path))
 	}
 	b, err := readSmall(path, maxReference)
 	if err != nil {
