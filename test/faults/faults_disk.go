@@ -1,0 +1,67 @@
+package main
+
+import (
+	"context"
+	"errors"
+)
+
+// diskFaults fill disks.
+func diskFaults() []*fault {
+	alone := func(w *world) string { return w.host.alone }
+	ours := func(w *world) string {
+		if w.target == "loki" {
+			return "what Loki does on a full disk is its own affair"
+		}
+		return w.host.alone
+	}
+	ray := func(w *world) string {
+		if w.host.alone == "" && !w.small {
+			return elsewhere
+		}
+		return w.host.alone
+	}
+	return []*fault{
+		{name: "disk full: agent's state", touches: []string{"state"}, make: fills("state", 0), not: alone},
+		{name: "disk full: agent's state, killed", touches: []string{"state", "agent"}, make: fillAndKill, not: alone},
+		{name: "disk full: server below its floor", touches: []string{"data", "server"}, make: fills("data", 16<<20), not: ours},
+		{name: "disk full: server", touches: []string{"data", "server"}, make: fills("data", 0), not: ours},
+		{name: "disk full: Ray's", touches: []string{"ray"}, make: fills("ray", 0), not: ray},
+	}
+}
+
+func fills(name string, leave int64) func(context.Context, *world, func() error) error {
+	return func(ctx context.Context, w *world, inside func() error) error {
+		free, err := fill(w.path(name), leave)
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(inside(), free()); err != nil {
+			return err
+		}
+		if name == "data" && !w.server.running() {
+			return w.startServer(ctx) // that it died is told
+		}
+		return nil
+	}
+}
+
+// fillAndKill kills the agent after it could not record where it is. A start on the
+// full disk may fail; then it starts when there is room.
+func fillAndKill(ctx context.Context, w *world, inside func() error) error {
+	free, err := fill(w.path("state"), 0)
+	if err != nil {
+		return err
+	}
+	err = first(inside, w.killAgent, func() error { return w.startAgent(ctx) })
+	if errors.Is(err, errDied) {
+		w.agent.deaths()
+		w.say("    the agent does not start on a full disk")
+		err = nil
+	}
+	return first(func() error { return err }, free, func() error {
+		if w.agent.running() {
+			return nil
+		}
+		return w.startAgent(ctx)
+	})
+}

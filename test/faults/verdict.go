@@ -1,0 +1,352 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/remora-ray/remora/internal/client"
+)
+
+// sums are what is known of all streams at a moment of rest.
+type sums struct{ lines, half, gone, short, over int }
+
+func (w *world) sums() (s sums) {
+	for _, x := range w.writers.all() {
+		x.mu.Lock()
+		s.lines += x.lines
+		s.half += len(x.half)
+		s.gone += len(x.gone)
+		s.short += x.short
+		s.over += x.over
+		x.mu.Unlock()
+	}
+	return s
+}
+
+// stall is how long the count must stand still before it is asked what is missing.
+const stallAfter = 1500 * time.Millisecond
+
+// catchUp waits, all writers at rest, until every line is stored that can be, and
+// says what came of the fault.
+func (w *world) catchUp(ctx context.Context, r *row) error {
+	begin := time.Now()
+	want := w.sums()
+	have, since, looked := -1, time.Now(), time.Time{}
+	for {
+		n, err := w.count(ctx)
+		now := time.Now()
+		if err == nil && n != have {
+			have, since = n, now
+		}
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+		case n >= want.lines-want.half-want.gone-want.short && n <= want.lines-want.gone-want.short+want.over:
+			r.catch = append(r.catch, now.Sub(begin))
+			w.sure()
+			return nil
+		case now.Sub(since) > stallAfter && now.Sub(looked) > 3*time.Second:
+			looked = now
+			done, err := w.examine(ctx, r, false)
+			if err == nil && done {
+				r.catch = append(r.catch, since.Sub(begin))
+				w.sure()
+				return nil
+			}
+		}
+		if now.Sub(begin) > w.options.wait {
+			_, err := w.examine(ctx, r, true)
+			r.catch = append(r.catch, now.Sub(begin))
+			w.sure()
+			return err
+		}
+		if err := pause(ctx, 50*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// sure notes that whatever was written is accounted for.
+func (w *world) sure() {
+	for _, s := range w.writers.all() {
+		s.mu.Lock()
+		s.sure = s.lines
+		s.mu.Unlock()
+	}
+}
+
+// examine finds out which lines are missing or doubled. It is done when those that
+// are missing could not be had by anybody. final takes what is left for lost.
+func (w *world) examine(ctx context.Context, r *row, final bool) (bool, error) {
+	odd, err := w.odd(ctx)
+	if err != nil {
+		return false, err
+	}
+	done := true
+	seen := map[*stream][]int{}
+	for _, s := range odd {
+		if seen[s], err = w.linesOf(ctx, s); err != nil {
+			return false, err
+		}
+		if !final && !w.excusable(s, seen[s]) {
+			done = false
+		}
+	}
+	if !done {
+		return false, nil
+	}
+	gaps, err := w.gapsByFile(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, s := range odd {
+		w.account(s, seen[s], gaps[s.session+"/"+s.name], r)
+	}
+	return true, nil
+}
+
+// odd are the streams of which another number of lines is stored than is known of:
+// among those that were written to since the last rest or, if it is none of them,
+// among all.
+func (w *world) odd(ctx context.Context) ([]*stream, error) {
+	var active, all []*stream
+	for _, s := range w.writers.all() {
+		all = append(all, s)
+		s.mu.Lock()
+		if s.lines > s.sure {
+			active = append(active, s)
+		}
+		s.mu.Unlock()
+	}
+	odd, err := w.oddAmong(ctx, active)
+	if err != nil || len(odd) > 0 {
+		return odd, err
+	}
+	return w.oddAmong(ctx, all)
+}
+
+func (w *world) oddAmong(ctx context.Context, streams []*stream) ([]*stream, error) {
+	counts, err := w.countByStream(ctx, streams)
+	if err != nil {
+		return nil, err
+	}
+	var odd []*stream
+	for _, s := range streams {
+		s.mu.Lock()
+		low, high := s.lines-len(s.half)-len(s.gone)-s.short, s.lines-len(s.gone)-s.short+s.over
+		s.mu.Unlock()
+		if n := counts[s.id]; n < low || n > high {
+			odd = append(odd, s)
+		}
+	}
+	return odd, nil
+}
+
+// linesOf asks how often each line of a stream is there.
+func (w *world) linesOf(ctx context.Context, s *stream) ([]int, error) {
+	times := make([]int, s.lines)
+	err := w.pages(ctx, fmt.Sprintf(`%s |= "%s%d "`, selector, mark, s.id), func(l *client.Line) {
+		if id, n, _, ok := parseMark(l.Line); ok && id == s.id && n < len(times) {
+			times[n]++
+		}
+	})
+	return times, err
+}
+
+// missing are the lines that are not there and not known to be gone; others have
+// arrived too often.
+func (s *stream) missing(times []int, each func(n int, g *generation)) {
+	for n, k := range times {
+		if _, cut := s.half[n]; k == 0 && !cut && !s.gone[n] {
+			each(n, s.generationOf(n))
+		}
+	}
+}
+
+// excusable reports whether all that is wrong with a stream is lines that nobody
+// could have.
+func (w *world) excusable(s *stream, times []int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	ok := true
+	s.missing(times, func(n int, g *generation) {
+		ok = ok && n >= s.sure && w.beyond(s, g)
+	})
+	for _, k := range times {
+		ok = ok && k <= 1
+	}
+	return ok
+}
+
+// beyond reports whether a generation's bytes were beyond the agent's reach.
+func (w *world) beyond(s *stream, g *generation) bool {
+	return g.excuse != "" || !w.watch.seen(g)
+}
+
+// account counts what is wrong with a stream.
+func (w *world) account(s *stream, times []int, gaps []string, r *row) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var lost []int
+	var goneLines, unseen int
+	excuse := ""
+	s.missing(times, func(n int, g *generation) {
+		switch {
+		case n < s.sure || !w.beyond(s, g):
+			lost = append(lost, n)
+		case g.excuse != "":
+			goneLines++
+			excuse = g.excuse
+			s.gone[n] = true
+		default:
+			unseen++
+			s.gone[n] = true
+		}
+	})
+	twice := 0
+	for n, k := range times {
+		if k > 1 {
+			twice += k - 1
+			if twice <= 3 {
+				w.table.wrong("%s: line %d of %s is there %d times", w.now, n, s, k)
+			}
+		}
+	}
+	r.twice += max(0, twice-s.over)
+	s.over = twice
+	r.unseen += unseen
+	r.gone += goneLines
+	switch {
+	case goneLines > 0 && len(gaps) > s.gaps:
+		r.told += goneLines
+	case goneLines > 0:
+		r.untold += goneLines
+		w.table.wrong("%s: %d lines of %s are gone (%s) and no gap is told", w.now, goneLines, s, excuse)
+	}
+	s.gaps = len(gaps)
+	if k := len(lost); k > s.short {
+		r.lost += k - s.short
+		s.short = k
+		w.table.wrong("%s: %d lines of %s are lost, lines %d to %d; %s; gaps told: %v", w.now, k, s, lost[0], lost[k-1], w.story(s, lost[0]), gaps)
+	}
+}
+
+func (s *stream) String() string { return fmt.Sprintf("%s/%s (stream %d)", s.session, s.name, s.id) }
+
+// story tells what became of the generation of a line.
+func (w *world) story(s *stream, n int) string {
+	g := s.generationOf(n)
+	at := func(t time.Time) string {
+		if t.IsZero() {
+			return "never"
+		}
+		return t.Format("15:04:05.000")
+	}
+	return fmt.Sprintf("generation from line %d, first byte %s, removed %s", g.first, at(g.born), at(g.removed))
+}
+
+// final compares each stored line with what was written.
+func (w *world) final(ctx context.Context, r *row) error {
+	j := &judge{world: w, row: r, streams: w.writers.all(), split: map[string]*piece{}}
+	j.times, j.last = make([][]int, len(j.streams)), make([]int, len(j.streams))
+	for i, s := range j.streams {
+		j.times[i], j.last[i] = make([]int, s.lines), -1
+	}
+	if err := w.pages(ctx, selector, j.take); err != nil {
+		return err
+	}
+	for file := range j.split {
+		j.flush(file)
+	}
+	gaps, err := w.gapsByFile(ctx)
+	if err != nil {
+		return err
+	}
+	for i, s := range j.streams {
+		w.account(s, j.times[i], gaps[s.session+"/"+s.name], r)
+		w.broken(s, j.times[i], r)
+	}
+	return nil
+}
+
+// broken looks for lines that were never ended: at the end of the agent's life they
+// must be there too.
+func (w *world) broken(s *stream, times []int, r *row) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for n := range s.half {
+		if g := s.generationOf(n); times[n] == 0 && !w.beyond(s, g) {
+			r.lost++
+			w.table.wrong("end: half line %d of %s is lost; %s", n, s, w.story(s, n))
+		}
+	}
+}
+
+// judge takes every stored line in the order of time.
+type judge struct {
+	world   *world
+	row     *row
+	streams []*stream
+	times   [][]int
+	last    []int
+	split   map[string]*piece // by session/filename
+}
+
+// piece is a line that is stored in pieces, as far as they have come.
+type piece struct {
+	text    strings.Builder
+	session string
+}
+
+func (j *judge) take(l *client.Line) {
+	session := l.Label("session")
+	file := session + "/" + l.Label("filename")
+	split := l.Label("split")
+	if split == "" || split == "1" {
+		j.flush(file)
+	}
+	if split == "" {
+		j.line(session, l.Line)
+		return
+	}
+	if j.split[file] == nil {
+		j.split[file] = &piece{session: session}
+	}
+	j.split[file].text.WriteString(l.Line)
+}
+
+func (j *judge) flush(file string) {
+	if p := j.split[file]; p != nil {
+		delete(j.split, file)
+		j.line(p.session, p.text.String())
+	}
+}
+
+func (j *judge) line(session, line string) {
+	id, n, at, ok := parseMark(line)
+	if !ok {
+		return
+	}
+	if id >= len(j.streams) {
+		j.row.lost++
+		j.world.table.wrong("end: nobody wrote %.80q", line)
+		return
+	}
+	s := j.streams[id]
+	want, ok := s.expect(n)
+	if !ok || !sameText(want, line[at:]) || session != s.session {
+		j.row.lost++
+		j.world.table.wrong("end: line %d of %s is not what was written: stored %.200q (%d bytes, session %s), written %.200q (%d bytes)",
+			n, s, line[at:], len(line)-at, session, want, len(want))
+		return
+	}
+	j.times[id][n]++
+	if n < j.last[id] && j.times[id][n] == 1 {
+		j.row.disorder++
+		j.world.table.wrong("end: line %d of %s comes after line %d", n, s, j.last[id])
+	}
+	j.last[id] = max(j.last[id], n)
+}
