@@ -85,23 +85,49 @@ func copiedToErr(c Component, level string) bool {
 	return false
 }
 
-// containerComponent reads the process in "] (python-core-worker-<worker id>)":
-// with RAY_LOG_TO_STDERR every process writes to the container's output.
+// containerComponent reads the component in "] (raylet)", and the process in
+// "] (python-core-worker-<worker id>)".
 func (p *Parser) containerComponent(b []byte, pid int, dst *Line) {
-	if len(b) < 3 || b[0] != ' ' || b[1] != '(' {
+	name := inParentheses(b)
+	if name == nil {
 		return
 	}
-	end := bytes.IndexByte(b, ')')
-	if end < 2+workerIDLen {
+	if dst.Component = componentNamed(name); dst.Component != "" {
+		dst.PID = pid
+	}
+	if len(name) <= workerIDLen {
 		return
 	}
-	name := b[2:end]
 	wid := name[len(name)-workerIDLen:]
 	if !isHex(wid) || !bytes.Contains(name, []byte("-core-")) {
 		return
 	}
 	dst.WorkerID, dst.PID = p.intern.str(wid), pid
 	dst.JobID = JobOfDriver(dst.WorkerID)
+}
+
+// inParentheses is the name in " (name)" at the start of b.
+func inParentheses(b []byte) []byte {
+	if len(b) < 4 || b[0] != ' ' || b[1] != '(' {
+		return nil
+	}
+	end := bytes.IndexByte(b[:min(len(b), 128)], ')')
+	if end < 3 {
+		return nil
+	}
+	return b[2:end]
+}
+
+// componentNamed is the component that a process with RAY_LOG_TO_STDERR=1 names
+// in its lines; "" if it is none of Ray's.
+func componentNamed(name []byte) Component {
+	switch {
+	case bytes.Contains(name, []byte("-core-worker-")):
+		return ComponentCoreWorker
+	case bytes.Contains(name, []byte("-core-driver-")):
+		return ComponentCoreDriver
+	}
+	return plainKinds[string(name)].component
 }
 
 // timeHead reads lines that begin with their time: Ray's Python components, the
@@ -114,6 +140,10 @@ func (p *Parser) timeHead(line []byte, dst *Line) head {
 	dst.Time, dst.Level = nano, levelAfterTime(line[n:])
 	if n < len(line) && line[n] == '\t' {
 		p.structuredText(line, dst)
+		if p.file.Format == FormatContainer {
+			level := leadingWord(line[n+1:])
+			dst.Component = componentNamed(inParentheses(line[n+1+len(level):]))
+		}
 	}
 	return headPython
 }

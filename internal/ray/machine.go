@@ -47,6 +47,8 @@ type state struct {
 	level    string // of the record that continuation lines belong to
 
 	job, actorID, actorName, taskName, taskID, nodeID string
+
+	component string // of a container's lines, as the last head told it
 }
 
 // NewParser begins a stream at its first line; see Restore for going on in the
@@ -177,10 +179,12 @@ func (p *Parser) driverLine(line []byte, dst *Line) {
 	p.rawLine(p.head(line, dst), line, dst)
 }
 
-// containerLine reads the standard output of `ray start`.
+// containerLine reads the standard output of `ray start`. With RAY_LOG_TO_STDERR=1
+// every process writes there: heads then name the component, and the lines behind
+// a head have that of the head.
 func (p *Parser) containerLine(line []byte, dst *Line) {
 	if bytes.HasPrefix(line, tailBegin) {
-		p.s.block, p.s.level = blockTail, ""
+		p.s.block, p.s.level, p.s.component = blockTail, "", ""
 		return
 	}
 	if p.s.block == blockTail {
@@ -189,14 +193,22 @@ func (p *Parser) containerLine(line []byte, dst *Line) {
 			return
 		}
 		p.head(line, dst)
-		dst.Copy = true
+		dst.Component, dst.Copy = "", true
 		return
 	}
 	if isDriverCopy(line) {
 		dst.Copy = true
 		return
 	}
-	p.rawLine(p.head(line, dst), line, dst)
+	h := p.head(line, dst)
+	switch {
+	case h != headNone:
+		p.s.component = string(dst.Component)
+	case isMark(line):
+		p.s.component = string(ComponentWorker)
+	}
+	dst.Component = Component(p.s.component)
+	p.rawLine(h, line, dst)
 }
 
 var (

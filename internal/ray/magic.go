@@ -30,6 +30,12 @@ func (p *Parser) magicLine(line []byte, dst *Line) bool {
 	return false
 }
 
+// isMark tells whether a line has the form of a mark.
+func isMark(line []byte) bool {
+	return len(line) > 0 && line[0] == ':' &&
+		(bytes.HasPrefix(line, magicJob) || bytes.HasPrefix(line, magicActor) || bytes.HasPrefix(line, magicTask))
+}
+
 func (p *Parser) jobMark(id []byte, dst *Line) bool {
 	if len(id) != jobIDLen || !isHex(id) || p.s.marked {
 		return false

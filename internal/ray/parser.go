@@ -22,5 +22,6 @@ type Line struct {
 	ActorID, ActorName                        string
 	TaskID, TaskName, Attempt                 string
 	SubmissionID                              string
+	Component                                 Component // where a line of a container's output tells it; else ""
 	Application, Deployment, Replica, Request string
 }

@@ -136,17 +136,33 @@ func TestContainerOutput(t *testing.T) {
 		"[2026-11-21 05:06:01,123 I 12 12] (raylet) x.cc:1: text",
 		"----- END raylet.out tail -----",
 		"Remaining processes will be killed.",
+		"2026-11-21 05:11:09,202\tINFO (dashboard_agent) utils.py:319 -- text",
+		"  and more",
+		`{"asctime":"2026-11-21 05:06:02,123","levelname":"W","message":"a","component":"gcs_server"}`,
+		"- counts: 0",
+		":task_name:part",
+		"a print",
+		"2026-11-21 05:11:09,202 WARNING a user's",
+		"a print",
 	} {
 		var l Line
 		p.Line([]byte(s), &l)
 		got = append(got, l)
 	}
 	want := []Line{
-		{Time: at("2026-11-21 05:06:02.123"), Level: "info", WorkerID: testWorker, PID: 498},
-		{Time: at("2026-11-21 05:06:02.123"), Level: "info"},
+		{Time: at("2026-11-21 05:06:02.123"), Level: "info", WorkerID: testWorker, PID: 498, Component: ComponentCoreWorker},
+		{Time: at("2026-11-21 05:06:02.123"), Level: "info", PID: 498, Component: ComponentRaylet},
 		{},
-		{Time: at("2026-11-21 05:06:01.123"), Level: "info", Copy: true},
+		{Time: at("2026-11-21 05:06:01.123"), Level: "info", PID: 12, Copy: true},
 		{},
+		{},
+		{Time: at("2026-11-21 05:11:09.202"), Level: "info", Component: ComponentDashboardAgent},
+		{Level: "info", Continuation: true, Component: ComponentDashboardAgent},
+		{Time: at("2026-11-21 05:06:02.123"), Level: "warn", Component: ComponentGCS},
+		{Component: ComponentGCS},
+		{Component: ComponentWorker},
+		{Component: ComponentWorker},
+		{Time: at("2026-11-21 05:11:09.202"), Level: "warn"},
 		{},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

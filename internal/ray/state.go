@@ -8,7 +8,7 @@ import (
 
 // stateVersion begins every saved state. A reader of another version starts
 // without one: it then says less, never something else.
-const stateVersion = 1
+const stateVersion = 2
 
 var errState = errors.New("parser state is cut short or damaged")
 
@@ -51,8 +51,8 @@ func (p *Parser) AppendState(dst []byte) []byte {
 }
 
 // strings are the strings of a state in the order in which they are saved.
-func (s *state) strings() [6]*string {
-	return [...]*string{&s.job, &s.actorID, &s.actorName, &s.taskName, &s.taskID, &s.nodeID}
+func (s *state) strings() [7]*string {
+	return [...]*string{&s.job, &s.actorID, &s.actorName, &s.taskName, &s.taskID, &s.nodeID, &s.component}
 }
 
 // Restore takes up a state written by AppendState. After an error the parser

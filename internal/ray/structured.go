@@ -10,6 +10,7 @@ type fields struct {
 	actorName, taskName            []byte
 	deployment, application        []byte
 	replica, request               []byte
+	component                      []byte
 	pid                            int
 	nano                           int64
 }
@@ -49,6 +50,8 @@ func (f *fields) set(key, v []byte) {
 		f.replica = v
 	case "request_id":
 		f.request = v
+	case "component":
+		f.component = v
 	}
 }
 
@@ -81,6 +84,9 @@ func (p *Parser) jsonHead(line []byte, dst *Line) head {
 		return headNone
 	}
 	dst.Time, dst.Level = stamp, anyLevel(f.level)
+	if p.file.Format == FormatContainer {
+		dst.Component = componentNamed(f.component)
+	}
 	if f.nano == 0 && len(f.level) == 1 {
 		return headCPP // it has neither timestamp_ns nor whole words
 	}
