@@ -93,8 +93,10 @@ type agent struct {
 	ready       []*follower // to be read now, in turn
 	settling    []*follower // to be looked at again soon, whatever happens
 	running     int
-	unacked     int // parts
-	descriptors int // descriptors
+	unacked     int         // parts
+	descriptors int         // descriptors
+	unpacking   *generation // the compressed file that is being read
+	toUnpack    []*follower // that wait for their turn to read one
 
 	draining                bool
 	closing                 bool // half lines are taken as lines
@@ -248,7 +250,7 @@ func (a *agent) finished() (bool, error) {
 	if a.conf.Once && now.Sub(a.progress) > a.conf.DrainTimeout {
 		return true, fmt.Errorf("%w: nothing went forward for %s", ErrIncomplete, a.conf.DrainTimeout)
 	}
-	idle := a.scanned && (a.wired && !a.asking || len(a.all) == 0) && len(a.toAsk)+len(a.doubted)+len(a.dirty)+len(a.ready)+a.running+a.unacked == 0 && !a.behind()
+	idle := a.scanned && (a.wired && !a.asking || len(a.all) == 0) && len(a.toAsk)+len(a.doubted)+len(a.toUnpack)+len(a.dirty)+len(a.ready)+a.running+a.unacked == 0 && !a.behind()
 	if !idle || (!a.conf.Once && now.Sub(a.lastGrowth) < a.conf.QuietBefore) {
 		return false, nil
 	}

@@ -84,7 +84,10 @@ type generation struct {
 	used       int64 // when it was last read
 	notBefore  int64 // when to try again after it could not be read
 	wait       time.Duration
-	restored   bool        // known from the state, not seen in this run yet
+	restored   bool   // known from the state, not seen in this run yet
+	packed     bool   // compressed; sizes and offsets are those of its content
+	begins     []byte // how that begins, while it is being looked at
+	unpack     *tail.Unpacker
 	copies     *generation // what it is a copy of, made before that is cut
 	copy       *generation
 }

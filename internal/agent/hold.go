@@ -134,6 +134,7 @@ func (a *agent) opened(g *generation) {
 }
 
 func (a *agent) closeFD(g *generation) {
+	a.stopUnpacking(g)
 	if g.fd >= 0 {
 		tail.CloseFile(g.fd)
 		g.fd = -1

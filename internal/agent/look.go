@@ -101,7 +101,12 @@ func (a *agent) look(f *follower) {
 	f.look = false
 	// Lower rotation numbers first: a file that is renamed meanwhile is then met
 	// twice, never missed.
-	slices.SortFunc(f.names, func(x, y *discover.Name) int { return a.rotation(x) - a.rotation(y) })
+	slices.SortFunc(f.names, func(x, y *discover.Name) int {
+		if p := isPacked(x.Rel); p != isPacked(y.Rel) {
+			return map[bool]int{true: 1, false: -1}[p] // compressed ones last
+		}
+		return a.rotation(x) - a.rotation(y)
+	})
 	met := map[*generation]bool{}
 	var seen []tail.Sighting
 	var held []*generation
@@ -127,6 +132,9 @@ func (a *agent) rotation(n *discover.Name) int {
 // sight looks at one name. It returns a generation only for a file not known yet.
 func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (tail.Sighting, *generation) {
 	path := a.path(n)
+	if isPacked(path) {
+		return a.sightPacked(f, n, path, a.rotation(n), met)
+	}
 	st, err := tail.StatPath(path)
 	if err != nil || !st.Regular || st.Size == 0 && a.byKey[st.Key] == nil {
 		return tail.Sighting{}, nil

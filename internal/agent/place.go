@@ -247,6 +247,13 @@ func (a *agent) headOf(g *generation) []byte {
 	if g.fd < 0 && a.open(g) != nil {
 		return nil
 	}
+	if g.packed {
+		head, _, err := a.packedHead(g.path)
+		if err != nil {
+			return nil
+		}
+		return head
+	}
 	if st, err := tail.StatFD(g.fd); err == nil && !g.done {
 		g.size = st.Size
 	}

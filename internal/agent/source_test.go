@@ -28,6 +28,22 @@ func (w *world) files(include ...string) {
 	w.mkdir()
 }
 
+// pods makes the world one of the kubelet's files, of pods of the namespace ray.
+func (w *world) pods(dirs ...string) {
+	w.t.Helper()
+	w.logs = filepath.Join(w.t.TempDir(), "pods")
+	for _, d := range dirs {
+		if err := os.MkdirAll(filepath.Join(w.logs, d), 0o755); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	l, err := discover.NewPods(w.logs, []string{"ray_*"}, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.conf.Source, w.conf.Node.Type = l, ""
+}
+
 // wantFile is want for a file that is named by its whole path.
 func (w *world) wantFile(name string, lines []string) {
 	w.t.Helper()
@@ -111,18 +127,8 @@ func TestRotatedFilesThatWereThereFirstAreReadOldestFirst(t *testing.T) {
 
 func TestPodLogs(t *testing.T) {
 	w := newWorld(t)
-	w.logs = filepath.Join(t.TempDir(), "pods")
 	const dir = "ray_head-x7_0b1c9d4e-1111-2222-3333-444455556666/ray-head"
-	for _, d := range []string{dir, "kube-system_dns_1b1c9d4e-1111-2222-3333-444455556666/dns"} {
-		if err := os.MkdirAll(filepath.Join(w.logs, d), 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	l, err := discover.NewPods(w.logs, []string{"ray_*"}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.conf.Source, w.conf.Node.Type = l, ""
+	w.pods(dir, "kube-system_dns_1b1c9d4e-1111-2222-3333-444455556666/dns")
 	w.write("kube-system_dns_1b1c9d4e-1111-2222-3333-444455556666/dns/0.log", "not this\n")
 	w.write(dir+"/0.log.20261121-050601", "1\n")
 	w.write(dir+"/0.log", "2\n")

@@ -128,6 +128,9 @@ func (a *agent) step(f *follower, now time.Time) {
 		if (next == tail.Open || next == tail.Read || next == tail.Flush) && wall.Mono() < g.notBefore {
 			return // it could not be read a moment ago; each scan comes back to it
 		}
+		if g.packed && (next == tail.Open || next == tail.Read || next == tail.Flush) && !a.mayUnpack(f, g) {
+			return
+		}
 		switch next {
 		case tail.Wait:
 			a.waits(f, g)
@@ -172,6 +175,9 @@ func (a *agent) begin(f *follower, g *generation) {
 
 // observe is what the disk says of the generation that is being read.
 func (a *agent) observe(f *follower, g *generation, now time.Time) (tail.Stat, tail.State) {
+	if g.packed {
+		return a.observePacked(f, g)
+	}
 	var st tail.Stat
 	var err error
 	switch {
@@ -241,8 +247,11 @@ func (a *agent) newerSession(s *session) bool {
 func (a *agent) read(f *follower, g *generation, st tail.Stat, ended bool) {
 	a.prepare(f)
 	a.fingerprint(g)
+	if g.packed && g.unpack == nil {
+		g.unpack = tail.NewUnpacker(g.fd)
+	}
 	j := pipeline.Job{
-		Follower: f, Epoch: f.epochOf, Stream: f.parser, FD: g.fd, Cursor: f.cursor, Mark: f.mark,
+		Follower: f, Epoch: f.epochOf, Stream: f.parser, FD: g.fd, Unpack: g.unpack, Cursor: f.cursor, Mark: f.mark,
 		Base: g.base, Ended: ended, Emit: f.emit, Now: wall.Now().UnixNano(), Idle: f.idle, Written: st.Written,
 		Range: loki.FileRange{File: f.id, Generation: f.printOf(g), Gap: f.gapFor(g)},
 	}
@@ -350,6 +359,8 @@ func (a *agent) jobDone(d pipeline.Done) {
 	g := f.reading()
 	switch {
 	case d.TellGap:
+	case d.Changed && g.packed:
+		a.abandon(f, g, "deleted-unread") // it is not what it was taken for
 	case d.Changed:
 		a.cut(f, g)
 	case d.Err != nil:
@@ -375,6 +386,7 @@ const (
 // failed notes that a generation could not be opened or read.
 func (a *agent) failed(g *generation, err error) {
 	a.unreadable(g.path, err)
+	a.stopUnpacking(g)
 	g.wait = min(max(2*g.wait, retryFirst), retryMost)
 	g.notBefore = wall.Mono() + int64(g.wait)
 }
@@ -386,7 +398,7 @@ func (a *agent) took(f *follower, g *generation, d *pipeline.Done) {
 	if d.AtEnd {
 		f.idle = wall.Now().UnixNano()
 	}
-	if int64(g.head.Len) < tail.HeadLen && f.cursor.Offset > int64(g.head.Len) {
+	if !g.packed && int64(g.head.Len) < tail.HeadLen && f.cursor.Offset > int64(g.head.Len) {
 		if b, err := tail.ReadHead(g.fd, a.head[:]); err == nil {
 			g.head = tail.HeadOf(b[:min(int64(len(b)), f.cursor.Offset)])
 		}
@@ -436,6 +448,9 @@ func (a *agent) advance(f *follower, g *generation) {
 	}
 	f.cur++
 	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+	if g.packed {
+		a.unpacked(f, g)
+	}
 	a.prune(f)
 	if f.reading() == nil && f.unmet() {
 		a.look(f)

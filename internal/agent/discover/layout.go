@@ -225,6 +225,9 @@ func (f *Files) Path(n *Name) string { return unescape(n.Rel) }
 func (f *Files) File(_, rel string) File {
 	x := ray.File{Path: rel, Component: f.component, Output: "log"}
 	x.Stream, x.Rotation = cutRotation(rel)
+	if x.Rotation == 0 && strings.HasSuffix(rel, Compressed) {
+		x.Rotation = 1 // app.log.gz: no one writes to it
+	}
 	switch filepath.Ext(x.Stream) {
 	case ".out", ".err":
 		x.Output = filepath.Ext(x.Stream)[1:]

@@ -28,6 +28,7 @@ type Job struct {
 	Epoch    uint32
 	Stream   *parse.Stream
 	FD       int
+	Unpack   *tail.Unpacker // of a compressed file, of which Cursor counts the content
 	Cursor   tail.Cursor
 	Mark     tail.Mark // of the bytes before the cursor; Len 0 checks nothing
 	Base     uint64    // logical offset of the file's first byte
@@ -95,7 +96,7 @@ func (r *Reader) read(ctx context.Context, j Job) Done {
 		return d
 	}
 	before := int(j.Mark.Len)
-	n, err := tail.ReadAt(j.FD, r.buf[:before+ChunkBytes], j.Cursor.Offset-int64(before))
+	n, err := j.readAt(r.buf[:before+ChunkBytes], j.Cursor.Offset-int64(before))
 	if err != nil {
 		d.Err = err
 		return d
@@ -108,6 +109,13 @@ func (r *Reader) read(ctx context.Context, j Job) Done {
 	d.Read = len(data)
 	d.AtEnd = n < before+ChunkBytes
 	return r.parse(ctx, d, data, r.buf[:n], before)
+}
+
+func (j *Job) readAt(b []byte, offset int64) (int, error) {
+	if j.Unpack != nil {
+		return j.Unpack.ReadAt(b, offset)
+	}
+	return tail.ReadAt(j.FD, b, offset)
 }
 
 func (r *Reader) parse(ctx context.Context, d Done, data, all []byte, before int) Done {
