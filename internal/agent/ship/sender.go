@@ -2,8 +2,11 @@ package ship
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"github.com/remora-ray/remora/internal/agent/pipeline"
@@ -16,7 +19,18 @@ type Result struct {
 	Batch   *pipeline.Batch
 	Refused map[loki.FileID]uint64 // go on from there
 	Dead    map[loki.FileID]string // refused for good: kept as dead letters, and why
+	Buried  int                    // lines of acknowledged parts that a Loki refused: kept as dead letters
+	Filed   int                    // lines sent in streams of their own, as they came too far behind
 	Sent    bool
+}
+
+// Attempt is one push and its answer.
+type Attempt struct {
+	Kind   Kind
+	Status string // see Answer.StatusLabel
+	Bytes  int    // of the body, before compression
+	Took   time.Duration
+	Err    error
 }
 
 // Sender sends batches one after the other.
@@ -27,12 +41,18 @@ type Sender struct {
 	Before func(*pipeline.Batch)
 	// Rewind is called for each refused file before the next batch is looked at.
 	Rewind func(pipeline.Follower)
-	// Bury keeps what is refused for good.
+	// Bury keeps what is refused for good: a part as it was sent, or, with an
+	// EntryError, entries of it as a stream of their own.
 	Bury func(p *pipeline.Part, body []byte, why error) error
 	// Retrying is told about each attempt that did not arrive.
 	Retrying func(err error)
+	// Attempted, if it is not nil, is told about each attempt.
+	Attempted func(Attempt)
 
 	MinWait, MaxWait time.Duration // between attempts; 0 means 200 ms and 30 s
+
+	marks *marks
+	spans []span
 }
 
 // Run sends until in closes or ctx ends; a batch that ctx interrupts is not
@@ -40,10 +60,14 @@ type Sender struct {
 func (s *Sender) Run(ctx context.Context, in <-chan *pipeline.Batch, out chan<- Result) {
 	for {
 		var b *pipeline.Batch
+		var open bool
 		select {
 		case <-ctx.Done():
 			return
-		case b = <-in:
+		case b, open = <-in:
+		}
+		if !open {
+			return
 		}
 		r, ok := s.deliver(ctx, b)
 		if !ok {
@@ -65,11 +89,65 @@ func (s *Sender) deliver(ctx context.Context, b *pipeline.Batch) (Result, bool) 
 	}
 	s.Before(b)
 	r.Sent = true
-	ok := s.some(ctx, b, 0, len(b.Parts), &r)
-	if c, is := s.Target.(interface{ Forget() }); is {
-		c.Forget()
+	var ok bool
+	if body := b.Span(0, len(b.Parts)); len(body) > 0 && !ranged(body) {
+		ok = s.toLoki(ctx, b, &r)
+	} else {
+		ok = s.some(ctx, b, 0, len(b.Parts), &r)
 	}
 	return r, ok
+}
+
+// toLoki sends a batch whose entries may be refused one by one.
+func (s *Sender) toLoki(ctx context.Context, b *pipeline.Batch, r *Result) bool {
+	if s.marks == nil {
+		s.marks = newMarks()
+	}
+	t := &trial{s: s, ctx: ctx, b: b, r: r, fill: s.backfill()}
+	body := b.Span(0, len(b.Parts))
+	var err error
+	if s.spans, err = s.marks.spans(s.spans[:0], body); err != nil {
+		return s.some(ctx, b, 0, len(b.Parts), r) // nobody can read it: let the server say so
+	}
+	newest := s.marks.newest(s.spans)
+	if !t.fill.Disabled && far(s.spans, newest, t.fill.Window) {
+		t.load = loadOf(b)
+		r.Filed = t.load.file(t.fill, s.marks, newest)
+		body = t.load.body(t.load.items)
+	}
+	a, ok := s.insist(ctx, body, noFiles)
+	if !ok {
+		return false
+	}
+	if a.Kind != KindDone {
+		if t.load == nil {
+			t.load = loadOf(b)
+			t.load.sort(t.load.items)
+		}
+		if !t.run(t.load.items, a) {
+			return false
+		}
+	}
+	for stream, ns := range newest {
+		s.marks.raise(stream, ns)
+	}
+	return true
+}
+
+// loadOf takes a batch apart. The bodies of its parts have been walked before.
+func loadOf(b *pipeline.Batch) *load {
+	l := &load{}
+	for i := range b.Parts {
+		_ = l.add(i, b.Bytes(i))
+	}
+	return l
+}
+
+func (s *Sender) backfill() Backfill {
+	if t, ok := s.Target.(interface{ Backfill() Backfill }); ok {
+		return t.Backfill().withDefaults()
+	}
+	return Backfill{}.withDefaults()
 }
 
 // some sends the parts [from, to). What is rejected is sent again in halves, so
@@ -79,7 +157,7 @@ func (s *Sender) some(ctx context.Context, b *pipeline.Batch, from, to int, r *R
 	if len(body) == 0 {
 		return true // nothing that this target wants to hear
 	}
-	a, ok := s.insist(ctx, body)
+	a, ok := s.insist(ctx, body, func(files []loki.FileOffset) error { return plausible(b.Parts[from:to], files) })
 	switch {
 	case !ok:
 		return false
@@ -89,7 +167,10 @@ func (s *Sender) some(ctx context.Context, b *pipeline.Batch, from, to int, r *R
 		mid := from + (to-from)/2
 		return s.some(ctx, b, from, mid, r) && s.some(ctx, b, mid, to, r)
 	case a.Kind == KindReject:
-		return s.bury(ctx, b, from, a.Err, r)
+		if !s.insistBurying(ctx, &b.Parts[from], b.Bytes(from), a.Err) {
+			return false
+		}
+		r.Dead[b.Parts[from].File] = a.Err.Error()
 	}
 	return true
 }
@@ -105,11 +186,31 @@ func (s *Sender) refuse(b *pipeline.Batch, from, to int, files []loki.FileOffset
 	}
 }
 
-func (s *Sender) bury(ctx context.Context, b *pipeline.Batch, i int, why error, r *Result) bool {
+// plausible holds an answer that refuses files against what was sent. A server
+// refuses a file that begins behind where it has it.
+func plausible(parts []pipeline.Part, files []loki.FileOffset) error {
+	for _, f := range files {
+		i := slices.IndexFunc(parts, func(p pipeline.Part) bool { return p.File == f.File })
+		switch {
+		case i < 0:
+			return fmt.Errorf("the server refused file %s, of which nothing was sent", f.File)
+		case f.Committed >= parts[i].From:
+			return fmt.Errorf("the server refused bytes %d to %d of file %s, though it has them up to %d", parts[i].From, parts[i].To, f.File, f.Committed)
+		}
+	}
+	return nil
+}
+
+// noFiles is for pushes that tell of no files.
+func noFiles([]loki.FileOffset) error {
+	return errors.New("the server refused files, of which nothing was sent")
+}
+
+// insistBurying keeps what is refused for good, trying until it is kept.
+func (s *Sender) insistBurying(ctx context.Context, p *pipeline.Part, body []byte, why error) bool {
 	for wait := s.first(); ; wait = s.next(wait) {
-		err := s.Bury(&b.Parts[i], b.Bytes(i), why)
+		err := s.Bury(p, body, why)
 		if err == nil {
-			r.Dead[b.Parts[i].File] = why.Error()
 			return true
 		}
 		s.Logger.Error("cannot keep what the server refused, trying again", "error", err)
@@ -119,11 +220,24 @@ func (s *Sender) bury(ctx context.Context, b *pipeline.Batch, i int, why error, 
 	}
 }
 
-// insist sends the same bytes until they are answered.
-func (s *Sender) insist(ctx context.Context, body []byte) (Answer, bool) {
+// insist sends the same bytes until they are answered. check says what is wrong
+// with an answer that refuses files.
+func (s *Sender) insist(ctx context.Context, body []byte, check func([]loki.FileOffset) error) (Answer, bool) {
+	if c, is := s.Target.(interface{ Forget() }); is {
+		defer c.Forget()
+	}
 	told := time.Time{}
 	for wait := s.first(); ; wait = s.next(wait) {
+		began := time.Now()
 		a := s.Target.Push(ctx, body)
+		if a.Kind == KindRefused {
+			if err := check(a.Refused); err != nil {
+				a.Kind, a.Err = KindRetry, err
+			}
+		}
+		if ctx.Err() == nil && s.Attempted != nil {
+			s.Attempted(Attempt{Kind: a.Kind, Status: a.StatusLabel(), Bytes: len(body), Took: time.Since(began), Err: a.Err})
+		}
 		if a.Kind != KindRetry {
 			if !told.IsZero() {
 				s.Logger.Info("the server takes lines again")
@@ -134,14 +248,26 @@ func (s *Sender) insist(ctx context.Context, body []byte) (Answer, bool) {
 			return a, false
 		}
 		s.Retrying(a.Err)
-		if now := time.Now(); now.Sub(told) > 30*time.Second {
-			s.Logger.Warn("the server does not take lines, trying again", "error", a.Err)
+		if now := time.Now(); told.IsZero() || now.Sub(told) > tellAgain {
+			s.tell(a)
 			told = now
 		}
-		if !sleep(ctx, max(a.RetryAfter, jitter(wait))) {
+		if !sleep(ctx, a.RetryAfter+jitter(wait)) {
 			return a, false
 		}
 	}
+}
+
+// tellAgain is how often the log says that a server does not take lines.
+const tellAgain = 30 * time.Second
+
+func (s *Sender) tell(a Answer) {
+	var status *StatusError
+	if errors.As(a.Err, &status) && status.Lasting() {
+		s.Logger.Error("the server will not take lines until something is changed, trying again", "error", a.Err, "status", a.Status)
+		return
+	}
+	s.Logger.Warn("the server does not take lines, trying again", "error", a.Err, "status", a.Status)
 }
 
 func (s *Sender) first() time.Duration {
