@@ -13,7 +13,7 @@ export CGO_ENABLED := 0
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/test-results/*' 2>/dev/null)
 
-.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray bench fuzz lint fmt clean
+.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray bench bench-agent fuzz lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,9 @@ e2e-ray: build ## a real Ray from PyPI, with agent and server killed on the way
 BENCH_FLAGS ?=
 bench: build ## CPU, memory, disk and query times on 1 GiB, beside a floor program
 	cd bench && go run . -bin ../bin $(BENCH_FLAGS)
+
+bench-agent: build ## the agent beside promtail, an OpenTelemetry collector and the floor program
+	cd bench && go run . agent -bin ../bin $(BENCH_FLAGS)
 
 FUZZTIME ?= 20s
 fuzz: ## each fuzz target for FUZZTIME

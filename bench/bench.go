@@ -72,16 +72,23 @@ func (b *bench) say(format string, args ...any) {
 
 func (b *bench) path(name string) string { return filepath.Join(b.dir, name) }
 
-func (b *bench) run(ctx context.Context) (err error) {
+// prepare makes a directory for all that the run leaves behind, and the logs.
+func (b *bench) prepare() (err error) {
 	if b.bin, err = filepath.Abs(b.bin); err != nil {
 		return err
 	}
 	if b.dir, err = os.MkdirTemp(b.work, "remora-bench-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(b.dir)
 	b.say("making %s of logs", b.size.String())
-	if b.manifest, err = gen.Make(gen.Config{Dir: b.path("ray"), Size: int64(b.size), Seed: b.seed}); err != nil {
+	b.manifest, err = gen.Make(gen.Config{Dir: b.path("ray"), Size: int64(b.size), Seed: b.seed})
+	return err
+}
+
+func (b *bench) run(ctx context.Context) error {
+	err := b.prepare()
+	defer os.RemoveAll(b.dir)
+	if err != nil {
 		return err
 	}
 	for _, part := range []func(context.Context) error{b.plan, b.agentAndFloor, b.serverAndQueries, b.atPace} {
@@ -136,8 +143,8 @@ func (b *bench) plan(ctx context.Context) error {
 	if err := getJSON(ctx, url+"/counts", &counts); err != nil {
 		return err
 	}
-	if counts.Entries != b.manifest.Lines {
-		return fmt.Errorf("the agent sent %d lines, there are %d", counts.Entries, b.manifest.Lines)
+	if counts.Lines.Number != b.manifest.Lines {
+		return fmt.Errorf("the agent sent %d lines, there are %d", counts.Lines.Number, b.manifest.Lines)
 	}
 	resp, err := http.Get(url + "/plan")
 	if err != nil {
@@ -153,27 +160,34 @@ func (b *bench) plan(ctx context.Context) error {
 	return err
 }
 
+// floor runs the floor program once.
+func (b *bench) floor(ctx context.Context) error {
+	c, err := self("floor", "-dir", b.path("ray"), "-plan", b.path("plan"))
+	if err != nil {
+		return err
+	}
+	if err := c.wait(ctx); err != nil {
+		return err
+	}
+	var f floorFigures
+	if err := json.Unmarshal(c.out.Bytes(), &f); err != nil {
+		return err
+	}
+	if f.Lines != b.manifest.Lines || f.Read != b.manifest.Bytes {
+		return fmt.Errorf("the floor read %d lines of %d bytes, there are %d of %d", f.Lines, f.Read, b.manifest.Lines, b.manifest.Bytes)
+	}
+	b.fig.encoded = f.Result
+	b.fig.floors = append(b.fig.floors, run{cpu: f.CPU, wall: c.wall, peak: c.peakRSS()})
+	return nil
+}
+
 // agentAndFloor runs both in turn, so that what else the machine does hits both.
 func (b *bench) agentAndFloor(ctx context.Context) error {
 	for i := range b.rounds {
 		b.say("floor and agent, round %d of %d", i+1, b.rounds)
-		c, err := self("floor", "-dir", b.path("ray"), "-plan", b.path("plan"))
-		if err != nil {
+		if err := b.floor(ctx); err != nil {
 			return err
 		}
-		if err := c.wait(ctx); err != nil {
-			return err
-		}
-		var f floorFigures
-		if err := json.Unmarshal(c.out.Bytes(), &f); err != nil {
-			return err
-		}
-		if f.Lines != b.manifest.Lines || f.Read != b.manifest.Bytes {
-			return fmt.Errorf("the floor read %d lines of %d bytes, there are %d of %d", f.Lines, f.Read, b.manifest.Lines, b.manifest.Bytes)
-		}
-		b.fig.encoded = f.Result
-		b.fig.floors = append(b.fig.floors, run{cpu: f.CPU, wall: c.wall, peak: c.peakRSS()})
-
 		r, url, err := b.receiver(ctx)
 		if err != nil {
 			return err

@@ -6,33 +6,59 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
 // TestMain lets the test's own program be the parts that the bench starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && (os.Args[1] == "floor" || os.Args[1] == "receive") {
+	if len(os.Args) > 1 && slices.Contains([]string{"floor", "receive", "confined"}, os.Args[1]) {
 		if err := command(context.Background(), os.Args[1:]); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
 		return
 	}
-	os.Exit(m.Run())
+	var err error
+	if built, err = os.MkdirTemp("", "remora-bench-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(built)
+	os.Exit(code)
 }
+
+// builtBinaries are the server and the agent, built once for all tests.
+func builtBinaries(t *testing.T) string {
+	t.Helper()
+	dir, err := binaries()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+var binaries = sync.OnceValues(func() (string, error) {
+	build := exec.Command("go", "build", "-o", built, "./cmd/...")
+	build.Dir, build.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
+	out, err := build.CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return built, err
+})
+
+// built is a directory of this run of the tests.
+var built string
 
 // A run of a few MiB: every line arrives, every answer is right, every figure is there.
 func TestRun(t *testing.T) {
-	bin := t.TempDir()
-	build := exec.Command("go", "build", "-o", bin, "./cmd/...")
-	build.Dir, build.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
-	}
 	page := filepath.Join(t.TempDir(), "performance.md")
-	b := &bench{bin: bin, out: page, work: t.TempDir(), size: 4 << 20, seed: 2, rounds: 1, paced: time.Second}
+	b := &bench{bin: builtBinaries(t), out: page, work: t.TempDir(), size: 4 << 20, seed: 2, rounds: 1, paced: time.Second}
 	if err := b.run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -69,5 +95,52 @@ func TestByteSize(t *testing.T) {
 		if err := new(byteSize).Set(text); err == nil {
 			t.Errorf("%q is taken", text)
 		}
+	}
+}
+
+// The agent's bench without peers, in small: what it checks holds, every figure is there.
+func TestRunAgent(t *testing.T) {
+	b := &agentBench{
+		bench:      &bench{bin: builtBinaries(t), work: t.TempDir(), size: 2 << 20, seed: 2, rounds: 1, paced: time.Second},
+		paceRounds: 1, idleSpan: time.Second, idleFiles: 50, latencySpan: time.Second,
+	}
+	b.out = filepath.Join(t.TempDir(), "performance.md")
+	if err := b.run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(b.out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range b.rows() {
+		if !strings.Contains(string(text), "| "+r.what) {
+			t.Errorf("the page lacks %q", r.what)
+		}
+	}
+	l := b.latency
+	if b.runs[0][0].cpu <= 0 || b.paces[0][0].cpu <= 0 || b.idles[0].many <= 0 || l.half <= 0 || l.half > l.p99 || l.p99 > l.most {
+		t.Errorf("figures are missing: %+v, %+v, %+v, %+v", b.runs, b.paces, b.idles, l)
+	}
+	if c := b.confined; c.skipped == nil && c.took <= 0 {
+		t.Errorf("confined: %+v", c)
+	}
+	if left, _ := filepath.Glob(filepath.Join(b.work, "*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestWriteSectionLeavesOthersAlone(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "page.md")
+	for _, s := range [][2]string{{"One", "first\n"}, {"Two", "second"}, {"One", "third"}} {
+		if err := writeSection(file, s[0], s[1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := "# Performance\n\n## One\n\nthird\n\n## Two\n\nsecond\n"; string(text) != want {
+		t.Errorf("the page is %q, want %q", text, want)
 	}
 }

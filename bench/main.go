@@ -3,6 +3,7 @@
 //
 //	go run . -bin ../bin [-size 1GiB] [-seed 1] [-out FILE]
 //	go run . -bin ../bin -quick                         64 MiB, only to see that all works
+//	go run . agent -bin ../bin [-short] [-out FILE]     the agent beside promtail and an OpenTelemetry collector
 //	go run . gen -dir DIR [-size 1GiB] [-seed 1]        only make the logs
 //
 // All ratios are of one run on one machine; nothing fails for being slow. It
@@ -40,6 +41,10 @@ func command(ctx context.Context, args []string) error {
 		switch args[0] {
 		case "gen":
 			return makeLogs(args[1:])
+		case "agent":
+			return benchAgent(ctx, args[1:])
+		case "confined":
+			return enter(args[1:])
 		case "floor":
 			return runFloor(args[1:])
 		case "receive":
@@ -53,7 +58,7 @@ func command(ctx context.Context, args []string) error {
 	fs.Uint64Var(&b.seed, "seed", 1, "what the logs are made of")
 	fs.IntVar(&b.rounds, "rounds", 3, "times to run floor and agent in turn")
 	fs.DurationVar(&b.paced, "paced", defaultPaced, "how long to write 10,000 lines a second; 0 leaves that out")
-	fs.StringVar(&b.out, "out", "", "also write the page for docs/performance.md here")
+	fs.StringVar(&b.out, "out", "", "also write the section of docs/performance.md into this file")
 	fs.StringVar(&b.work, "work", os.TempDir(), "directory for the logs and the store, about three times the size")
 	quick := fs.Bool("quick", false, "64 MiB, one round, 3 s at the pace")
 	if err := fs.Parse(args); err != nil {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -15,16 +16,20 @@ const (
 	paceRate  = 10_000 // lines a second
 	paceFiles = 16
 	paceTick  = 10 * time.Millisecond
+	paceLines = 25 // lines of one write
 )
 
 // pacedFigures are of an agent that follows files which grow steadily.
 type pacedFigures struct {
-	lines, bytes int64
-	span         time.Duration
-	cpu          time.Duration
-	peak, rss    int64
-	anon         int64 // of rss: memory that is the agent's own, no code of its file
+	bytes     int64
+	span      time.Duration
+	cpu       time.Duration
+	peak, rss int64
+	anon      int64 // of rss: memory that is the agent's own, no code of its file
 }
+
+// share is the part of a core that was spent.
+func (p pacedFigures) share() float64 { return p.cpu.Seconds() / p.span.Seconds() }
 
 // atPace lets the agent follow 16 files that grow by 10,000 lines a second.
 func (b *bench) atPace(ctx context.Context) error {
@@ -32,80 +37,139 @@ func (b *bench) atPace(ctx context.Context) error {
 		return nil
 	}
 	b.say("agent at %d lines a second for %v", paceRate, b.paced)
-	root, state := b.path("live"), b.path("live-state")
+	p, err := b.follow(ctx, b.ours(), b.paced)
+	b.fig.paced = p
+	return err
+}
+
+// warming is how long lines are written at the pace before anything is measured.
+const warming = 2 * time.Second
+
+// follow lets a program follow 16 files that grow by 10,000 lines a second, and
+// waits until every line has arrived.
+func (b *bench) follow(ctx context.Context, p program, span time.Duration) (pacedFigures, error) {
+	var fig pacedFigures
+	root, err := os.MkdirTemp(b.dir, "live-")
+	if err != nil {
+		return fig, err
+	}
+	defer os.RemoveAll(root)
+	w, err := newWriter(b.seed, root, paceFiles)
+	if err != nil {
+		return fig, err
+	}
+	defer w.close()
+	d, err := b.deliver(ctx, p, root)
+	if err != nil {
+		return fig, err
+	}
+	defer d.kill()
+	// Some begin late: nothing counts before the first lines have arrived.
+	for range w.files {
+		if err := w.write(paceLines); err != nil {
+			return fig, err
+		}
+	}
+	if err := d.until(ctx, w.lines, time.Minute); err != nil {
+		return fig, err
+	}
+	if err := w.pace(ctx, warming); err != nil {
+		return fig, err
+	}
+	before, bytes := d.agent.cpu(), w.bytes
+	if err := w.pace(ctx, span); err != nil {
+		return fig, err
+	}
+	fig.cpu, fig.bytes, fig.span = d.agent.cpu()-before, w.bytes-bytes, span
+	pid := d.agent.cmd.Process.Pid
+	fig.rss, fig.anon = status(pid, "VmRSS"), status(pid, "RssAnon")
+	err = d.until(ctx, w.lines, time.Minute)
+	fig.peak = d.agent.peakRSS()
+	return fig, err
+}
+
+// writer writes lines of worker output to some files.
+type writer struct {
+	names []string
+	files []*os.File
+	make  []func(dst []byte, now time.Time) []byte
+	ends  []int64 // bytes of each file
+	turn  int     // file that comes next
+	buf   []byte
+
+	lines receive.Lines // written so far
+	bytes int64
+	note  func(name string, end int64, lines int) // called ahead of each write; may be nil
+}
+
+// newWriter makes n empty files in a session below root.
+func newWriter(seed uint64, root string, n int) (*writer, error) {
 	logs := filepath.Join(root, gen.Session, "logs")
 	if err := os.MkdirAll(logs, 0o755); err != nil {
-		return err
+		return nil, err
 	}
-	r, url, err := b.receiver(ctx)
-	if err != nil {
-		return err
+	w := &writer{ends: make([]int64, n)}
+	w.names, w.make = gen.Live(seed, n)
+	for _, name := range w.names {
+		f, err := os.Create(filepath.Join(logs, name))
+		if err != nil {
+			w.close()
+			return nil, err
+		}
+		w.files = append(w.files, f)
 	}
-	defer r.kill()
-	c, err := start("remora-agent", filepath.Join(b.bin, "remora-agent"),
-		"--ray-root", root, "--state", state, "--url", url, "--cluster", "bench", "--listen", "", "--log-level", "warn")
-	if err != nil {
-		return err
+	return w, nil
+}
+
+func (w *writer) close() {
+	for _, f := range w.files {
+		f.Close()
 	}
-	defer c.kill()
-	p := &b.fig.paced
-	before := c.cpu()
-	if err := b.write(ctx, logs, p); err != nil {
-		return err
+}
+
+// write writes n lines to the file whose turn it is, at once.
+func (w *writer) write(n int) error {
+	i := w.turn
+	w.turn = (w.turn + 1) % len(w.files)
+	w.buf = w.buf[:0]
+	made := 0
+	for made < n {
+		begin := len(w.buf)
+		w.buf = w.make[i](w.buf, time.Now().UTC())
+		// A traceback is several lines.
+		for line := range bytes.Lines(w.buf[begin:]) {
+			w.lines.Add(bytes.TrimSuffix(line, []byte("\n")))
+			made++
+		}
 	}
-	p.cpu = c.cpu() - before
-	p.rss, p.anon = status(c.cmd.Process.Pid, "VmRSS"), status(c.cmd.Process.Pid, "RssAnon")
-	if err := c.stop(ctx); err != nil {
-		return err
+	w.ends[i] += int64(len(w.buf))
+	w.bytes += int64(len(w.buf))
+	if w.note != nil {
+		w.note(w.names[i], w.ends[i], made)
 	}
-	p.peak = c.peakRSS()
-	var counts receive.Counts
-	if err := getJSON(ctx, url+"/counts", &counts); err != nil {
-		return err
-	}
-	if counts.Bytes < p.bytes {
-		return fmt.Errorf("the agent sent bodies of %d bytes for %d bytes of lines", counts.Bytes, p.bytes)
+	if _, err := w.files[i].Write(w.buf); err != nil {
+		return fmt.Errorf("write lines: %w", err)
 	}
 	return nil
 }
 
-// write writes lines at the pace, a few to each file every tick.
-func (b *bench) write(ctx context.Context, logs string, p *pacedFigures) error {
-	names, lines := gen.Live(b.seed, paceFiles)
-	var files []*os.File
-	for _, name := range names {
-		f, err := os.Create(filepath.Join(logs, name))
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		files = append(files, f)
-	}
+// pace writes at 10,000 lines a second, a few lines to a file at a time.
+func (w *writer) pace(ctx context.Context, span time.Duration) error {
 	tick := time.NewTicker(paceTick)
 	defer tick.Stop()
-	begin := time.Now()
-	var buf []byte
-	for time.Since(begin) < b.paced {
+	begin, already := time.Now(), w.lines.Number
+	for time.Since(begin) < span {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-tick.C:
 		}
-		now := time.Now()
-		due := int64(now.Sub(begin).Seconds() * paceRate)
-		for p.lines < due {
-			i := int(p.lines/25) % paceFiles
-			buf = buf[:0]
-			for range 25 {
-				buf = lines[i](buf, now.UTC())
-			}
-			if _, err := files[i].Write(buf); err != nil {
+		due := already + int64(min(time.Since(begin), span).Seconds()*paceRate)
+		for w.lines.Number < due {
+			if err := w.write(paceLines); err != nil {
 				return err
 			}
-			p.lines += 25
-			p.bytes += int64(len(buf))
 		}
 	}
-	p.span = time.Since(begin)
 	return nil
 }

@@ -18,14 +18,8 @@ func (b *bench) report() error {
 	if b.out == "" {
 		return nil
 	}
-	f, err := os.Create(b.out)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	fmt.Fprintf(f, `# Performance
-
-Measured by %s in one run: %s, %s.
+	var text strings.Builder
+	fmt.Fprintf(&text, `Measured by %s in one run: %s, %s.
 Made logs: %d files as Ray lays them out, %d lines, %.2f MiB, seed %d. CPU is user and system time of the process, memory the peak
 of its resident set. The floor is a program that reads the same files, splits them into lines, encodes the same entries
 with the same metadata and compresses them, and does nothing else. It and the agent ran %d times in turn: the middle run
@@ -33,8 +27,27 @@ counts, the least and the most stand in brackets. Query times are over HTTP, of 
 of %d. Ratios hold within a run; seconds are this machine's.
 
 `, "`make bench`", time.Now().Format(time.DateOnly), machine(), b.manifest.Files, b.manifest.Lines, mib(b.manifest.Bytes), b.seed, b.rounds, asked)
-	b.table(f, rows)
-	return f.Close()
+	b.table(&text, rows)
+	return writeSection(b.out, "Agent and server", text.String())
+}
+
+// writeSection puts text below a heading of a page, in place of what stands there,
+// or at the page's end. The page is made where there is none.
+func writeSection(file, heading, text string) error {
+	page, err := os.ReadFile(file)
+	if os.IsNotExist(err) {
+		page, err = []byte("# Performance\n"), nil
+	}
+	if err != nil {
+		return err
+	}
+	before, rest, _ := strings.Cut(string(page), "\n## "+heading+"\n")
+	after := ""
+	if i := strings.Index(rest, "\n## "); i >= 0 {
+		after = rest[i:]
+	}
+	page = []byte(strings.TrimRight(before, "\n") + "\n\n## " + heading + "\n\n" + strings.TrimRight(text, "\n") + "\n" + after)
+	return os.WriteFile(file, page, 0o644)
 }
 
 func mib(n int64) float64 { return float64(n) / (1 << 20) }

@@ -18,27 +18,21 @@ import (
 // ends it, and looks at its disk.
 func (b *bench) serverAndQueries(ctx context.Context) error {
 	b.say("server")
-	addr, err := freeAddr()
-	if err != nil {
-		return err
-	}
 	data := b.path("data")
-	c, err := serving(ctx, addr, "/ready", func() (*child, error) {
-		return start("remora server", filepath.Join(b.bin, "remora"), "server", "--data", data, "--listen", addr, "--log-level", "warn")
-	})
+	c, url, err := b.server(ctx, data)
 	if err != nil {
 		return err
 	}
 	defer c.kill()
 	begun, before := time.Now(), c.cpu()
-	if b.fig.serverAgent, err = b.agent(ctx, "http://"+addr); err != nil {
+	if b.fig.serverAgent, err = b.agent(ctx, url); err != nil {
 		return err
 	}
 	b.fig.server = run{cpu: c.cpu() - before, wall: time.Since(begun)}
 	b.rest(ctx, c)
 	b.fig.settled = c.cpu() - before
 	b.fig.server.peak = c.peakRSS()
-	if err := b.ask(ctx, "http://"+addr); err != nil {
+	if err := b.ask(ctx, url); err != nil {
 		return err
 	}
 	ending, cancel := context.WithTimeout(ctx, 2*time.Minute)
@@ -107,7 +101,7 @@ func (b *bench) questions() []question {
 	n := b.manifest.Needles
 	lines := func(name, query string, want int64, goal string) question {
 		return question{name, query, "/loki/api/v1/query_range", url.Values{
-			"query": {query}, "limit": {"1000"}, "start": {unix(gen.Begin.Add(-time.Hour))}, "end": {unix(end)},
+			"query": {query}, "limit": {"1000"}, "start": {nanos(gen.Begin.Add(-time.Hour))}, "end": {nanos(end)},
 		}, want, goal}
 	}
 	count := `sum by (component) (count_over_time({job="ray/logs"}[8h]))`
@@ -117,15 +111,15 @@ func (b *bench) questions() []question {
 		lines("needle, an inner whole word", fmt.Sprintf("{job=\"ray/logs\"} |= %q", n.Word), n.WordLines, "60 ms in 1 GiB"),
 		lines("needle, a metadata value", fmt.Sprintf("{component=\"worker\"} | worker_id=%q", n.WorkerID), n.WorkerLines, "60 ms in 1 GiB"),
 		lines("needle, a bare substring", fmt.Sprintf("{job=\"ray/logs\"} |= %q", n.Substring), n.SubstringLines, "1 GiB/s"),
-		{"count by component", count, "/loki/api/v1/query", url.Values{"query": {count}, "time": {unix(end)}}, b.manifest.Lines, ""},
+		{"count by component", count, "/loki/api/v1/query", url.Values{"query": {count}, "time": {nanos(end)}}, b.manifest.Lines, ""},
 		{"histogram of 100 buckets by level", histogram, "/loki/api/v1/query_range", url.Values{
 			"query": {histogram}, "step": {strconv.Itoa(int(step.Seconds()))},
-			"start": {unix(gen.Begin)}, "end": {unix(gen.Begin.Add(gen.Span + step))},
+			"start": {nanos(gen.Begin)}, "end": {nanos(gen.Begin.Add(gen.Span + step))},
 		}, b.manifest.Lines, ""},
 	}
 }
 
-func unix(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
+func nanos(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) }
 
 // ask times each question, and checks what is answered.
 func (b *bench) ask(ctx context.Context, server string) error {

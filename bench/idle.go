@@ -1,0 +1,92 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// idleFigures are of a program whose files do not grow.
+type idleFigures struct {
+	share       float64 // of a core
+	many, few   int64   // resident bytes with many and with few files of the same bytes together
+	bytesOfFile float64
+}
+
+const (
+	idleLines   = 20_000 // of all files together
+	idleFew     = 20
+	idleSettles = 5 * time.Second
+)
+
+// idle lets each program lie still over many files, and over few. As they do
+// nothing, they do it side by side.
+func (b *agentBench) idle(ctx context.Context) error {
+	b.say("%d idle files", b.idleFiles)
+	group, ctx := errgroup.WithContext(ctx)
+	for i, p := range b.programs {
+		if p.catchUp {
+			continue
+		}
+		group.Go(func() error {
+			few, _, err := b.lieStill(ctx, p, idleFew, 0)
+			if err != nil {
+				return err
+			}
+			many, share, err := b.lieStill(ctx, p, b.idleFiles, b.idleSpan)
+			b.idles[i] = idleFigures{share: share, many: many, few: few, bytesOfFile: float64(many-few) / float64(b.idleFiles-idleFew)}
+			return err
+		})
+	}
+	return group.Wait()
+}
+
+// lieStill lets p read n small files and then nothing for a while.
+func (b *agentBench) lieStill(ctx context.Context, p program, n int, span time.Duration) (rss int64, share float64, err error) {
+	root, err := os.MkdirTemp(b.dir, "idle-")
+	if err != nil {
+		return 0, 0, err
+	}
+	defer os.RemoveAll(root)
+	w, err := newWriter(b.seed, root, n)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer w.close()
+	for range n {
+		if err := w.write(idleLines / n); err != nil {
+			return 0, 0, err
+		}
+	}
+	d, err := b.deliver(ctx, p, root)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer d.kill()
+	if err := d.until(ctx, w.lines, 2*time.Minute); err != nil {
+		return 0, 0, fmt.Errorf("%d files: %w", n, err)
+	}
+	if err := pause(ctx, idleSettles); err != nil {
+		return 0, 0, err
+	}
+	before, begun := d.agent.cpu(), time.Now()
+	if err := pause(ctx, span); err != nil {
+		return 0, 0, err
+	}
+	if span > 0 {
+		share = (d.agent.cpu() - before).Seconds() / time.Since(begun).Seconds()
+	}
+	return status(d.agent.cmd.Process.Pid, "VmRSS"), share, nil
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
