@@ -28,7 +28,8 @@ import (
 
 const (
 	fileName = "positions"
-	magic    = "remora-agent positions 2\n"
+	kind     = "remora-agent positions "
+	magic    = kind + "2\n"
 	idLen    = 8
 	// A record takes about 80 bytes for each file that is kept while the server is
 	// away; a length beyond this is a torn tail.
@@ -121,12 +122,30 @@ func (l *Log) load() (Contents, error) {
 		return Contents{}, fmt.Errorf("read state: %w", err)
 	}
 	if !bytes.HasPrefix(data, []byte(magic)) || len(data) < len(magic)+idLen {
-		return Contents{}, fmt.Errorf("%s is not the state of this version of remora-agent: "+
-			"use the version that wrote it, or move it away (the server then tells where to go on)", path)
+		return l.unreadable(path, data)
 	}
 	copy(l.id[:], data[len(magic):])
 	streams, torn := l.replay(data[len(magic)+idLen:])
 	return Contents{Streams: streams, Torn: torn}, nil
+}
+
+// unreadable deals with a file that does not begin as one of ours. That of another
+// version is left alone, as it may be whole. Anything else was torn by a crash or
+// damaged: it is put aside, and the server tells where to go on.
+func (l *Log) unreadable(path string, data []byte) (Contents, error) {
+	if bytes.HasPrefix(data, []byte(kind)) && bytes.IndexByte(data, '\n') >= 0 && !bytes.HasPrefix(data, []byte(magic)) {
+		return Contents{}, fmt.Errorf("%s is not the state of this version of remora-agent: "+
+			"use the version that wrote it, or move it away (the server then tells where to go on)", path)
+	}
+	if len(bytes.Trim(data, "\x00")) > 0 {
+		if err := os.Rename(path, path+".damaged"); err != nil {
+			return Contents{}, fmt.Errorf("put a damaged state aside: %w", err)
+		}
+	}
+	if _, err := rand.Read(l.id[:]); err != nil {
+		return Contents{}, fmt.Errorf("name this agent: %w", err)
+	}
+	return Contents{Fresh: true, Torn: max(1, int64(len(data)))}, nil
 }
 
 // replay reads records up to the end or to the first that is not whole.

@@ -176,3 +176,28 @@ func FuzzReplay(f *testing.F) {
 		}
 	})
 }
+
+// A file that a power cut or a disk has made nonsense of must not keep an agent from
+// starting.
+func TestADamagedStateIsPutAside(t *testing.T) {
+	for _, text := range []string{"", "remora-agent pos", magic, magic + "1234", strings.Repeat("\x00", 4096), "nonsense\n"} {
+		dir := t.TempDir()
+		path := filepath.Join(dir, fileName)
+		check(t, os.WriteFile(path, []byte(text), 0o600))
+		l, c := reopen(t, dir)
+		if !c.Fresh || c.Torn == 0 || len(c.Streams) > 0 {
+			t.Errorf("%.20q: %+v", text, c)
+		}
+		check(t, l.Save(stream(1)))
+		check(t, l.Close())
+		l, c = reopen(t, dir)
+		if len(c.Streams) != 1 || c.Torn != 0 {
+			t.Errorf("%.20q: afterwards %+v", text, c)
+		}
+		check(t, l.Close())
+		_, err := os.Stat(path + ".damaged")
+		if kept := err == nil; kept != (strings.Trim(text, "\x00") != "") {
+			t.Errorf("%.20q: kept aside: %v", text, kept)
+		}
+	}
+}
