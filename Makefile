@@ -13,7 +13,7 @@ export CGO_ENABLED := 0
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/test-results/*' 2>/dev/null)
 
-.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray bench bench-agent fuzz lint fmt clean
+.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray faults loki bench bench-agent fuzz lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,21 @@ e2e: e2e-ray ## every long test with real programs
 E2E_FLAGS ?=
 e2e-ray: build ## a real Ray from PyPI, with agent and server killed on the way
 	go run ./test/e2e/ray -bin bin $(E2E_FLAGS)
+
+N ?= 60
+SEED ?= 1
+FAULTS_FLAGS ?=
+faults: build bin/remora-agent-clockstep ## N faults of the processes, the network and the disks, chosen by SEED; FAULTS_FLAGS='-target loki' after make loki
+	go run ./test/faults -bin bin -n $(N) -seed $(SEED) $(FAULTS_FLAGS)
+
+# The agent with a clock that can be stepped, for tests alone.
+.PHONY: bin/remora-agent-clockstep
+bin/remora-agent-clockstep:
+	go build -trimpath -tags clockstep -o $@ ./cmd/remora-agent
+
+LOKI_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/remora
+loki: ## build Loki 3.7.8, a program to test against, into the cache; takes long
+	cd test/loki && nice go build -trimpath -ldflags '-s -w' -o $(LOKI_CACHE)/loki-3.7.8 github.com/grafana/loki/v3/cmd/loki
 
 BENCH_FLAGS ?=
 bench: build ## CPU, memory, disk and query times on 1 GiB, beside a floor program

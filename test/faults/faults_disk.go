@@ -21,8 +21,8 @@ func diskFaults() []*fault {
 		return w.host.alone
 	}
 	return []*fault{
-		{name: "disk full: agent's state", touches: []string{"state"}, make: fills("state", 0), not: alone},
-		{name: "disk full: agent's state, killed", touches: []string{"state", "agent"}, make: fillAndKill, not: alone},
+		{name: "disk full: agent's state", touches: touchesState, make: fills("state", 0), not: alone},
+		{name: "disk full: agent's state, killed", touches: touchesState, make: fillAndKill, not: alone},
 		{name: "disk full: server below its floor", touches: []string{"data", "server"}, make: fills("data", 16<<20), not: ours},
 		{name: "disk full: server", touches: []string{"data", "server"}, make: fills("data", 0), not: ours},
 		{name: "disk full: Ray's", touches: []string{"ray"}, make: fills("ray", 0), not: ray},
@@ -39,7 +39,10 @@ func fills(name string, leave int64) func(context.Context, *world, func() error)
 			return err
 		}
 		if name == "data" && !w.server.running() {
-			return w.startServer(ctx) // that it died is told
+			for _, d := range w.server.deaths() {
+				w.table.note("%s, as the last byte of its disk was taken", d)
+			}
+			return w.startServer(ctx)
 		}
 		return nil
 	}
@@ -62,6 +65,6 @@ func fillAndKill(ctx context.Context, w *world, inside func() error) error {
 		if w.agent.running() {
 			return nil
 		}
-		return w.startAgent(ctx)
+		return w.startForgetful(ctx)
 	})
 }

@@ -75,7 +75,7 @@ func noDescriptors(ctx context.Context, w *world, inside func() error) error {
 	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &few, nil); err != nil {
 		return err
 	}
-	err = errors.Join(inside(), unix.Prlimit(pid, unix.RLIMIT_NOFILE, &old, nil), pause(ctx, 100*time.Millisecond))
+	err = errors.Join(inside(), unix.Prlimit(pid, unix.RLIMIT_NOFILE, &old, nil), pause(ctx, 1200*time.Millisecond)) // one more scan
 	w.watch.begin(false)
 	return err
 }

@@ -112,7 +112,7 @@ func overflow(_ context.Context, w *world, inside func() error) error {
 		return err
 	}
 	w.watch.stop()
-	err := errors.Join(w.writers.crowd(2), w.writers.flood(10000), inside(), w.agent.signal(syscall.SIGCONT))
+	err := errors.Join(w.writers.flood(10000), inside(), w.agent.signal(syscall.SIGCONT))
 	w.watch.begin(false)
 	return err
 }

@@ -26,7 +26,13 @@ var touchesState = []string{"agent", "state"}
 // spoils kills the agent, does something to its state, and starts it again.
 func spoils(how func(w *world) error) func(context.Context, *world, func() error) error {
 	return func(ctx context.Context, w *world, inside func() error) error {
-		return first(w.killAgent, inside, func() error { return how(w) }, func() error { return w.startForgetful(ctx) })
+		err := first(w.killAgent, inside, func() error { return how(w) }, func() error { return w.startForgetful(ctx) })
+		if !errors.Is(err, errDied) {
+			return err
+		}
+		w.table.wrong("%s: the agent does not start with it", w.now)
+		w.agent.deaths()
+		return first(func() error { return lose(w) }, func() error { return w.startForgetful(ctx) })
 	}
 }
 

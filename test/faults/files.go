@@ -183,6 +183,8 @@ func (f *file) retire() error {
 	return os.Rename(f.path(0), filepath.Join(f.dir, "old", f.name(0)))
 }
 
+const truncated = "truncated"
+
 // truncate empties the file in place; with a copy it is logrotate's copytruncate.
 func (f *file) truncate(copied bool) error {
 	if copied {
@@ -199,7 +201,7 @@ func (f *file) truncate(copied bool) error {
 		f.backups = []*generation{f.live}
 	} else {
 		f.mu.Lock()
-		f.live.excuse = "truncated"
+		f.live.excuse = truncated
 		f.mu.Unlock()
 		f.remove(f.live)
 	}

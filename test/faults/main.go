@@ -37,6 +37,7 @@ type options struct {
 	long   bool
 	keep   bool
 	plain  bool
+	nocut  bool
 	limit  time.Duration
 	wait   time.Duration
 }
@@ -53,6 +54,7 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "`REGEXP` of the faults to make")
 	flag.BoolVar(&o.long, "long", false, "programs are stopped for 30 s instead of 2 s")
 	flag.BoolVar(&o.keep, "keep", false, "keep all files of a world that fails")
+	flag.BoolVar(&o.nocut, "nocut", false, "no file is emptied in place")
 	flag.BoolVar(&o.plain, "plain", false, "no namespaces")
 	flag.DurationVar(&o.limit, "timeout", 0, "give up after this long (default 30 s for each fault)")
 	flag.DurationVar(&o.wait, "wait", 60*time.Second, "longest time to catch up after a fault")

@@ -121,14 +121,6 @@ func (s *stream) remove(g *generation) {
 	}
 }
 
-// written is how many lines must be there now: those that are not ended wait for
-// the end of their file.
-func (s *stream) written() int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.lines - len(s.half)
-}
-
 // expect is the text of line n as stored, and whether it is one that was written.
 func (s *stream) expect(n int) (string, bool) {
 	if n < 0 || n >= s.lines {

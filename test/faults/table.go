@@ -22,11 +22,12 @@ type row struct {
 type table struct {
 	rows   map[string]*row
 	skips  map[string]string
+	notes  map[string]int // what is no fault of ours, and how often
 	wrongs []string
 	more   int // wrongs that are not told one by one
 }
 
-func newTable() *table { return &table{rows: map[string]*row{}, skips: map[string]string{}} }
+func newTable() *table { return &table{rows: map[string]*row{}, skips: map[string]string{}, notes: map[string]int{}} }
 
 func (t *table) row(name string) *row {
 	r := t.rows[name]
@@ -50,6 +51,8 @@ func (t *table) wrong(format string, args ...any) {
 	t.wrongs = append(t.wrongs, text)
 	fmt.Println("WRONG  ", text)
 }
+
+func (t *table) note(format string, args ...any) { t.notes[fmt.Sprintf(format, args...)]++ }
 
 func (t *table) failed() bool { return len(t.wrongs) > 0 }
 
@@ -91,9 +94,13 @@ func (t *table) print(out io.Writer) {
 	total.print(w, "all")
 	w.Flush()
 	fmt.Fprint(out, "\ngone: bytes that nobody could have (emptied, beyond the budget, state lost), told as a gap or not\n"+
-		"unseen: lines of files that came and went while no agent ran or could see\n")
+		"unseen: lines of files that came and went while no agent ran or could see, or of which\n"+
+		"nothing was left when its state was lost\n")
 	for name, why := range t.skips {
 		fmt.Fprintf(out, "not made: %s: %s\n", name, why)
+	}
+	for text, n := range t.notes {
+		fmt.Fprintf(out, "note, %d times: %s\n", n, text)
 	}
 	for _, text := range t.wrongs {
 		fmt.Fprintln(out, "wrong:", text)

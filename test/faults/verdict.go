@@ -197,7 +197,7 @@ func (w *world) account(s *stream, times []int, gaps []string, r *row) {
 		switch {
 		case n < s.sure || !w.beyond(s, g):
 			lost = append(lost, n)
-		case g.excuse != "":
+		case w.watch.seen(g) && (s.stands() || g.excuse == truncated):
 			goneLines++
 			excuse = g.excuse
 			s.gone[n] = true
@@ -232,6 +232,17 @@ func (w *world) account(s *stream, times []int, gaps []string, r *row) {
 		s.short = k
 		w.table.wrong("%s: %d lines of %s are lost, lines %d to %d; %s; gaps told: %v", w.now, k, s, lost[0], lost[k-1], w.story(s, lost[0]), gaps)
 	}
+}
+
+// stands reports whether anything is left of the stream's files: where nothing is,
+// and the agent does not know them any more, there is nothing to tell a gap with.
+func (s *stream) stands() bool {
+	for _, g := range s.gens {
+		if g.removed.IsZero() && !g.born.IsZero() {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *stream) String() string { return fmt.Sprintf("%s/%s (stream %d)", s.session, s.name, s.id) }

@@ -65,7 +65,7 @@ func newWorld(ctx context.Context, o options, h *host, i int) (*world, error) {
 		small: h.alone == "" && i%2 == 1, steps: i%4 == 0 || i%4 == 3, done: make(chan struct{}),
 		web: http.Client{Timeout: 2 * time.Second},
 	}
-	w.writers = &writers{root: w.path("ray"), seed: o.seed<<16 + uint64(i)}
+	w.writers = &writers{root: w.path("ray"), seed: o.seed<<16 + uint64(i), nocut: o.nocut}
 	w.backup = w.path("backup")
 	go w.watch.meter(w.done)
 	return w, w.prepare(ctx)

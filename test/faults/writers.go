@@ -16,8 +16,9 @@ import (
 // writers play Ray's processes below one root. Each line is written while the gate
 // is held for reading, so that whoever holds it for writing finds all at rest.
 type writers struct {
-	root string
-	seed uint64
+	root  string
+	seed  uint64
+	nocut bool
 
 	gate    sync.RWMutex
 	mu      sync.Mutex
@@ -215,6 +216,8 @@ func (w *writers) driver(ctx context.Context, r *rand.Rand) error {
 	for {
 		err := w.step(ctx, between(r, 5*time.Millisecond, 50*time.Millisecond), func() error {
 			switch x := r.IntN(1000); {
+			case w.nocut:
+				return f.write()
 			case x < 3 && f.size > 3000:
 				return f.truncate(true)
 			case x < 4 && f.size > 3000:
