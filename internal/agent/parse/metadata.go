@@ -18,11 +18,17 @@ type metadata struct {
 	ready bool
 	of    ray.Line // what the encoded parts say
 	split uint32
-	// encoded labels that sort before detected_level, between it and offset, behind offset
-	before, between, behind []byte
+	// encoded labels that sort before detected_level, between it and entry, between
+	// that and offset, and behind offset
+	before, early, late, behind []byte
+
+	all []logs.Label // room
 
 	levelOf string
 	level   []byte // of levelOf, encoded
+
+	entryOf uint64
+	entry   []byte // of entryOf, encoded; nothing before the first
 }
 
 func (m *metadata) init(constant logs.Labels, wire Wire) {
@@ -32,7 +38,24 @@ func (m *metadata) init(constant logs.Labels, wire Wire) {
 	}
 }
 
-const nameLevel = "detected_level"
+// Names of metadata that differ from line to line.
+const (
+	nameLevel = "detected_level"
+	// nameEntry holds the logical offset of the first line of the entry that a line
+	// continues; only lines that continue one have it.
+	nameEntry = "entry"
+	nameSplit = "split"
+)
+
+// place says where a line is.
+type place struct {
+	at    uint64 // logical offset
+	split uint32 // 1, 2, … for the pieces of a long line; else 0
+	// entry is the logical offset of the first line of the entry; at itself in a line
+	// that continues none.
+	entry     uint64
+	continues bool
+}
 
 // levels are the levels a line may have, encoded.
 var levels = func() map[string][]byte {
@@ -44,20 +67,36 @@ var levels = func() map[string][]byte {
 }()
 
 // appendEntry appends an entry with its metadata.
-func (m *metadata) appendEntry(dst []byte, ns int64, text []byte, l *ray.Line, at uint64, split uint32) []byte {
-	if !m.ready || m.split != split || !sameWho(&m.of, l) {
-		m.encode(l, split)
+func (m *metadata) appendEntry(dst []byte, ns int64, text []byte, l *ray.Line, p place) []byte {
+	if !m.ready || m.split != p.split || !sameWho(&m.of, l) {
+		m.encode(l, p.split)
 	}
 	if l.Level != m.levelOf {
 		m.levelOf, m.level = l.Level, levels[l.Level]
 	}
-	size := len(m.before) + len(m.level) + len(m.between) + loki.OffsetLen(at) + len(m.behind)
+	var entry []byte
+	if p.continues {
+		entry = m.entryAt(p.entry)
+	}
+	size := len(m.before) + len(m.level) + len(m.early) + len(entry) + len(m.late) + loki.OffsetLen(p.at) + len(m.behind)
 	dst = loki.AppendEntryHead(dst, ns, text, size)
 	dst = append(dst, m.before...)
 	dst = append(dst, m.level...)
-	dst = append(dst, m.between...)
-	dst = loki.AppendOffset(dst, at)
+	dst = append(dst, m.early...)
+	dst = append(dst, entry...)
+	dst = append(dst, m.late...)
+	dst = loki.AppendOffset(dst, p.at)
 	return append(dst, m.behind...)
+}
+
+// entryAt is the metadata entry, encoded: the same for all lines of one.
+func (m *metadata) entryAt(at uint64) []byte {
+	if at != m.entryOf || len(m.entry) == 0 {
+		var digits [20]byte
+		m.entryOf = at
+		m.entry = loki.AppendMetadata(m.entry[:0], nameEntry, strconv.AppendUint(digits[:0], at, 10))
+	}
+	return m.entry
 }
 
 func sameWho(a, b *ray.Line) bool {
@@ -71,7 +110,7 @@ func sameWho(a, b *ray.Line) bool {
 // file's constant metadata; to a Loki everything.
 func (m *metadata) encode(l *ray.Line, split uint32) {
 	m.ready, m.of, m.split = true, *l, split
-	m.before, m.between, m.behind = m.before[:0], m.between[:0], m.behind[:0]
+	m.before, m.early, m.late, m.behind = m.before[:0], m.early[:0], m.late[:0], m.behind[:0]
 	if m.wire == Loki {
 		m.encodeAll(l, split)
 		return
@@ -85,13 +124,14 @@ func (m *metadata) encode(l *ray.Line, split uint32) {
 }
 
 func (m *metadata) encodeAll(l *ray.Line, split uint32) {
-	all := append([]logs.Label(nil), m.constant...)
+	all := append(m.all[:0], m.constant...)
 	values := valuesOf(l, split)
 	for i, v := range values {
 		if v != "" { // an empty one would hide the constant of that name
 			all = append(all, logs.Label{Name: lineNames[i], Value: v})
 		}
 	}
+	m.all = all
 	for _, v := range logs.Normalize(all) {
 		m.add(v.Name, v.Value)
 	}
@@ -101,8 +141,10 @@ func (m *metadata) add(name, value string) {
 	switch {
 	case name < nameLevel:
 		m.before = loki.AppendMetadata(m.before, name, value)
+	case name < nameEntry:
+		m.early = loki.AppendMetadata(m.early, name, value)
 	case name < loki.MetadataOffset:
-		m.between = loki.AppendMetadata(m.between, name, value)
+		m.late = loki.AppendMetadata(m.late, name, value)
 	default:
 		m.behind = loki.AppendMetadata(m.behind, name, value)
 	}

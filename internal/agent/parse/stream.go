@@ -21,9 +21,11 @@ package parse
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"unicode/utf8"
 
+	"github.com/remora-ray/remora/internal/agent/stage"
 	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/ray"
@@ -49,6 +51,10 @@ type Source struct {
 	Context  ray.Context
 	Labels   logs.Labels // stream labels
 	Metadata logs.Labels // constant for the file
+	Form     Form        // how the file carries its lines
+	// Stages are run for each line; nil for none. With them, and for files of
+	// another form than Plain, one chunk may give several streams.
+	Stages *stage.Program
 
 	// Fill, where it is set, adds to a line what other files of its session tell of
 	// it. It is called for each line in order, with the logical offset of its first
@@ -60,9 +66,10 @@ type Source struct {
 // Chunk is a piece of a stream. Times are Unix nanoseconds.
 type Chunk struct {
 	Data  []byte
-	At    uint64 // logical offset of Data[0]
-	Ended bool   // nothing will come behind Data: a last half line is a line
-	Emit  uint64 // lines that begin before this offset are read, not emitted
+	At    uint64      // logical offset of Data[0]
+	Ended bool        // nothing will come behind Data: a last half line is a line
+	Emit  uint64      // lines that begin before this offset are read, not emitted
+	File  loki.FileID // decides what stages sample
 
 	Now     int64 // time of reading
 	Written int64 // when the file was last written to; 0 if not known
@@ -73,7 +80,10 @@ type Chunk struct {
 type Result struct {
 	Consumed int      // bytes of whole lines (and of split pieces) taken
 	Lines    int      // entries written
+	More     bool     // whole lines were left, as the entries are long enough
 	Anchors  []Anchor // newly made; they must be durable before the entries are sent
+	// Dropped are the lines that stages dropped, by reason; nil for none.
+	Dropped map[string]int
 }
 
 // Stream is the state of reading one stream. It is not safe for concurrent use.
@@ -90,14 +100,18 @@ type Stream struct {
 	unsure  bool     // an earlier run gave the lines before Emit times that are not known
 	node    string   // last node id told by a line
 	split   uint32   // pieces of the current line sent so far
+	entry   uint64   // logical offset of the first line of the current entry
 
 	meta metadata
+
+	staged *staged // nil on the fast path
 }
 
 // New begins a stream at its first byte; see Restore for going on in the middle.
 func New(src Source, wire Wire) *Stream {
 	s := &Stream{src: src, wire: wire, labels: src.Labels.String(), parser: ray.NewParser(src.File, src.Context)}
 	s.meta.init(src.Metadata, wire)
+	s.staged = newStaged(&s.src)
 	return s
 }
 
@@ -111,6 +125,9 @@ func (s *Stream) SetFacts(labels, constant logs.Labels) {
 		s.src.Metadata = constant
 		s.meta.init(constant, s.wire)
 	}
+	if s.staged != nil {
+		s.staged.forget()
+	}
 }
 
 // Append appends the entries of c's lines to dst, as fields of a stream of a
@@ -122,12 +139,16 @@ func (s *Stream) Append(dst []byte, c Chunk, limit int) ([]byte, Result) {
 	if c.At < c.Emit && len(s.anchors) == 0 {
 		s.unsure = true
 	}
+	if s.staged != nil {
+		return s.appendStaged(dst, &c, limit)
+	}
 	for r.Consumed < len(c.Data) {
 		line, size, last := s.next(c.Data[r.Consumed:], c.Ended)
 		if size == 0 {
 			break
 		}
 		if grown := len(dst) - begin; grown > 0 && grown+len(line)+entryRoom > limit {
+			r.More = true
 			break
 		}
 		dst = s.emit(dst, line, last, c.At+uint64(r.Consumed), &c, &r)
@@ -182,6 +203,9 @@ func (s *Stream) emit(dst, line []byte, last bool, at uint64, c *Chunk, r *Resul
 			s.src.Fill(s.parser, int64(at), &s.line)
 		}
 		s.fresh = true
+		if !s.line.Continuation && !continued {
+			s.entry = at
+		}
 		if s.line.NodeID != "" {
 			s.node = s.line.NodeID
 		}
@@ -191,7 +215,7 @@ func (s *Stream) emit(dst, line []byte, last bool, at uint64, c *Chunk, r *Resul
 		s.split++
 	}
 	if at >= c.Emit {
-		dst = s.meta.appendEntry(dst, ns, line, &s.line, at, s.split)
+		dst = s.meta.appendEntry(dst, ns, line, &s.line, place{at, s.split, s.entry, continued || s.line.Continuation})
 		r.Lines++
 	}
 	if last {
@@ -200,9 +224,14 @@ func (s *Stream) emit(dst, line []byte, last bool, at uint64, c *Chunk, r *Resul
 	return dst
 }
 
-// AppendStream appends a stream of a push: the entries that Append wrote, their
-// range to our server. r.Metadata is filled in.
+// AppendStream appends a stream of a push: the entries that the last Append wrote,
+// their range to our server. With stages it is as many streams as there are label
+// sets, each with the range; to our server one with the range alone where no entry
+// is left, to a Loki none. r.Metadata is filled in.
 func (s *Stream) AppendStream(dst, entries []byte, r loki.FileRange) []byte {
+	if s.staged != nil {
+		return s.appendStreams(dst, entries, r)
+	}
 	if s.wire == Loki {
 		if len(entries) == 0 {
 			return dst
@@ -211,6 +240,14 @@ func (s *Stream) AppendStream(dst, entries []byte, r loki.FileRange) []byte {
 	}
 	r.Metadata = s.src.Metadata
 	return loki.AppendStream(dst, s.labels, entries, &r)
+}
+
+// Streams is how many streams AppendStream appends at most.
+func (s *Stream) Streams() int {
+	if s.staged == nil {
+		return 1
+	}
+	return max(1, len(s.staged.groups))
 }
 
 // NodeID is the node id that the last lines told, if any did.
@@ -227,33 +264,52 @@ type Position struct {
 	Last     int64  // last time given to an entry
 	Anchored bool   // Seen is an anchor's
 	Split    uint32 // pieces sent of the line that Offset lies in
-	Parser   []byte // state of the ray.Parser
+	Parser   []byte // state of the ray.Parser; of a container's log, of all that reads it
+	Entry    uint64 // logical offset of the first line of the entry that Offset lies in or behind
+	Stages   []byte // state of the stages
 }
 
 // Position returns the state at the given offset, which must be where the last
 // Append ended.
 func (s *Stream) Position(offset uint64) Position {
-	return Position{
+	p := Position{
 		Offset: offset, Seen: s.clock.seen, Last: s.clock.last, Anchored: s.clock.anchored,
-		Split: s.split, Parser: s.parser.AppendState(nil),
+		Split: s.split, Entry: s.entry,
 	}
+	if g := s.staged; g != nil {
+		p.Split, p.Entry = g.lanes[0].split, g.lanes[0].entry
+		p.Parser, p.Stages = g.appendLanes(nil), g.appendRun(nil)
+		return p
+	}
+	p.Parser = s.parser.AppendState(nil)
+	return p
 }
 
-// Restore goes on at p with the anchors recorded at and behind it.
+// Restore goes on at p with the anchors recorded at and behind it. After an error
+// it goes on with less known of what came before.
 func (s *Stream) Restore(p Position, anchors []Anchor) error {
-	s.parser = ray.NewParser(s.src.File, s.src.Context)
-	if len(p.Parser) > 0 {
-		if err := s.parser.Restore(p.Parser); err != nil {
-			return fmt.Errorf("state of %s at byte %d: %w", s.src.File.Stream, p.Offset, err)
-		}
-	}
+	err := s.restoreParsers(&p)
 	s.clock = clock{seen: p.Seen, last: p.Last, anchored: p.Anchored}
-	s.split, s.fresh = p.Split, false
 	s.anchors = s.anchors[:0]
 	for _, a := range anchors {
 		if a.Offset >= p.Offset {
 			s.anchors = append(s.anchors, a)
 		}
+	}
+	if err != nil {
+		return fmt.Errorf("state of %s at byte %d: %w", s.src.File.Stream, p.Offset, err)
+	}
+	return nil
+}
+
+func (s *Stream) restoreParsers(p *Position) error {
+	s.parser = ray.NewParser(s.src.File, s.src.Context)
+	s.split, s.fresh, s.entry = p.Split, false, p.Entry
+	if s.staged = newStaged(&s.src); s.staged != nil {
+		return errors.Join(s.staged.restoreLanes(p.Parser, p), s.staged.restoreRun(p.Stages))
+	}
+	if len(p.Parser) > 0 {
+		return s.parser.Restore(p.Parser)
 	}
 	return nil
 }

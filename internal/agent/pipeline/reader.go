@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
@@ -50,7 +49,8 @@ type Done struct {
 	AtEnd   bool
 	Changed bool // the bytes before the cursor are not those of Mark: nothing was read
 	Lines   int
-	Added   bool // a part was added to a batch
+	Dropped map[string]int // lines that stages dropped, by reason; nil for none
+	Added   bool           // a part was added to a batch
 	Err     error
 }
 
@@ -123,13 +123,13 @@ func (r *Reader) parse(ctx context.Context, d Done, data, all []byte, before int
 	at := j.Base + uint64(j.Cursor.Offset)
 	var res parse.Result
 	r.entries, res = j.Stream.Append(r.entries[:0], parse.Chunk{
-		Data: data, At: at, Ended: j.Ended && d.AtEnd, Emit: j.Emit,
+		Data: data, At: at, Ended: j.Ended && d.AtEnd, Emit: j.Emit, File: j.Range.File,
 		Now: j.Now, Written: j.Written, Idle: j.Idle,
 	}, partBytes)
-	d.Lines = res.Lines
+	d.Lines, d.Dropped = res.Lines, res.Dropped
 	d.Cursor.Offset += int64(res.Consumed)
 	d.Cursor.Seen = max(d.Cursor.Offset, j.Cursor.Offset+int64(len(data)))
-	d.AtEnd = d.AtEnd && !hasMore(data[res.Consumed:])
+	d.AtEnd = d.AtEnd && !res.More
 	if !d.AtEnd {
 		d.Cursor.Seen = d.Cursor.Offset
 	}
@@ -142,11 +142,6 @@ func (r *Reader) parse(ctx context.Context, d Done, data, all []byte, before int
 	return d
 }
 
-// hasMore reports whether rest, which was not taken, holds more than a half line.
-func hasMore(rest []byte) bool {
-	return len(rest) > parse.MaxLine || bytes.IndexByte(rest, '\n') >= 0
-}
-
 func (r *Reader) send(ctx context.Context, d *Done, from, to uint64, res parse.Result) error {
 	rng := d.Range
 	rng.From, rng.To = from, to
@@ -154,7 +149,7 @@ func (r *Reader) send(ctx context.Context, d *Done, from, to uint64, res parse.R
 		Follower: d.Follower, Epoch: d.Epoch, File: rng.File, From: from, To: to, Gap: rng.Gap,
 		Lines: res.Lines, Position: d.Stream.Position(to), Mark: d.Mark, Anchors: res.Anchors,
 	}
-	err := r.builder.Add(ctx, p, len(r.entries)+streamRoom, func(dst []byte) []byte {
+	err := r.builder.Add(ctx, p, len(r.entries)+d.Stream.Streams()*streamRoom, func(dst []byte) []byte {
 		return d.Stream.AppendStream(dst, r.entries, rng)
 	})
 	d.Added = err == nil

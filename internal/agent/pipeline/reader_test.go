@@ -12,8 +12,10 @@ import (
 	"time"
 
 	"github.com/klauspost/compress/s2"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/agent/stage"
 	"github.com/remora-ray/remora/internal/agent/tail"
 	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/ray"
@@ -104,6 +106,55 @@ func TestReaderMakesEachLineAnEntry(t *testing.T) {
 	})
 	if n != lines || !bytes.Equal(got.Bytes(), want) || to != uint64(len(want)) {
 		t.Errorf("%d lines of %d bytes, want %d of %d", n, got.Len(), lines, len(want))
+	}
+}
+
+// A file of which every line is dropped is read to its end: its ranges go out, and
+// the drops are counted.
+func TestReaderGoesOnWhereEveryLineIsDropped(t *testing.T) {
+	path, lines := rayLike(t, 1<<20)
+	var list []yaml.Node
+	if err := yaml.Unmarshal([]byte("- drop: {level: info, reason: quiet}"), &list); err != nil {
+		t.Fatal(err)
+	}
+	src := source()
+	var err error
+	if src.Stages, err = stage.Decode(list); err != nil {
+		t.Fatal(err)
+	}
+	fd, err := tail.OpenFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tail.CloseFile(fd)
+	st, err := tail.StatFD(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := NewReader(NewBuilder(1<<20, 1))
+	j := Job{Follower: still{}, Stream: parse.New(src, parse.Remora), FD: fd, Ended: true}
+	dropped, to := 0, uint64(0)
+	for j.Cursor.Offset < st.Size {
+		d := r.read(context.Background(), j)
+		if d.Err != nil || !d.Added || d.Lines != 0 {
+			t.Fatalf("%+v", d)
+		}
+		dropped += d.Dropped["quiet"]
+		j.Cursor, j.Mark = d.Cursor, d.Mark
+		r.builder.Flush()
+		b := <-r.builder.Out()
+		p, err := loki.DecodePush(b.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(p.Streams) != 1 || p.Streams[0].Range.From != to {
+			t.Fatalf("streams %+v behind %d", p.Streams, to)
+		}
+		to = p.Streams[0].Range.To
+		r.builder.Free(b)
+	}
+	if dropped != lines || to != uint64(st.Size) {
+		t.Errorf("%d of %d lines are counted, up to byte %d of %d", dropped, lines, to, st.Size)
 	}
 }
 

@@ -68,6 +68,8 @@ func appendStream(b []byte, s *Stream) []byte {
 	b = appendBool(b, p.Anchored)
 	b = binary.AppendUvarint(b, uint64(p.Split))
 	b = appendText(b, string(p.Parser))
+	b = binary.AppendUvarint(b, p.Entry)
+	b = appendText(b, string(p.Stages))
 	b = append(b, s.Mark.Len)
 	b = binary.BigEndian.AppendUint64(b, s.Mark.Sum)
 	b = binary.AppendVarint(b, s.At)
@@ -188,6 +190,7 @@ func (r *reader) stream() *Stream {
 	s.Position = parse.Position{
 		Offset: r.uvarint(), Seen: r.varint(), Last: r.varint(), Anchored: r.bool(),
 		Split: uint32(r.uvarint()), Parser: []byte(r.text()),
+		Entry: r.uvarint(), Stages: append([]byte(nil), r.take(r.uvarint())...),
 	}
 	s.Mark = tail.Mark{Len: r.byte(), Sum: r.uint64()}
 	s.At, s.Gap, s.GapAt = r.varint(), r.text(), r.uvarint()
