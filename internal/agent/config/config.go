@@ -126,7 +126,9 @@ func Load(path string, env func(string) (string, bool), over ...func(*Config) er
 		if err != nil {
 			return nil, fmt.Errorf("read configuration: %w", err)
 		}
-		d.document(b, c)
+		if !d.document(b, c) {
+			return nil, d.errs.err()
+		}
 		c.Files = append([]File{file}, d.expand.files...)
 	}
 	d.override(c, over)
@@ -159,29 +161,31 @@ func (d *decoder) override(c *Config, over []func(*Config) error) {
 }
 
 func newExpander(env func(string) (string, bool)) *expander {
-	return &expander{env: env, raw: map[*yaml.Node]string{}}
+	return &expander{env: env, raw: map[*yaml.Node]string{}, failed: map[*yaml.Node]bool{}}
 }
 
-// document decodes the one document of b.
-func (d *decoder) document(b []byte, c *Config) {
+// document decodes the one document of b. It is false where there is nothing to go
+// on with.
+func (d *decoder) document(b []byte, c *Config) bool {
 	var n, more yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(b))
-	if err := dec.Decode(&n); err != nil {
-		if !errors.Is(err, io.EOF) { // nothing but comments says nothing
-			d.syntax(err)
-		}
-		return
+	if err := dec.Decode(&n); errors.Is(err, io.EOF) {
+		return true // nothing but comments says nothing
+	} else if err != nil {
+		d.syntax(b, err)
+		return false
 	}
 	if err := dec.Decode(&more); !errors.Is(err, io.EOF) {
 		d.fail(&more, "", "a second document: everything goes into one")
-		return
+		return false
 	}
 	if at := anchored(&n); at != nil {
 		d.fail(at, "", "anchors and aliases are not supported: write it out")
-		return
+		return false
 	}
 	d.expand.node(&n, func(at *yaml.Node, msg string) { d.fail(at, "", "%s", msg) })
 	d.value(n.Content[0], reflect.ValueOf(c).Elem(), "")
+	return true
 }
 
 // anchored finds the first anchor or alias below n.
@@ -200,10 +204,27 @@ func anchored(n *yaml.Node) *yaml.Node {
 var yamlLine = regexp.MustCompile(`^(?:yaml: )?(?:line (\d+): )?`)
 
 // syntax tells of a file that is no YAML.
-func (d *decoder) syntax(err error) {
+func (d *decoder) syntax(b []byte, err error) {
 	m := yamlLine.FindStringSubmatch(err.Error())
 	line, _ := strconv.Atoi(m[1])
-	d.errs = append(d.errs, &Error{File: d.file, Line: line, Msg: "not YAML: " + err.Error()[len(m[0]):]})
+	msg := "not YAML: " + err.Error()[len(m[0]):]
+	lines := bytes.Split(b, []byte("\n"))
+	if strings.Contains(msg, "did not find expected") {
+		line++ // the library's parser counts from 0, its scanner from 1
+	}
+	line = min(line, len(lines))
+	if line > 0 && bytes.Contains(lines[line-1], []byte("${")) {
+		msg += " (between braces or brackets a value with ${…} needs quotes)"
+	}
+	d.errs = append(d.errs, &Error{File: d.file, Line: line, Msg: msg})
+}
+
+// Set gives a key of the file's first level, one of a single value, the value that
+// text says: what a flag does.
+func (c *Config) Set(key, text string) error {
+	fields := map[string]reflect.Value{}
+	fieldsOf(reflect.ValueOf(c).Elem(), fields)
+	return setScalar(fields[key], text)
 }
 
 // Dir is the state directory of what goes from a source to an output.

@@ -139,9 +139,13 @@ func TestMistakesAreTold(t *testing.T) {
 		{"", "no output is named"},
 		{"# nothing\n", "no output is named"},
 		{base + "cluster: &a x\npod: *a", "3:10: anchors and aliases are not supported"},
-		{base + "cluster: [", "agent.yaml:"},
+		{base + "cluster: [", "agent.yaml:3: not YAML"},
+		{base + "cluster: b\n  c: d", "agent.yaml:4: not YAML"},
 		{base + "---\ncluster: b", "a second document"},
 		{"just a word", "1:1: must be a mapping"},
+		{base + "pipeline:\n- dorp: {level: [debug]}", `4:3: pipeline: unknown stage "dorp"; did you mean "drop"?`},
+		{"state: s\noutputs:\n- stdout:\n  pipeline:\n  - drop: {levl: [debug]}", `5:12: outputs[0].pipeline: `},
+		{base + "labels: {a: ${NOT_SET}}", "yaml:3: not YAML: did not find expected ',' or '}' (between braces or brackets a value with ${…} needs quotes)"},
 		{base + "cluster: ${NOT_SET}", "3:10: NOT_SET is not set in the environment"},
 		{base + "cluster: ${file:/nonexistent/x}", "3:10: open /nonexistent/x: no such file"},
 		{base + "cluster: ${a b}", "${a b}: not a name of a variable"},
@@ -167,6 +171,24 @@ func TestAllMistakesAtOnce(t *testing.T) {
 	}
 	if !slices.IsSortedFunc(es, func(a, b *Error) int { return a.Line - b.Line }) {
 		t.Errorf("not in the order of the file:\n%v", err)
+	}
+}
+
+// What follows from a mistake is not told beside it.
+func TestAMistakeIsToldOnce(t *testing.T) {
+	for _, text := range []string{
+		"state: s\noutputs:\n- loki:\n    url: http://x\n    basic_auth: {username: u, password: \"${NOPE}\"}\n",
+		"state: s\noutputs:\n- loki:\n    url: http://x\n    basic_auth: {username: u, passwort: x}\n",
+		"state: ${NOPE}\noutputs:\n- stdout:\n",
+		"state: s\noutputs: nowhere\n",
+		"outputs:\n- [\n",
+		base + "sources:\n- files: {inclde: [/x]}\n",
+		base + "sources:\n- filez: {}\n",
+	} {
+		_, err := Load(write(t, text), environ())
+		if es, ok := err.(Errors); !ok || len(es) != 1 {
+			t.Errorf("%s\n%v", text, err)
+		}
 	}
 }
 

@@ -21,10 +21,12 @@ type decoder struct {
 	file   string
 	expand *expander
 	places map[string]Position // of keys and items, by their paths
+	broken []string            // paths of values that are wrong already
 	errs   Errors
 }
 
 func (d *decoder) fail(n *yaml.Node, path, format string, args ...any) {
+	d.broken = append(d.broken, path)
 	if len(d.errs) >= maxErrors {
 		return
 	}
@@ -239,8 +241,13 @@ func (d *decoder) scalar(n *yaml.Node, v reflect.Value, path string) {
 	if isNull(n) {
 		return
 	}
-	if _, failed := d.expand.raw[n]; failed && n.Value == "" && v.Kind() != reflect.String {
-		return // told already, or empty: the default stays
+	if _, expanded := d.expand.raw[n]; expanded && n.Value == "" {
+		if d.expand.failed[n] {
+			d.broken = append(d.broken, path)
+		}
+		if v.Kind() != reflect.String {
+			return // the default stays
+		}
 	}
 	if err := setScalar(v, n.Value); err != nil {
 		d.fail(n, path, "%s", d.quiet(n, err.Error()))

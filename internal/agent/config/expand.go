@@ -24,10 +24,11 @@ import (
 //
 // ${1} and the like are left alone: they are groups of a regular expression.
 type expander struct {
-	env   func(string) (string, bool)
-	files []File                // read, each once
-	raw   map[*yaml.Node]string // what stood there before, of each node that was changed
-	found []secret
+	env    func(string) (string, bool)
+	files  []File                // read, each once
+	raw    map[*yaml.Node]string // what stood there before, of each node that was changed
+	found  []secret
+	failed map[*yaml.Node]bool // a reference of them leads nowhere
 }
 
 // secret is a value from elsewhere and what to write in its place.
@@ -55,6 +56,7 @@ func (x *expander) node(n *yaml.Node, report func(*yaml.Node, string)) {
 		if err != nil {
 			report(n, err.Error())
 			v, changed = "", true
+			x.failed[n] = true
 		}
 		if changed {
 			x.raw[n] = n.Value
@@ -184,9 +186,6 @@ func readSmall(path string, limit int64) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	if i, err := f.Stat(); err == nil && !i.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a file", path)
-	}
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
 		return nil, err

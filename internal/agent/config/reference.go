@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/remora-ray/remora/internal/agent/ship"
+	"github.com/remora-ray/remora/internal/agent/stage"
 )
 
 // Key describes one key of the file.
@@ -159,7 +162,57 @@ func Reference() string {
 		}
 		table(&b, s.Keys)
 	}
+	b.WriteString(stagesIntro)
+	for _, d := range stage.Docs() {
+		stageSection(&b, d)
+	}
 	return b.String()
+}
+
+const stagesIntro = `
+## Stages
+
+A pipeline is a list of stages. Each line runs through them in order; a stage that drops
+it ends its way. What becomes of a line depends on the lines before it in its file alone,
+so that a line that is read again, after a restart say, is treated the same. Dropped lines
+are counted by reason. Behind ` + "`→`" + ` stands what becomes of the lines before it: labels,
+metadata and time only where they change.
+`
+
+func stageSection(b *strings.Builder, d stage.StageDoc) {
+	fmt.Fprintf(b, "\n### %s\n\n%s\n", d.Name, d.Summary)
+	if len(d.Keys) > 0 {
+		keys := make([]Key, len(d.Keys))
+		for i, k := range d.Keys {
+			keys[i] = Key{k.Name, k.Type, k.Default, sentence(k.Text)}
+		}
+		table(b, keys)
+	}
+	if e := d.Example; e.YAML != "" {
+		fmt.Fprintf(b, "\n```yaml\n%s```\n", e.YAML)
+		if len(e.In) > 0 {
+			b.WriteString("\n```text\n")
+			for _, line := range e.In {
+				b.WriteString(spaced(line) + "\n")
+			}
+			for _, line := range e.Out {
+				b.WriteString("→ " + spaced(line) + "\n")
+			}
+			b.WriteString("```\n")
+		}
+	}
+}
+
+// spaced shows tabs as a few spaces.
+func spaced(line string) string { return strings.ReplaceAll(line, "\t", "   ") }
+
+// sentence begins with a capital and ends with a period.
+func sentence(s string) string {
+	if s == "" {
+		return s
+	}
+	first, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(first)) + strings.TrimSuffix(s[size:], ".") + "."
 }
 
 func table(b *strings.Builder, keys []Key) {

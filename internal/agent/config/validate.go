@@ -43,15 +43,16 @@ func (k checker) validate(c *Config) {
 	if len(c.Sources) == 0 {
 		c.Sources = []Source{{Name: "ray", Ray: &Ray{}}}
 	}
-	if len(c.Outputs) == 0 {
+	if len(c.Outputs) == 0 && !slices.Contains(k.broken, "outputs") {
 		k.missing("no output is named: give outputs in the file, --url http://HOST:PORT, or --url - for standard output")
 	}
 	k.sources(c)
 	k.outputs(c)
+	k.pipelines(c)
 }
 
 func (k checker) settings(c *Config) {
-	if c.State == "" {
+	if c.State == "" && !slices.Contains(k.broken, "state") {
 		k.missing("no state directory is named: give state in the file or --state DIR")
 	}
 	if t := c.NodeType; t != "" && t != "head" && t != "worker" {
@@ -97,6 +98,12 @@ func (k checker) name(what string, name *string, kind string, seen map[string]bo
 	seen[*name] = true
 }
 
+// isBroken reports whether something below a path has been told already: what else
+// seems wrong there may come from that.
+func (k checker) isBroken(path string) bool {
+	return slices.ContainsFunc(k.broken, func(b string) bool { return strings.HasPrefix(b, path+".") })
+}
+
 // one names the kind that is set, the only one.
 func (k checker) one(what string, kinds []string, set []bool) string {
 	var found []string
@@ -105,8 +112,10 @@ func (k checker) one(what string, kinds []string, set []bool) string {
 			found = append(found, kinds[i])
 		}
 	}
-	if len(found) != 1 {
+	if len(found) != 1 && (len(found) > 1 || !k.isBroken(what)) {
 		k.wrong(what, "give exactly one of %s, %s, %s", kinds[0], kinds[1], kinds[2])
+	}
+	if len(found) != 1 {
 		return ""
 	}
 	return found[0]
@@ -129,6 +138,9 @@ func (k checker) sources(c *Config) {
 		default:
 			continue
 		}
+		if k.isBroken(what) {
+			continue
+		}
 		if _, err := s.Layout(); err != nil {
 			k.each(what+"."+kind, err)
 		}
@@ -142,11 +154,26 @@ func (k checker) outputs(c *Config) {
 		what := fmt.Sprintf("outputs[%d]", i)
 		kind := k.one(what, []string{"remora", "loki", "stdout"}, []bool{o.Remora != nil, o.Loki != nil, o.Stdout != nil})
 		k.name(what, &o.Name, kind, seen)
-		if kind == "" {
+		if kind == "" || k.isBroken(what) {
 			continue
 		}
 		if err := o.check(); err != nil {
 			k.each(what+"."+kind, err)
+		}
+	}
+}
+
+// pipelines compiles all stages, those of each output by themselves first.
+func (k checker) pipelines(c *Config) {
+	right := k.pipeline("pipeline", c.Pipeline)
+	for i := range c.Outputs {
+		o := &c.Outputs[i]
+		if len(o.Pipeline) == 0 {
+			continue
+		}
+		path := fmt.Sprintf("outputs[%d].pipeline", i)
+		if k.pipeline(path, o.Pipeline) && right {
+			k.pipeline(path, slices.Concat(c.Pipeline, o.Pipeline)) // together there may be too many
 		}
 	}
 }
