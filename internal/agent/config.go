@@ -62,6 +62,9 @@ type Config struct {
 	MaxWait     time.Duration         // longest one; 0 means 30 s
 	inFlight    time.Duration         // how long a dead agent's push may be on its way; 0 means inFlight
 	QuietBefore time.Duration         // how long files must not grow before a drain ends; 0 means 1 s
+	// Spent, if not nil, is called with the inode of each file that will not be read any
+	// more: it was rotated, and all of it is acknowledged and on record. It must not wait.
+	Spent func(inode uint64)
 	// Health, if not nil, is given a Health that may be asked while Run runs.
 	Health func(*Health)
 }
@@ -150,6 +153,9 @@ func (c *Config) defaults() {
 	}
 	if c.Output == nil {
 		c.Output = os.Stdout
+	}
+	if c.Spent == nil {
+		c.Spent = func(uint64) {}
 	}
 	if c.Health == nil {
 		c.Health = func(*Health) {}

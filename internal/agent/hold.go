@@ -189,6 +189,7 @@ func (a *agent) prune(f *follower) {
 	for _, g := range over {
 		a.closeFD(g)
 		a.dropLink(g)
+		a.conf.Spent(g.key.Ino)
 	}
 	a.dropGone(f)
 }

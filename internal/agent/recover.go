@@ -99,6 +99,9 @@ func (a *agent) firstScan() {
 	for f := range a.all {
 		a.prune(f)
 		for _, g := range f.gens {
+			if g.acked {
+				a.conf.Spent(g.key.Ino)
+			}
 			if g.path != "" && !g.acked {
 				if st, err := tail.StatPath(a.linkPath(g)); err == nil && st.Key == g.key {
 					g.link = true

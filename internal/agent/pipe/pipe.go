@@ -1,0 +1,117 @@
+// Package pipe sends what is written to its standard input: the terminal of a Ray
+// that runs with RAY_LOG_TO_STDERR=1, or any program's.
+//
+//	standard input ──▶ spool (files on disk, bounded) ──▶ agent ──▶ server
+//	       └──tee──▶ standard output
+//
+// Invariant: a byte read from standard input stays on disk until it is
+// acknowledged. Where the spool is full, standard input is read no faster than
+// the server takes lines.
+package pipe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/remora-ray/remora/internal/agent"
+)
+
+// Pipe is a run of the agent with a spool for its source.
+type Pipe struct {
+	Conf   agent.Config // State is where the spool is, too; Source is filled in
+	Input  io.Reader
+	Tee    io.Writer // gets a copy of Input; may be nil
+	Most   int64     // bytes of the spool; 0 means 256 MiB
+	Logger *slog.Logger
+}
+
+const (
+	defaultMost = 256 << 20
+	quiet       = 100 * time.Millisecond // no one writes to the spool any more
+)
+
+// Run reads Input to its end and returns when everything is acknowledged, or an
+// error that wraps agent.ErrIncomplete when Conf.DrainTimeout after the end of the
+// input, or of ctx, something is not. What is left is sent by the next run with the
+// same state directory.
+func (p *Pipe) Run(ctx context.Context) error {
+	if p.Most == 0 {
+		p.Most = defaultMost
+	}
+	if p.Conf.DrainTimeout == 0 {
+		p.Conf.DrainTimeout = 25 * time.Second
+	}
+	dir := filepath.Join(p.Conf.State, "pipe")
+	s, err := openSpool(dir, p.Most)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	p.Conf.Source, p.Conf.Spent, p.Conf.Logger = layout{dir}, s.spent, p.Logger
+	p.Conf.QuietBefore = quiet
+	deadline, stop := context.WithCancel(context.Background())
+	defer stop()
+	// Of an end that is asked for, the drain timeout begins at once.
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(p.Conf.DrainTimeout, stop) })()
+	readErr, err := p.follow(s, deadline)
+	if err != nil {
+		return errors.Join(readErr, err)
+	}
+	time.AfterFunc(p.Conf.DrainTimeout, stop)
+	return errors.Join(readErr, p.deliver(s, deadline))
+}
+
+// follow runs the agent while there is input.
+func (p *Pipe) follow(s *spool, deadline context.Context) (readErr, err error) {
+	input, stop := context.WithCancel(deadline)
+	defer stop()
+	began := make(chan error, 1)
+	go func() { began <- agent.RunUntil(input, deadline, p.Conf) }()
+	read := make(chan error, 1)
+	go func() { read <- s.input(p.Input, p.Tee, p.failed()) }()
+	select {
+	case readErr = <-read:
+		readErr = errors.Join(readErr, s.finish())
+		stop()
+		if err = <-began; errors.Is(err, agent.ErrIncomplete) || deadline.Err() != nil {
+			err = nil // what is left is told by who tries last
+		}
+		return readErr, err
+	case err = <-began: // it could not begin, or the time is over
+		s.end()
+	}
+	if deadline.Err() != nil {
+		err = fmt.Errorf("%w: standard input has not ended, and %d bytes of it wait in %s", agent.ErrIncomplete, s.left(), s.dir)
+	}
+	return nil, err
+}
+
+// failed tells of each kind of failure once in a minute.
+func (p *Pipe) failed() func(error) {
+	var last time.Time
+	return func(err error) {
+		if time.Since(last) > time.Minute {
+			last = time.Now()
+			p.Logger.Error("input cannot be taken, will try again", "error", err)
+		}
+	}
+}
+
+// deliver reads what is in the spool to its end and sends it.
+func (p *Pipe) deliver(s *spool, deadline context.Context) error {
+	conf := p.Conf
+	conf.Once = true
+	err := agent.RunUntil(context.WithoutCancel(deadline), deadline, conf)
+	if err == nil {
+		return s.clear()
+	}
+	if deadline.Err() != nil || errors.Is(err, agent.ErrIncomplete) {
+		err = fmt.Errorf("%w: %d bytes wait in %s, and are sent by the next run with this state directory", agent.ErrIncomplete, s.left(), s.dir)
+	}
+	return err
+}

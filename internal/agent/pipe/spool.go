@@ -1,0 +1,311 @@
+package pipe
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// current is the file being written; a full one is renamed to current.N, N counting
+// up without an end.
+const current = "stdin"
+
+// spool keeps input on disk until it is acknowledged. One goroutine writes; spent
+// may be called from any.
+type spool struct {
+	dir     string
+	most    int64 // bytes on disk
+	segment int64 // bytes of a file, more or less
+
+	mu    sync.Mutex
+	room  *sync.Cond
+	files map[uint64]segment // full ones, by inode
+	full  int64              // bytes of those
+	size  int64              // of the file being written
+	next  uint64
+	ended chan struct{} // closed when no one waits for room any more
+
+	file *os.File
+	lock *os.File
+}
+
+// segment is a full file.
+type segment struct {
+	name string
+	size int64
+}
+
+// segmentBytes is how large a file of the spool gets.
+const segmentBytes = 16 << 20
+
+// errEnded says that the wait for room was ended.
+var errEnded = errors.New("the wait for room in the spool was ended")
+
+// openSpool takes a directory over, with what an earlier run left in it.
+func openSpool(dir string, most int64) (*spool, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make spool: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock spool: %w", err)
+	}
+	s := &spool{dir: dir, most: most, segment: min(segmentBytes, most/4), files: map[uint64]segment{}, next: 1, lock: lock, ended: make(chan struct{})}
+	s.room = sync.NewCond(&s.mu)
+	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("spool %s is used by another process: give each its own --state", dir)
+	}
+	if err := s.takeOver(); err != nil {
+		lock.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// takeOver counts what is there. The file that was being written is full: what
+// comes is other input.
+func (s *spool) takeOver() error {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return fmt.Errorf("read spool: %w", err)
+	}
+	last := false
+	for _, e := range entries {
+		n, ok := number(e.Name())
+		if last = last || e.Name() == current; !ok {
+			continue
+		}
+		s.next = max(s.next, n+1)
+		if err := s.add(e.Name()); err != nil {
+			return err
+		}
+	}
+	if last {
+		return s.rotate()
+	}
+	return nil
+}
+
+// number reads the N of a full file's name.
+func number(name string) (uint64, bool) {
+	digits, ok := strings.CutPrefix(name, current+".")
+	if !ok {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(digits, 10, 40)
+	return n, err == nil && n > 0
+}
+
+func (s *spool) add(name string) error {
+	i, err := os.Stat(filepath.Join(s.dir, name))
+	if err != nil {
+		return fmt.Errorf("read spool: %w", err)
+	}
+	if i.Size() == 0 {
+		return os.Remove(filepath.Join(s.dir, name))
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files[i.Sys().(*syscall.Stat_t).Ino] = segment{name, i.Size()}
+	s.full += i.Size()
+	return nil
+}
+
+// rotate gives the file being written, if there is one, the name of a full one.
+func (s *spool) rotate() error {
+	name := current + "." + strconv.FormatUint(s.next, 10)
+	if err := os.Rename(filepath.Join(s.dir, current), filepath.Join(s.dir, name)); err != nil {
+		return fmt.Errorf("rotate spool: %w", err)
+	}
+	if s.file != nil {
+		s.file.Close()
+		s.file = nil
+	}
+	s.next++
+	s.mu.Lock()
+	s.size = 0
+	s.mu.Unlock()
+	return s.add(name)
+}
+
+// Write writes all of b, waiting for room where there is none. A file ends with a
+// whole line unless a line is longer than a file.
+func (s *spool) Write(b []byte) (written int, err error) {
+	for len(b) > 0 {
+		if err := s.wait(int64(len(b))); err != nil {
+			return written, err
+		}
+		n, err := s.write(b)
+		written += n
+		b = b[n:]
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
+}
+
+// wait waits until n more bytes may be on disk. While there is nothing full to be
+// acknowledged the file being written becomes so.
+func (s *spool) wait(n int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.full+s.size+n > s.most && s.full+s.size > 0 {
+		select {
+		case <-s.ended:
+			return errEnded
+		default:
+		}
+		if len(s.files) == 0 {
+			s.mu.Unlock()
+			err := s.rotate()
+			s.mu.Lock()
+			if err != nil {
+				return err
+			}
+			continue
+		}
+		s.room.Wait()
+	}
+	return nil
+}
+
+func (s *spool) write(b []byte) (int, error) {
+	if s.file == nil {
+		f, err := os.OpenFile(filepath.Join(s.dir, current), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
+		if err != nil {
+			return 0, fmt.Errorf("write spool: %w", err)
+		}
+		s.file = f
+	}
+	full := s.size+int64(len(b)) >= s.segment // no one else writes size
+	if last := bytes.LastIndexByte(b, '\n'); full && last >= 0 {
+		b = b[:last+1]
+	} else if full {
+		full = s.size >= 2*s.segment
+	}
+	n, err := s.file.Write(b)
+	s.mu.Lock()
+	s.size += int64(n)
+	s.mu.Unlock()
+	if err != nil {
+		return n, fmt.Errorf("write spool: %w", err)
+	}
+	if full {
+		return n, s.rotate()
+	}
+	return n, nil
+}
+
+// spent removes a file of which everything is acknowledged.
+func (s *spool) spent(inode uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	x, ok := s.files[inode]
+	if !ok {
+		return
+	}
+	_ = os.Remove(filepath.Join(s.dir, x.name))
+	delete(s.files, inode)
+	s.full -= x.size
+	s.room.Broadcast()
+}
+
+// left is how many bytes are on disk.
+func (s *spool) left() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.full + s.size
+}
+
+// end ends a wait for room, now and later. It is called once.
+func (s *spool) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.ended)
+	s.room.Broadcast()
+}
+
+// finish closes the file being written: there is no more input.
+func (s *spool) finish() error {
+	if s.file == nil {
+		return nil
+	}
+	return s.rotate()
+}
+
+// clear removes all files: everything is acknowledged.
+func (s *spool) clear() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for inode, x := range s.files {
+		errs = append(errs, os.Remove(filepath.Join(s.dir, x.name)))
+		delete(s.files, inode)
+	}
+	s.full = 0
+	return errors.Join(errs...)
+}
+
+func (s *spool) close() {
+	if s.file != nil {
+		s.file.Close()
+	}
+	s.lock.Close()
+}
+
+// input copies lines from in to the spool, and to tee, if that is not nil, first.
+func (s *spool) input(in io.Reader, tee io.Writer, failed func(error)) error {
+	b := make([]byte, 64<<10)
+	for {
+		n, err := in.Read(b)
+		if n > 0 && tee != nil {
+			if _, err := tee.Write(b[:n]); err != nil {
+				failed(fmt.Errorf("copy to standard output: %w", err))
+				tee = nil
+			}
+		}
+		if err := s.keep(b[:n], failed); err != nil {
+			return err
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("read standard input: %w", err)
+		}
+	}
+}
+
+// keep writes all of b, going on trying where the disk is full.
+func (s *spool) keep(b []byte, failed func(error)) error {
+	for {
+		n, err := s.Write(b)
+		b = b[n:]
+		switch {
+		case err == errEnded:
+			return err
+		case err == nil:
+			return nil
+		}
+		failed(err)
+		retry := time.NewTimer(time.Second)
+		select {
+		case <-retry.C:
+		case <-s.ended:
+			retry.Stop()
+			return errEnded
+		}
+	}
+}
