@@ -88,6 +88,9 @@ type generation struct {
 	packed     bool   // compressed; sizes and offsets are those of its content
 	begins     []byte // how that begins, while it is being looked at
 	unpack     *tail.Unpacker
+	changed    bool        // it was cut: it does not begin, or go on, as it did
+	changedAt  int64       // when that was seen
+	cut        bool        // it was cut, and nothing more is to be had of it
 	copies     *generation // what it is a copy of, made before that is cut
 	copy       *generation
 }

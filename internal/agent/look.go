@@ -177,11 +177,16 @@ func (a *agent) known(st tail.Stat, rot int, path string) *generation {
 	k := st.Key
 	k.Dev = 0 // device numbers may change when a machine starts again
 	g := a.restored[k]
-	if g == nil || !a.beginsAs(path, g.head) {
+	if g == nil {
+		return nil
+	}
+	same := a.beginsAs(path, g.head)
+	if !same && (g.done || st.Key.Birth == 0) {
 		return nil
 	}
 	delete(a.restored, k)
 	g.restored, g.key = false, st.Key
+	g.changed = !same // it was cut while nobody looked
 	a.byKey[st.Key] = g
 	return g
 }
@@ -303,7 +308,7 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation) {
 	}
 	known := make([]tail.Known, len(f.gens))
 	for i, g := range f.gens {
-		known[i] = tail.Known{Key: g.key, Rotation: g.rotation, Begun: g.begun, Head: g.head}
+		known[i] = tail.Known{Key: g.key, Rotation: g.rotation, Begun: g.begun, Cut: g.cut, Head: g.head}
 		if g.restored {
 			// By now it has a higher number or is gone; what nobody knew then is newer.
 			known[i].Rotation = nameless
@@ -318,11 +323,7 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation) {
 		a.keepLink(g)
 		switch {
 		case p.Copy >= 0:
-			orig := f.gens[p.Copy+inserted]
-			if orig.copy != nil {
-				a.detach(orig.copy)
-			}
-			orig.copy, g.copies = g, orig
+			a.copied(f, f.gens[p.Copy+inserted], g)
 		case p.Stray:
 			a.stray(g)
 		default:
@@ -348,6 +349,33 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation) {
 	default:
 		a.save(f)
 	}
+}
+
+// copied deals with a copy of a file, which is made before that is cut. One that
+// turns up when reading has gone on already is read where the other ended.
+func (a *agent) copied(f *follower, orig, g *generation) {
+	if !orig.cut {
+		if orig.copy != nil {
+			a.detach(orig.copy)
+		}
+		orig.copy, g.copies = g, orig
+		return
+	}
+	at := uint64(orig.size)
+	s := a.newFollower(f.session.key, f.file)
+	s.stray, s.gens, g.of = true, []*generation{g}, s
+	s.id, s.named, s.asked = strayID(identity(f.session.machine, f.session.name, f.file, g.key)), true, true
+	if uint64(g.size) <= at {
+		a.cover(s)
+		return
+	}
+	a.log.Info("the copy of a file that was truncated holds more than was read of it", "path", g.path, "bytes", uint64(g.size)-at)
+	g.begun = true
+	s.acked = parse.Position{Offset: at, Parser: f.acked.Parser}
+	s.gap, s.gapAt = "copied", at
+	a.stand(s, s.acked, tail.Mark{})
+	a.save(s)
+	a.queue(s)
 }
 
 // stray begins a stream of its own for an older file that turned up after newer

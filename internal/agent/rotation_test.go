@@ -224,6 +224,91 @@ func TestCopyTruncate(t *testing.T) {
 	w.want("job-driver-raysubmit_x.log", want)
 }
 
+// copyTruncate does what logrotate's copytruncate does.
+func (w *world) copyTruncate(from, to string) {
+	w.t.Helper()
+	b, err := os.ReadFile(w.path(from))
+	if err == nil {
+		err = os.WriteFile(w.path(to), b, 0o600)
+	}
+	if err == nil {
+		err = os.Truncate(w.path(from), 0)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func TestCopyTruncateWhileTheAgentIsDead(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	text, want := numbered("first", 0, 80)
+	w.write("job-driver-x.log", text)
+	w.arrived(80)
+	w.crash()
+	text, lines := numbered("unread", 0, 20)
+	w.write("job-driver-x.log", text)
+	want = append(want, lines...)
+	w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+	text, lines = numbered("new", 0, 30)
+	w.write("job-driver-x.log", text)
+	want = append(want, lines...)
+	w.start()
+	w.arrived(len(want))
+	text, lines = numbered("last", 0, 5)
+	w.write("job-driver-x.log", text)
+	want = append(want, lines...)
+	w.arrived(len(want))
+	w.drain()
+	w.want("job-driver-x.log", want)
+	w.noGaps()
+}
+
+// The copy turns up when the agent has given up what it had not read of the file.
+func TestCopyTruncateOfWhichTheCopyIsSeenLate(t *testing.T) {
+	for _, unread := range []int{0, 20} {
+		t.Run(fmt.Sprint(unread), func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			text, want := numbered("first", 0, 80)
+			w.write("job-driver-x.log", text)
+			w.arrived(80)
+			more, lines := numbered("unread", 0, unread)
+			if unread == 0 {
+				more = ""
+			}
+			want = append(want, lines...)
+			elsewhere := filepath.Join(w.root, "copy")
+			if err := os.WriteFile(elsewhere, []byte(text+more), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Truncate(w.path("job-driver-x.log"), 0); err != nil {
+				t.Fatal(err)
+			}
+			text, lines = numbered("new", 0, 30)
+			w.write("job-driver-x.log", text)
+			want = append(want, lines...)
+			w.until("the gap is told", func() bool { return len(w.srv.gaps()) == 1 })
+			w.arrived(110)
+			if err := os.Rename(elsewhere, w.path("job-driver-x.log.1")); err != nil {
+				t.Fatal(err)
+			}
+			w.write("job-driver-x.log", "last\n")
+			want = append(want, "last")
+			w.arrived(len(want))
+			w.drain()
+			got := w.srv.lines(testSession, "job-driver-x.log")
+			slices.Sort(got)
+			slices.Sort(want)
+			if !slices.Equal(got, want) {
+				t.Errorf("%d lines arrived, want %d", len(got), len(want))
+			}
+		})
+	}
+}
+
 func TestTruncatedFileThatGrewBeyondTheOldPlace(t *testing.T) {
 	w := newWorld(t)
 	w.mkdir()

@@ -148,6 +148,10 @@ func (a *agent) step(f *follower, now time.Time) {
 		case tail.Advance:
 			a.advance(f, g)
 		case tail.Restart:
+			if !a.cutForGood(f, g) {
+				a.settle(f)
+				return
+			}
 			a.cut(f, g)
 		case tail.Abandon:
 			a.abandon(f, g, "deleted-unread")
@@ -205,7 +209,7 @@ func (a *agent) observe(f *follower, g *generation, now time.Time) (tail.Stat, t
 		g.size, g.grew = st.Size, wall.Mono()
 		a.lastGrowth = now
 	}
-	s := tail.State{Size: st.Size, Open: g.fd >= 0}
+	s := tail.State{Size: st.Size, Open: g.fd >= 0, Changed: g.changed}
 	s.Ended = a.ended(f, g)
 	return st, s
 }
@@ -362,7 +366,7 @@ func (a *agent) jobDone(d pipeline.Done) {
 	case d.Changed && g.packed:
 		a.abandon(f, g, "deleted-unread") // it is not what it was taken for
 	case d.Changed:
-		a.cut(f, g)
+		g.changed = true
 	case d.Err != nil:
 		a.failed(g, d.Err)
 		a.closeFD(g)
@@ -478,6 +482,16 @@ func (a *agent) noteGap(f *follower, why string, at uint64, missing int64) {
 	f.gap, f.gapAt = why, at
 }
 
+// cutForGood reports whether a file that was cut has no copy: a copy is made first,
+// but word of it may come a moment later.
+func (a *agent) cutForGood(f *follower, g *generation) bool {
+	if g.changedAt == 0 {
+		g.changed, g.changedAt = true, wall.Mono()
+		a.look(f)
+	}
+	return g.copy != nil || a.closing || time.Duration(wall.Mono()-g.changedAt) >= quietRenamed
+}
+
 // cut deals with a file that was truncated and begun anew. If a copy was made of
 // it first (copy-truncate), reading goes on in the copy and nothing is lost.
 func (a *agent) cut(f *follower, g *generation) {
@@ -500,12 +514,12 @@ func (a *agent) cut(f *follower, g *generation) {
 	if c := g.copy; c != nil && c.size >= f.cursor.Offset {
 		a.log.Info("a file was copied and truncated: reading on in the copy", "path", next.path, "copy", c.path)
 		g.key, g.fd, g.path, g.rotation, g.link, g.size, g.grew = c.key, c.fd, c.path, c.rotation, c.link, c.size, c.grew
-		g.copy = nil
+		g.copy, g.changed, g.changedAt = nil, false, 0
 		a.byKey[g.key] = g
 		return
 	}
 	g.size = f.cursor.Offset
-	g.done = true
+	g.done, g.cut = true, true
 	a.noteGap(f, "truncated", g.base+uint64(g.size), 0)
 	f.cur++
 	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0

@@ -15,6 +15,7 @@ type Known struct {
 	Key      Key
 	Rotation int // of the name it was last seen by
 	Begun    bool
+	Cut      bool // it was cut: what it held is only in copies
 	Head     Head
 }
 
@@ -31,6 +32,7 @@ type Place struct {
 //
 //	older than generations none of which is begun → before the first such
 //	older than a begun one, beginning with the same bytes → its copy (copy-truncate)
+//	beginning as one that was cut did → its copy, seen late
 //	older than a begun one, other bytes → a stray: a stream of its own
 //	else → at the end
 //
@@ -64,6 +66,10 @@ func seenAgain(seen []Sighting, i int) bool {
 func place(known []Known, s Sighting, i int) Place {
 	p := Place{Sighting: i, Before: len(known), Copy: -1}
 	for j, g := range known {
+		if g.Cut && g.Head.Len > 0 && g.Head.Matches(s.Head) {
+			p.Copy = j
+			continue
+		}
 		if g.Rotation >= s.Rotation {
 			continue
 		}
