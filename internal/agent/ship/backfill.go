@@ -124,15 +124,43 @@ func (m *marks) newest(spans []span) map[uint64]int64 {
 	return all
 }
 
-// far reports whether any span reaches further back than the window allows.
-func far(spans []span, newest map[uint64]int64, window time.Duration) bool {
-	return slices.ContainsFunc(spans, func(s span) bool {
-		return newest[s.stream] != 0 && s.oldest < newest[s.stream]-int64(window)
-	})
+// mostAhead is how far in the future a Loki takes a line, and some minutes by which
+// clocks may differ.
+const mostAhead = 15 * time.Minute
+
+// fresh is the time from which on no entry can come too far behind: no stream has a
+// newer one than now and what a Loki takes of the future.
+func (b Backfill) fresh(now time.Time) int64 {
+	return now.Add(mostAhead - b.Window).UnixNano()
+}
+
+// apart are the pieces in which to push entries that lie sorted by stream, the last
+// one first: together those of streams in which nothing can come too far behind, and
+// alone each other stream.
+func (l *load) apart(fresh int64) []piece {
+	var together []item
+	var alone []piece
+	for i := 0; i < len(l.items); {
+		end, safe := i, true
+		for ; end < len(l.items) && l.items[end].stream == l.items[i].stream; end++ {
+			safe = safe && (l.items[end].filed || l.items[end].time >= fresh)
+		}
+		if safe {
+			together = append(together, l.items[i:end]...)
+		} else {
+			alone = append(alone, piece{items: l.items[i:end], first: true})
+		}
+		i = end
+	}
+	slices.Reverse(alone)
+	if len(together) > 0 {
+		alone = append(alone, piece{items: together, first: true})
+	}
+	return alone
 }
 
 // file puts those entries that come too far behind into streams of their own, and
-// returns how many. It keeps items sorted by stream.
+// returns how many.
 func (l *load) file(b Backfill, m *marks, newest map[uint64]int64) (n int) {
 	for i := range l.items {
 		it := &l.items[i]
@@ -141,7 +169,6 @@ func (l *load) file(b Backfill, m *marks, newest map[uint64]int64) (n int) {
 			n++
 		}
 	}
-	l.sort(l.items)
 	return n
 }
 

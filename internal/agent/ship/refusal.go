@@ -34,6 +34,10 @@ const mostTries = 400
 //
 // Until one of these holds the push is divided and sent again; a Loki drops what
 // it has already.
+//
+// Of entries that come too far behind a Loki tells in the last stream of a push
+// alone: it answers 204 when those were in the streams before. So a stream in which
+// there may be such entries is pushed alone.
 type trial struct {
 	s     *Sender
 	ctx   context.Context
@@ -49,6 +53,7 @@ type trial struct {
 // piece is a part of the work: entries sorted by stream.
 type piece struct {
 	items []item
+	first bool // not sent before
 	pause bool // wait before it is sent
 }
 
@@ -58,14 +63,26 @@ type verdict struct {
 	why  *EntryError
 }
 
-// run judges the answer to items and works until nothing is open. It reports false
-// when ctx ended.
-func (t *trial) run(items []item, a Answer) bool {
-	work, ok := t.judge(items, a)
+// whole sends a batch as it is.
+func (t *trial) whole(body []byte) bool {
+	a, ok := t.s.insist(t.ctx, body, noFiles)
+	if !ok || a.Kind == KindDone {
+		return ok
+	}
+	t.load = loadOf(t.b)
+	t.load.sort(t.load.items)
+	work, ok := t.judge(t.load.items, a)
+	return ok && t.run(work)
+}
+
+// run works until nothing is open, the last piece first. It reports false when ctx
+// ended.
+func (t *trial) run(work []piece) bool {
+	ok := true
 	for ok && len(work) > 0 {
 		p := work[len(work)-1]
 		work = work[:len(work)-1]
-		if t.tries >= mostTries {
+		if t.tries >= mostTries && !p.first {
 			why := &EntryError{FaultOther, fmt.Sprintf("not looked at line by line after %d pushes: %v", t.tries, t.last)}
 			ok = t.bury(verdicts(p.items, why))
 			continue
@@ -84,7 +101,7 @@ func (t *trial) run(items []item, a Answer) bool {
 const pauseOfRate = 2 * time.Second
 
 func (t *trial) send(p piece) ([]piece, bool) {
-	if !p.pause {
+	if !p.pause && !p.first {
 		t.tries++
 	}
 	a, ok := t.s.insist(t.ctx, t.load.body(p.items), noFiles)
@@ -109,7 +126,9 @@ func (t *trial) judge(items []item, a Answer) ([]piece, bool) {
 	if refused, open, some := t.settle(items, &c); some {
 		more, ok := t.refuse(refused)
 		if len(open) > 0 {
-			more = append(more, piece{items: open})
+			// Nothing of this push should have come too far behind.
+			t.s.narrow()
+			more = append(more, byStream(open)...)
 		}
 		return more, ok
 	}
@@ -248,6 +267,19 @@ func (t *trial) divide(items []item, c *complaint, err error) ([]piece, bool) {
 		half = boundary(items, half)
 	}
 	return []piece{{items: items[half:]}, {items: items[:half]}}, true
+}
+
+// byStream are pieces of one stream each.
+func byStream(items []item) (all []piece) {
+	for i := 0; i < len(items); {
+		end := i + 1
+		for end < len(items) && items[end].stream == items[i].stream {
+			end++
+		}
+		all = append(all, piece{items: items[i:end], first: true})
+		i = end
+	}
+	return all
 }
 
 // boundary is where a stream begins, as near to at as can be.

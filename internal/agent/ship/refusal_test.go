@@ -2,6 +2,7 @@ package ship
 
 import (
 	"fmt"
+	"log/slog"
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -63,6 +64,24 @@ func TestAnAccountIsBelieved(t *testing.T) {
 		if l.count() != 1 || r.Buried != bad || len(dead.lines) != bad || dead.faults["old 0"] != FaultFarBehind || len(l.stored) != bad {
 			t.Errorf("%d bad: %d pushes, %d buried, %d stored", bad, l.count(), r.Buried, len(l.stored))
 		}
+	}
+}
+
+// TestALokiWhoseWindowIsNarrower: once it refuses a line that it should take, no
+// other stream of that push is believed to be taken.
+func TestALokiWhoseWindowIsNarrower(t *testing.T) {
+	l := newFakeLoki(t)
+	l.window = 5 * time.Minute
+	s, dead := newSender(t, HTTP{URL: l.URL, Backfill: Backfill{Disabled: true}})
+	var told strings.Builder
+	s.Logger = slog.New(slog.NewTextHandler(&told, nil))
+	a, b := logs.LabelsOf("app", "a"), logs.LabelsOf("app", "b")
+	l.newest[a.String()], l.newest[b.String()] = l.now.UnixNano(), l.now.UnixNano()
+	late := l.now.Add(-10 * time.Minute)
+	deliver(t, s, batchOf(t, part{{Labels: a, Entries: []logs.Entry{lineOf("a late", late), lineOf("a", l.now)}}}, part{{Labels: b, Entries: []logs.Entry{lineOf("b late", late), lineOf("b", l.now)}}}))
+	slices.Sort(dead.lines)
+	if !slices.Equal(dead.lines, []string{"a late", "b late"}) || len(l.stored) != 2 || !strings.Contains(told.String(), "set it to half of the Loki's max_chunk_age") {
+		t.Errorf("kept %q, stored %v, told %s", dead.lines, l.stored, &told)
 	}
 }
 

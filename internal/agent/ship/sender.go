@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/remora-ray/remora/internal/agent/pipeline"
+	"github.com/remora-ray/remora/internal/agent/wall"
 	"github.com/remora-ray/remora/internal/loki"
 )
 
@@ -51,8 +52,9 @@ type Sender struct {
 
 	MinWait, MaxWait time.Duration // between attempts; 0 means 200 ms and 30 s
 
-	marks *marks
-	spans []span
+	marks      *marks
+	spans      []span
+	narrowTold time.Time
 }
 
 // Run sends until in closes or ctx ends; a batch that ctx interrupts is not
@@ -110,28 +112,33 @@ func (s *Sender) toLoki(ctx context.Context, b *pipeline.Batch, r *Result) bool 
 		return s.some(ctx, b, 0, len(b.Parts), r) // nobody can read it: let the server say so
 	}
 	newest := s.marks.newest(s.spans)
-	if !t.fill.Disabled && far(s.spans, newest, t.fill.Window) {
+	fresh := t.fill.fresh(wall.Now())
+	if slices.ContainsFunc(s.spans, func(x span) bool { return x.oldest < fresh }) {
 		t.load = loadOf(b)
-		r.Filed = t.load.file(t.fill, s.marks, newest)
-		body = t.load.body(t.load.items)
-	}
-	a, ok := s.insist(ctx, body, noFiles)
-	if !ok {
-		return false
-	}
-	if a.Kind != KindDone {
-		if t.load == nil {
-			t.load = loadOf(b)
-			t.load.sort(t.load.items)
+		if !t.fill.Disabled {
+			r.Filed = t.load.file(t.fill, s.marks, newest)
 		}
-		if !t.run(t.load.items, a) {
+		t.load.sort(t.load.items)
+		if !t.run(t.load.apart(fresh)) {
 			return false
 		}
+	} else if !t.whole(body) {
+		return false
 	}
 	for stream, ns := range newest {
 		s.marks.raise(stream, ns)
 	}
 	return true
+}
+
+// narrow tells that a Loki's window is narrower than what it was said to be. Lines
+// that come further behind may be lost without a word then.
+func (s *Sender) narrow() {
+	if now := time.Now(); s.narrowTold.IsZero() || now.Sub(s.narrowTold) > time.Hour {
+		s.narrowTold = now
+		s.Logger.Error("the Loki refuses lines as too far behind that are within backfill.window: set it to half of the Loki's max_chunk_age",
+			"window", s.backfill().Window)
+	}
 }
 
 // loadOf takes a batch apart. The bodies of its parts have been walked before.

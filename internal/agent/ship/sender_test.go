@@ -223,3 +223,15 @@ func (s *scripted) Push(_ context.Context, body []byte) Answer {
 func (s *scripted) Offsets(context.Context, loki.OffsetsRequest) (r loki.OffsetsResponse, w parse.Wire, err error) {
 	return r, parse.Loki, nil
 }
+
+// bodies is a target that takes everything.
+type bodies struct{ all []string }
+
+func (b *bodies) Push(_ context.Context, body []byte) Answer {
+	b.all = append(b.all, string(body))
+	return Answer{}
+}
+
+func (b *bodies) Offsets(context.Context, loki.OffsetsRequest) (r loki.OffsetsResponse, w parse.Wire, err error) {
+	return r, parse.Remora, nil
+}
