@@ -118,19 +118,30 @@ const maxFile = 1 << 20
 // file, in order, and checks the whole. Its error is Errors, or says why the file
 // could not be read.
 func Load(path string, env func(string) (string, bool), over ...func(*Config) error) (*Config, error) {
+	if path == "" {
+		return load("", nil, env, over...)
+	}
+	file := FileAt(path)
+	b, err := readSmall(path, maxFile)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	c, err := load(path, b, env, over...)
+	if err != nil {
+		return nil, err
+	}
+	c.Files = append([]File{file}, c.Files...)
+	return c, nil
+}
+
+// load is Load of a file that holds b.
+func load(path string, b []byte, env func(string) (string, bool), over ...func(*Config) error) (*Config, error) {
 	c := defaults()
 	d := &decoder{file: path, expand: newExpander(env), places: map[string]Position{}}
-	if path != "" {
-		file := FileAt(path)
-		b, err := readSmall(path, maxFile)
-		if err != nil {
-			return nil, fmt.Errorf("read configuration: %w", err)
-		}
-		if !d.document(b, c) {
-			return nil, d.errs.err()
-		}
-		c.Files = append([]File{file}, d.expand.files...)
+	if path != "" && !d.document(b, c) {
+		return nil, d.errs.err()
 	}
+	c.Files = d.expand.files
 	d.override(c, over)
 	k := checker{d}
 	k.validate(c)
