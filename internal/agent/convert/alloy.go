@@ -15,6 +15,8 @@ type alloy struct {
 	resolving  []reference // exports being worked out, the outermost first
 	used       map[*block]bool
 	ways       []way
+	patterns   []pattern // of Ray's logs, and what is left out of them
+	excluded   []pattern
 	steps      int // of all ways, also of those that lead nowhere
 	outputs    []*alloyOutput
 }
@@ -221,6 +223,7 @@ func (a *alloy) assemble(file *block) error {
 		return errorAt(done[0].pos, "%s has no endpoint", done[0].id())
 	}
 	a.pipelines()
+	a.w.keepFiles(a.patterns, a.excluded)
 	a.unused(file)
 	key := a.w.set("state", "/var/lib/remora-agent")
 	a.w.changed(key, file.pos, "positions", "kept here; those of Alloy are not taken over: files are read from their beginning")

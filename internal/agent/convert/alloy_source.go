@@ -80,19 +80,17 @@ func (a *alloy) target(b *block, t *object) error {
 	name := or(b.label, "files")
 	var source, key *yaml.Node
 	if root, all, ok := rayPath(path); ok {
-		if old := a.rayOf(root); old != nil {
+		a.patterns = append(a.patterns, pattern{b.pos, path, all})
+		if exclude != "" {
+			a.excluded = append(a.excluded, pattern{b.pos, exclude, false})
+		}
+		if old := a.w.rayOf(root); old != nil {
 			a.w.changed(keyOf(old, "ray"), b.pos, "__path__ "+path, "the same source reads these files already")
 			return nil
 		}
 		source, key = a.w.addSource(name, "ray", mapping("root", text(root)))
 		why := "all sessions below " + root + " and all their directories are followed"
-		if !all {
-			why += "; files that the pattern did not take are read too: drop them in the pipeline"
-		}
 		a.w.changed(key, b.pos, "__path__ "+path, why)
-		if exclude != "" {
-			a.w.left(b.pos, "__path_exclude__", "all files of this source are read: drop lines in the pipeline")
-		}
 	} else if include, ok := podLogs(path); ok {
 		source, key = a.w.addSource(name, "containers", mapping("root", text("/var/log/pods"), "include", texts([]string{include})))
 		a.w.changed(key, b.pos, "__path__ "+path, "a pattern is NAMESPACE/POD/CONTAINER or NAMESPACE_POD_UID")
@@ -105,15 +103,6 @@ func (a *alloy) target(b *block, t *object) error {
 		a.w.kept(key, b.pos, "__path__ "+path, "")
 	}
 	a.targetLabels(b, source, t)
-	return nil
-}
-
-func (a *alloy) rayOf(root string) *yaml.Node {
-	for _, s := range part(&a.w.top, "sources", yaml.SequenceNode).Content {
-		if ray := value(s, "ray"); ray != nil && value(ray, "root").Value == root {
-			return s
-		}
-	}
 	return nil
 }
 

@@ -12,9 +12,11 @@ type fluent struct {
 	w        *writer
 	inputs   []*input
 	parsers  map[string]*section
-	parses   []func() // carry the parsers of inputs, when all inputs are known
-	uploads  int      // outputs carried
-	flush    string   // [SERVICE] Flush, for each output
+	parses   []func()  // carry the parsers of inputs, when all inputs are known
+	patterns []pattern // of Ray's logs, and what is left out of them
+	excluded []pattern
+	uploads  int    // outputs carried
+	flush    string // [SERVICE] Flush, for each output
 	flushPos Pos
 }
 
@@ -99,6 +101,7 @@ func (f *fluent) sections(name string, all []*section) error {
 	for _, parse := range f.parses {
 		parse()
 	}
+	f.w.keepFiles(f.patterns, f.excluded)
 	for _, s := range all {
 		if s.kind == "filter" {
 			f.filter(s)

@@ -67,6 +67,9 @@ func (f *fluent) loki(s *section) error {
 	o.output, o.key = output, key
 	f.w.changed(key, s.pos, "output loki", "an entry is the line itself, where Fluent Bit sends the record as JSON: a query needs no | json; for a Remora server write remora: in place of loki:")
 	o.url()
+	if s.get("labels") == "" {
+		f.w.changed(key, s.pos, "loki Labels", "Fluent Bit labels lines job=\"fluent-bit\" where it is told none; lines of Ray have job=\"ray/logs\"")
+	}
 	if f.flush != "" {
 		d := seconds(f.flush)
 		if d == "" || d == "0s" {

@@ -79,14 +79,10 @@ func (f *fluent) sources(s *section, paths []string) (made []*input) {
 func (f *fluent) raySource(s *section, name, path, root string, all bool) *input {
 	at := s.at("path")
 	why := "all sessions below " + root + " and all their directories are followed: session_latest moves on when Ray starts again, and * does not take serve/, old/ and events/"
-	if !all {
-		why += "; files that the pattern did not take are read too: drop them in the pipeline"
-	}
-	for _, in := range f.inputs {
-		if ray := value(in.source, "ray"); ray != nil && value(ray, "root").Value == root {
-			f.w.changed(in.key, at, "tail Path "+path, "the same source reads these files already")
-			return &input{section: s, source: in.source, key: in.key}
-		}
+	f.patterns = append(f.patterns, pattern{at, path, all})
+	if old := f.w.rayOf(root); old != nil {
+		f.w.changed(keyOf(old, "ray"), at, "tail Path "+path, "the same source reads these files already")
+		return &input{section: s, source: old, key: keyOf(old, "ray")}
 	}
 	source, key := f.w.addSource(name, "ray", mapping("root", text(root)))
 	f.w.changed(key, at, "tail Path "+path, why)
@@ -165,19 +161,25 @@ func (f *fluent) tailSetting(p property, made []*input) {
 }
 
 func (f *fluent) exclude(p property, what string, made []*input) {
-	done := false
+	seen := map[*yaml.Node]bool{}
 	for _, in := range made {
-		if files := value(in.source, "files"); files != nil {
+		files := value(in.source, "files")
+		switch {
+		case seen[in.source]:
+		case files != nil:
 			old := value(files, "exclude")
 			if old == nil {
 				old = texts(nil)
 			}
 			old.Content = append(old.Content, texts(splitPaths(p.value)).Content...)
 			f.w.kept(put(files, "exclude", old), p.pos, what, "")
-			done = true
+		case value(in.source, "ray") != nil:
+			for _, path := range splitPaths(p.value) {
+				f.excluded = append(f.excluded, pattern{p.pos, path, false})
+			}
+		default:
+			f.w.left(p.pos, what, "write exclude: with NAMESPACE/POD/CONTAINER")
 		}
-	}
-	if !done {
-		f.w.left(p.pos, what, "all files of this source are read: drop lines in the pipeline")
+		seen[in.source] = true
 	}
 }

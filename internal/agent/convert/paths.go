@@ -2,6 +2,7 @@ package convert
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -11,8 +12,8 @@ import (
 var rayLogs = regexp.MustCompile(`^(/.*?)/session_(?:latest|\*|[^/]*)/logs(?:/(.*))?$`)
 
 // rayPath tells the Ray root of a pattern, and whether it takes all files.
-func rayPath(pattern string) (root string, all, ok bool) {
-	m := rayLogs.FindStringSubmatch(pattern)
+func rayPath(path string) (root string, all, ok bool) {
+	m := rayLogs.FindStringSubmatch(path)
 	if m == nil {
 		return "", false, false
 	}
@@ -26,10 +27,88 @@ func rayPath(pattern string) (root string, all, ok bool) {
 	return m[1], false, true
 }
 
+// rayFiles writes a pattern as an expression of the metadata filename, the path below
+// logs/; ok is false where it is more than *, ? and plain text.
+func rayFiles(path string) (expr string, ok bool) {
+	before := ""
+	if m := rayLogs.FindStringSubmatch(path); m != nil {
+		path = m[2]
+	} else if strings.Contains(path, "/") {
+		return "", false
+	} else {
+		before = "(?:.*/)?"
+	}
+	if strings.ContainsAny(path, `[]{}\`) {
+		return "", false
+	}
+	return before + strings.NewReplacer(`\*\*/`, `(?:.*/)?`, `\*\*`, `.*`, `\*`, `[^/]*`, `\?`, `[^/]`).Replace(regexp.QuoteMeta(path)), true
+}
+
+// onlyRay reports whether every source is of Ray.
+func (w *writer) onlyRay() bool {
+	return !slices.ContainsFunc(part(&w.top, "sources", yaml.SequenceNode).Content, func(s *yaml.Node) bool { return value(s, "ray") == nil })
+}
+
+// rayOf is the source of a Ray root, nil if there is none.
+func (w *writer) rayOf(root string) *yaml.Node {
+	for _, s := range part(&w.top, "sources", yaml.SequenceNode).Content {
+		if ray := value(s, "ray"); ray != nil && value(ray, "root").Value == root {
+			return s
+		}
+	}
+	return nil
+}
+
+// keepFiles keeps those of Ray's files alone that the patterns took, and drops what
+// they excluded, where the pipeline is for Ray's lines alone and each pattern known.
+func (w *writer) keepFiles(taken, excluded []pattern) {
+	for _, p := range excluded {
+		expr, ok := rayFiles(p.text)
+		if !ok || !w.onlyRay() {
+			w.left(p.pos, "excluded "+p.text, "all files of the source ray are read: drop lines in the pipeline")
+			continue
+		}
+		w.fileStage("drop", expr, p.pos, "excluded "+p.text, "files are left out by dropping their lines")
+	}
+	var exprs []string
+	for _, p := range taken {
+		if p.all {
+			return
+		}
+		expr, ok := rayFiles(p.text)
+		if !ok || !w.onlyRay() {
+			w.left(p.pos, "limits of "+p.text, "all files of the source ray are read: drop lines in the pipeline")
+			return
+		}
+		exprs = append(exprs, expr)
+	}
+	if len(exprs) > 0 {
+		w.fileStage("keep", strings.Join(exprs, "|"), taken[0].pos, "limits of "+taken[0].text, "the files that the pattern took are kept, in every session; take this stage out to keep all")
+	}
+}
+
+func (w *writer) fileStage(name, expr string, pos Pos, what, why string) {
+	stage := mapping(name, mapping("fields", mapping("filename", text(expr)), "reason", text("path")))
+	if err := checkStage(stage); err != nil {
+		w.left(pos, what, err.Error())
+		return
+	}
+	pipeline := part(&w.top, "pipeline", yaml.SequenceNode)
+	pipeline.Content = slices.Insert(pipeline.Content, 0, stage)
+	w.changed(stage, pos, what, why)
+}
+
+// pattern is a path of Ray's logs that was carried.
+type pattern struct {
+	pos  Pos
+	text string
+	all  bool // it takes every file
+}
+
 // podLogs writes a pattern of container logs as the containers source has them:
 // NAMESPACE/POD/CONTAINER, or NAMESPACE_POD_UID/CONTAINER.
-func podLogs(pattern string) (include string, ok bool) {
-	if rest, found := strings.CutPrefix(pattern, "/var/log/pods/"); found {
+func podLogs(path string) (include string, ok bool) {
+	if rest, found := strings.CutPrefix(path, "/var/log/pods/"); found {
 		parts := strings.Split(rest, "/")
 		switch {
 		case parts[0] == "**" || strings.Trim(rest, "*/.log") == "":
@@ -39,7 +118,7 @@ func podLogs(pattern string) (include string, ok bool) {
 		}
 		return parts[0] + "/" + parts[1], true
 	}
-	rest, found := strings.CutPrefix(pattern, "/var/log/containers/")
+	rest, found := strings.CutPrefix(path, "/var/log/containers/")
 	if !found {
 		return "", false
 	}
