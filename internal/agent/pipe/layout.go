@@ -7,7 +7,7 @@ import (
 	"github.com/remora-ray/remora/internal/ray"
 )
 
-// layout is that of a spool: one stream of which the full files are generations.
+// layout is that of a spool: one stream of which the files are generations.
 type layout struct{ dir string }
 
 // Roots is the spool.
@@ -24,7 +24,7 @@ func (l layout) Enter(dir string) discover.Entering {
 // Name takes the files of a spool.
 func (l layout) Name(path string) *discover.Name {
 	base := filepath.Base(path)
-	if _, full := number(base); base != current && !full {
+	if _, ok := number(base); !ok {
 		return nil
 	}
 	return &discover.Name{Rel: base}
@@ -33,12 +33,13 @@ func (l layout) Name(path string) *discover.Name {
 // Path is the inverse of Name.
 func (l layout) Path(n *discover.Name) string { return filepath.Join(l.dir, n.Rel) }
 
-// File is a piece of what was piped. With RAY_LOG_TO_STDERR=1 each line tells the
-// component that wrote it.
+// File is a piece of what was piped. Rotation is the less the newer the file is, and
+// never more than 0, as the newest may be written to. With RAY_LOG_TO_STDERR=1 each
+// line tells the component that wrote it.
 func (l layout) File(_, rel string) discover.File {
-	f := ray.File{Path: rel, Stream: current, Component: ray.ComponentContainer, Output: "log", Format: ray.FormatContainer, Known: true}
-	if n, full := number(rel); full {
-		f.Rotation = 1<<41 - int(n)
+	f := ray.File{Path: rel, Stream: stem, Component: ray.ComponentContainer, Output: "log", Format: ray.FormatContainer, Known: true}
+	if n, ok := number(rel); ok {
+		f.Rotation = -int(n)
 	}
 	return discover.File{File: f}
 }

@@ -154,7 +154,7 @@ func want(t *testing.T, got, want []string) {
 // left are the files of a spool.
 func left(t *testing.T, p *Pipe) []string {
 	t.Helper()
-	all, err := filepath.Glob(filepath.Join(p.Conf.State, "pipe", current+"*"))
+	all, err := filepath.Glob(filepath.Join(p.Conf.State, "pipe", stem+"*"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -16,9 +16,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// current is the file being written; a full one is renamed to current.N, N counting
-// up without an end.
-const current = "stdin"
+// stem begins the names of a spool's files, stem.N. N counts up without an end, and
+// the file of the highest is the one being written: none is ever renamed.
+const stem = "stdin"
 
 // spool keeps input on disk until it is acknowledged. One goroutine writes; spent
 // may be called from any.
@@ -32,8 +32,8 @@ type spool struct {
 	files map[uint64]segment // full ones, by inode
 	full  int64              // bytes of those
 	size  int64              // of the file being written
-	next  uint64
-	ended chan struct{} // closed when no one waits for room any more
+	last  uint64             // N of the newest file
+	ended chan struct{}      // closed when no one waits for room any more
 
 	file *os.File
 	lock *os.File
@@ -60,7 +60,7 @@ func openSpool(dir string, most int64) (*spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock spool: %w", err)
 	}
-	s := &spool{dir: dir, most: most, segment: min(segmentBytes, most/4), files: map[uint64]segment{}, next: 1, lock: lock, ended: make(chan struct{})}
+	s := &spool{dir: dir, most: most, segment: min(segmentBytes, most/4), files: map[uint64]segment{}, lock: lock, ended: make(chan struct{})}
 	s.room = sync.NewCond(&s.mu)
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		lock.Close()
@@ -73,33 +73,26 @@ func openSpool(dir string, most int64) (*spool, error) {
 	return s, nil
 }
 
-// takeOver counts what is there. The file that was being written is full: what
-// comes is other input.
+// takeOver counts what is there.
 func (s *spool) takeOver() error {
 	entries, err := os.ReadDir(s.dir)
 	if err != nil {
 		return fmt.Errorf("read spool: %w", err)
 	}
-	last := false
 	for _, e := range entries {
-		n, ok := number(e.Name())
-		if last = last || e.Name() == current; !ok {
-			continue
+		if n, ok := number(e.Name()); ok {
+			s.last = max(s.last, n)
+			if err := s.add(e.Name()); err != nil {
+				return err
+			}
 		}
-		s.next = max(s.next, n+1)
-		if err := s.add(e.Name()); err != nil {
-			return err
-		}
-	}
-	if last {
-		return s.rotate()
 	}
 	return nil
 }
 
-// number reads the N of a full file's name.
+// number reads the N of a file's name.
 func number(name string) (uint64, bool) {
-	digits, ok := strings.CutPrefix(name, current+".")
+	digits, ok := strings.CutPrefix(name, stem+".")
 	if !ok {
 		return 0, false
 	}
@@ -107,13 +100,11 @@ func number(name string) (uint64, bool) {
 	return n, err == nil && n > 0
 }
 
+// add counts a full file.
 func (s *spool) add(name string) error {
 	i, err := os.Stat(filepath.Join(s.dir, name))
 	if err != nil {
 		return fmt.Errorf("read spool: %w", err)
-	}
-	if i.Size() == 0 {
-		return os.Remove(filepath.Join(s.dir, name))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,21 +113,14 @@ func (s *spool) add(name string) error {
 	return nil
 }
 
-// rotate gives the file being written, if there is one, the name of a full one.
+// rotate ends the file being written.
 func (s *spool) rotate() error {
-	name := current + "." + strconv.FormatUint(s.next, 10)
-	if err := os.Rename(filepath.Join(s.dir, current), filepath.Join(s.dir, name)); err != nil {
-		return fmt.Errorf("rotate spool: %w", err)
-	}
-	if s.file != nil {
-		s.file.Close()
-		s.file = nil
-	}
-	s.next++
+	err := s.file.Close()
+	s.file = nil
 	s.mu.Lock()
 	s.size = 0
 	s.mu.Unlock()
-	return s.add(name)
+	return errors.Join(err, s.add(stem+"."+strconv.FormatUint(s.last, 10)))
 }
 
 // Write writes all of b, waiting for room where there is none. A file ends with a
@@ -156,25 +140,15 @@ func (s *spool) Write(b []byte) (written int, err error) {
 	return written, nil
 }
 
-// wait waits until n more bytes may be on disk. While there is nothing full to be
-// acknowledged the file being written becomes so.
+// wait waits until n more bytes may be on disk.
 func (s *spool) wait(n int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for s.full+s.size+n > s.most && s.full+s.size > 0 {
+	for s.full+s.size+n > s.most && len(s.files) > 0 {
 		select {
 		case <-s.ended:
 			return errEnded
 		default:
-		}
-		if len(s.files) == 0 {
-			s.mu.Unlock()
-			err := s.rotate()
-			s.mu.Lock()
-			if err != nil {
-				return err
-			}
-			continue
 		}
 		s.room.Wait()
 	}
@@ -183,11 +157,13 @@ func (s *spool) wait(n int64) error {
 
 func (s *spool) write(b []byte) (int, error) {
 	if s.file == nil {
-		f, err := os.OpenFile(filepath.Join(s.dir, current), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
+		name := stem + "." + strconv.FormatUint(s.last+1, 10)
+		f, err := os.OpenFile(filepath.Join(s.dir, name), os.O_CREATE|os.O_EXCL|os.O_WRONLY|os.O_APPEND, 0o600)
 		if err != nil {
 			return 0, fmt.Errorf("write spool: %w", err)
 		}
 		s.file = f
+		s.last++
 	}
 	full := s.size+int64(len(b)) >= s.segment // no one else writes size
 	if last := bytes.LastIndexByte(b, '\n'); full && last >= 0 {
