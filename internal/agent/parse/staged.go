@@ -20,6 +20,9 @@ const (
 	// understood as a container's output, and its component becomes the stream label
 	// where it tells one.
 	CRI
+	// Terminal: a line is a line, of whichever process it names. Its component becomes
+	// the stream label where it tells one.
+	Terminal
 )
 
 // MaxStreams is how many label sets one chunk may give; with more it ends early.
@@ -60,7 +63,7 @@ type said struct {
 // newStaged is nil where the fast path does.
 func newStaged(src *Source) *staged {
 	container := src.Form == CRI || src.Stages.CRI()
-	if !container && src.Stages.Empty() {
+	if !container && src.Form != Terminal && src.Stages.Empty() {
 		return nil
 	}
 	g := &staged{lanes: make([]lane, 1)}
