@@ -13,6 +13,7 @@ import (
 
 	"github.com/remora-ray/remora/internal/agent/config"
 	"github.com/remora-ray/remora/internal/agent/convert"
+	"github.com/remora-ray/remora/internal/agent/pipe"
 )
 
 // Set by the linker: -X main.version=… -X main.commit=….
@@ -46,6 +47,7 @@ func commands() []command {
 		{"check", "tell what is wrong with a configuration", check},
 		{"try", "show what would be sent of log files, and what not", try},
 		{"status", "ask the running agent how it stands", status},
+		{"pipe", "send what a program writes to it, each line once", pipes},
 		{"convert", "turn a configuration of Fluent Bit or Grafana Alloy into the agent's own", elsewhere(convert.Main)},
 		{"reference", "print all there is to configure", reference},
 		{"version", "print the version", printVersion},
@@ -55,6 +57,14 @@ func commands() []command {
 // elsewhere makes a command of a package's Main.
 func elsewhere(main func(args []string, stdin io.Reader, stdout, stderr io.Writer) int) func(*process, []string) int {
 	return func(p *process, args []string) int { return main(args, p.stdin, p.stdout, p.stderr) }
+}
+
+func pipes(p *process, args []string) int {
+	env := func(name string) string {
+		v, _ := p.env(name)
+		return v
+	}
+	return pipe.Main(args, or(version, "dev"), env, p.stdin, p.stdout, p.stderr)
 }
 
 func main() {

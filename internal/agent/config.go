@@ -15,6 +15,7 @@ import (
 	"github.com/remora-ray/remora/internal/agent/discover"
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/ship"
+	"github.com/remora-ray/remora/internal/agent/stage"
 	"github.com/remora-ray/remora/internal/logs"
 )
 
@@ -35,7 +36,8 @@ type Config struct {
 	Place func(dir string) (node parse.Node, machine string, known bool)
 	// Labels and Metadata are added to every line, and win over what Ray's files tell.
 	Labels, Metadata logs.Labels
-	Tenant           string // X-Scope-OrgID; "" sends none
+	Stages           *stage.Program // run for each line; nil for none
+	Tenant           string         // X-Scope-OrgID; "" sends none
 
 	// Node is what is known of this node; Cluster "" means the host's name, Type ""
 	// is found out from the files.

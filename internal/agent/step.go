@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/remora-ray/remora/internal/agent/discover"
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/pipeline"
 	"github.com/remora-ray/remora/internal/agent/tail"
@@ -314,7 +315,7 @@ func (a *agent) prepare(f *follower) {
 	case f.parser == nil:
 		f.parser = parse.New(parse.Source{
 			File: f.file, Context: ray.Context{Session: f.session.name, Location: a.conf.Location},
-			Labels: labels, Metadata: meta,
+			Labels: labels, Metadata: meta, Form: a.form(), Stages: a.conf.Stages,
 		}, a.wire)
 		if f.acked.Offset > 0 || f.acked.Parser != nil {
 			a.restoreParser(f, f.acked)
@@ -323,6 +324,14 @@ func (a *agent) prepare(f *follower) {
 		f.parser.SetFacts(labels, meta)
 	}
 	f.facts = f.session.facts
+}
+
+// form is how the source's files carry their lines.
+func (a *agent) form() parse.Form {
+	if _, pods := a.conf.Source.(*discover.Pods); pods {
+		return parse.CRI
+	}
+	return parse.Plain
 }
 
 // with is a with b added, which wins.
@@ -347,6 +356,9 @@ func (a *agent) jobDone(d pipeline.Done) {
 	if d.Added {
 		a.unacked++
 		a.met.lines.Add(float64(d.Lines))
+		for reason, n := range d.Dropped {
+			a.met.dropLines.WithLabelValues(reason).Add(float64(n))
+		}
 	}
 	a.met.bytesRead.Add(float64(d.Read))
 	a.bytesRead += uint64(d.Read)

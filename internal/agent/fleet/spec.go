@@ -100,6 +100,10 @@ func (f *fleet) configOf(e *engine) (agent.Config, error) {
 	if err != nil {
 		return agent.Config{}, err
 	}
+	stages, err := s.conf.Program(s.output)
+	if err != nil {
+		return agent.Config{}, err
+	}
 	layout, err := s.Source.Layout()
 	if err != nil {
 		return agent.Config{}, err
@@ -109,7 +113,7 @@ func (f *fleet) configOf(e *engine) (agent.Config, error) {
 		log = log.With("source", s.Source.Name, "output", s.Output.Name)
 	}
 	c := agent.Config{
-		Source: layout, State: s.State, Target: target, Labels: s.Labels, Metadata: s.Metadata,
+		Source: layout, State: s.State, Target: target, Stages: stages, Labels: s.Labels, Metadata: s.Metadata,
 		Node: s.Node, PodUID: s.PodUID, Location: s.conf.Timezone, Once: f.o.Once,
 		DrainTimeout: s.Drain, BatchBytes: s.Size, BatchWait: s.Wait, ScanEvery: s.Scan, Readers: s.Readers,
 		MaxOpen: s.Open, Hold: e.hold.Load, Version: f.o.Version, Logger: log,
