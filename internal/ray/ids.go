@@ -71,12 +71,19 @@ func allF(s string) bool {
 // isHex accepts lower case only, as Ray prints ids.
 func isHex[T string | []byte](s T) bool {
 	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+		if !hexDigits[s[i]] {
 			return false
 		}
 	}
 	return len(s) > 0
 }
+
+var hexDigits = func() (is [256]bool) {
+	for _, c := range "0123456789abcdef" {
+		is[c] = true
+	}
+	return is
+}()
 
 func isDigits[T string | []byte](s T) bool {
 	for i := range len(s) {

@@ -302,6 +302,7 @@ func TestStructuredLines(t *testing.T) {
 	}{
 		{"JSON", out, structured("01000000", testWorker, testActor, testCall), full},
 		{"text", out, text, full},
+		{"text that holds the like of its keys", out, strings.Replace(text, "k=v", "old_job_id=02000000 (job_id=03000000) timestamp_ns=1 task_name=B", 1), full},
 		{"another worker's", out, structured("01000000", other, testActor, testCall), bare},
 		{"a job that is not the task's", out, structured("02000000", testWorker, testActor, testCall), bare},
 		{"a task that is not the actor's", out, structured("01000000", testWorker, testActor, testTask), bare},
