@@ -75,7 +75,7 @@ var jsonKind = kind{
 	},
 	compile: func(s *settings) step {
 		j := &jsonStep{source: s.source()}
-		for _, p := range s.pairs("fields") {
+		for _, p := range s.names("fields") {
 			j.fields = append(j.fields, jsonField{p.name, strings.Split(p.value, ".")})
 		}
 		return j
@@ -172,7 +172,7 @@ var logfmtKind = kind{
 	},
 	compile: func(s *settings) step {
 		l := &logfmtStep{source: s.source()}
-		for _, p := range s.pairs("fields") {
+		for _, p := range s.names("fields") {
 			if l.names == nil {
 				l.names = map[string][]string{}
 			}

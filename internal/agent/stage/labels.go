@@ -56,12 +56,15 @@ var metadataKind = kind{
 var placing = []string{"offset", "entry", "split"}
 
 func compileLabels(s *settings, metadata bool) step {
-	l := &labelsStep{metadata: metadata, fields: s.pairs("fields"), drop: s.texts("drop")}
+	l := &labelsStep{metadata: metadata, fields: s.names("fields"), drop: s.texts("drop")}
 	if !s.has("fields") && !s.has("static") && !s.has("drop") {
 		s.fail(s.at, "%s needs one of fields, static, drop", s.name)
 	}
 	var static []logs.Label
 	for _, p := range s.pairs("static") {
+		if p.value == "" {
+			l.drop = append(l.drop, p.name)
+		}
 		static = append(static, logs.Label{Name: p.name, Value: bounded(p.value)})
 	}
 	for _, p := range append(s.pairs("static"), l.fields...) {

@@ -124,34 +124,47 @@ type pair struct {
 	at, valueAt *yaml.Node
 }
 
-// pairs is a mapping in the order written; a list of names maps each to itself,
-// and so does a name without a value.
+// pairs is a mapping in the order written.
 func (s *settings) pairs(key string) []pair {
 	n := s.value[key]
 	if n == nil {
 		return nil
 	}
+	if n.Kind != yaml.MappingNode {
+		s.wrong(key, "must map names to values")
+		return nil
+	}
 	var out []pair
-	switch n.Kind {
-	case yaml.SequenceNode, yaml.ScalarNode:
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		k, v := s.read(n.Content[i]), s.read(n.Content[i+1])
+		if k.Kind != yaml.ScalarNode || v.Kind != yaml.ScalarNode {
+			s.fail(k, "%s.%s must map names to plain values", s.name, key)
+			return nil
+		}
+		value := v.Value
+		if v.Tag == "!!null" {
+			value = ""
+		}
+		out = append(out, pair{k.Value, value, k, v})
+	}
+	return out
+}
+
+// names maps names to those that their values have elsewhere: a list, and a name
+// without a value, mean the same name.
+func (s *settings) names(key string) []pair {
+	if n := s.value[key]; n != nil && n.Kind != yaml.MappingNode {
+		var out []pair
 		for _, v := range s.texts(key) {
 			out = append(out, pair{v, v, n, n})
 		}
-	case yaml.MappingNode:
-		for i := 0; i+1 < len(n.Content); i += 2 {
-			k, v := s.read(n.Content[i]), s.read(n.Content[i+1])
-			if k.Kind != yaml.ScalarNode || v.Kind != yaml.ScalarNode {
-				s.fail(k, "%s.%s must map names to plain values", s.name, key)
-				return nil
-			}
-			value := v.Value
-			if v.Tag == "!!null" || value == "" && key == "fields" {
-				value = k.Value
-			}
-			out = append(out, pair{k.Value, value, k, v})
+		return out
+	}
+	out := s.pairs(key)
+	for i := range out {
+		if out[i].value == "" {
+			out[i].value = out[i].name
 		}
-	default:
-		s.wrong(key, "must map names to values")
 	}
 	return out
 }
