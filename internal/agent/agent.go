@@ -26,6 +26,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime"
 	"sync"
 	"time"
@@ -65,12 +66,13 @@ type agent struct {
 	results chan ship.Result
 	answers chan answers
 
-	sessions map[string]*session
-	roots    map[string]struct{} // directories that sessions lie in
-	streams  map[streamKey]*follower
-	all      map[*follower]struct{}
-	byKey    map[tail.Key]*generation
-	restored map[tail.Key]*generation // of the state, not seen yet; Dev is 0
+	sessions  map[string]*session
+	roots     map[string]struct{} // directories that sessions lie in
+	linkLocks map[string]*os.File // of our directories of names
+	streams   map[streamKey]*follower
+	all       map[*follower]struct{}
+	byKey     map[tail.Key]*generation
+	restored  map[tail.Key]*generation // of the state, not seen yet; Dev is 0
 
 	wire    parse.Wire
 	wired   bool // the target has said what it is
@@ -163,7 +165,7 @@ func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
 		results:  make(chan ship.Result, batches),
 		answers:  make(chan answers, 1),
 		sessions: map[string]*session{}, roots: map[string]struct{}{}, streams: map[streamKey]*follower{}, all: map[*follower]struct{}{},
-		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, born: wall.Now().UnixNano(), began: wall.Mono(),
+		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, linkLocks: map[string]*os.File{}, born: wall.Now().UnixNano(), began: wall.Mono(),
 	}
 	a.watcher = discover.New(conf.Source, conf.ScanEvery, func(reason string) { a.met.drops.WithLabelValues(reason).Inc() }, conf.Logger)
 	if conf.RayRoot != "" {
@@ -286,6 +288,9 @@ func (a *agent) close() {
 			a.closeFD(g)
 		}
 	}
+	for _, f := range a.linkLocks {
+		f.Close()
+	}
 	if err := a.state.Close(); err != nil {
 		a.log.Error("close state", "error", err)
 	}
@@ -303,9 +308,8 @@ func (a *agent) beforeSend(b *pipeline.Batch) {
 		}
 	}
 	if some {
-		err = errors.Join(err, a.state.Sync())
+		a.stateResult(errors.Join(err, a.state.Sync()))
 	}
-	a.stateResult(err)
 }
 
 // stateResult tells of a state directory that cannot be written to. Lines go on:

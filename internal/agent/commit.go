@@ -63,9 +63,8 @@ func (a *agent) save(fs ...*follower) {
 		records = append(records, r)
 	}
 	if len(records) > 0 {
-		err = errors.Join(err, a.state.Save(records...))
+		a.stateResult(errors.Join(err, a.state.Save(records...)))
 	}
-	a.stateResult(err)
 }
 
 // saveNew records files that came behind those on record.

@@ -2,114 +2,11 @@ package agent
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
-	"time"
 
 	"github.com/remora-ray/remora/internal/agent/tail"
 	"github.com/remora-ray/remora/internal/agent/wall"
 )
-
-// linkDir holds a second name of each file that is being read, on the same mount:
-// what is rotated away or deleted stays readable, also across a restart, until it
-// is acknowledged. It costs no copy.
-func (a *agent) linkDir(root string) string { return filepath.Join(root, linksName, a.state.ID()) }
-
-const linksName = ".remora"
-
-func (a *agent) linkPath(g *generation) string {
-	return filepath.Join(a.linkDir(g.of.session.root), fmt.Sprintf("%x-%x", g.key.Ino, uint64(g.key.Birth)))
-}
-
-// keepLink gives a file a name of our own. Where that is not allowed (a read-only
-// mount, another user's files) the descriptor alone holds it.
-func (a *agent) keepLink(g *generation) {
-	if g.fd < 0 || g.link || !a.conf.Source.Links() {
-		return
-	}
-	err := tail.LinkFD(g.fd, a.linkPath(g))
-	if os.IsNotExist(err) {
-		if err = os.MkdirAll(a.linkDir(g.of.session.root), 0o700); err == nil {
-			err = tail.LinkFD(g.fd, a.linkPath(g))
-		}
-	}
-	if os.IsExist(err) {
-		err = nil
-	}
-	g.link = err == nil
-	if err != nil {
-		a.met.linkErrors.Inc()
-		if a.health.once("link") {
-			a.log.Info("files cannot be kept by a second name, only by an open descriptor: "+
-				"what is deleted while the agent is down is lost", "error", err)
-		}
-	}
-}
-
-func (a *agent) dropLink(g *generation) {
-	if g.link {
-		_ = os.Remove(a.linkPath(g))
-		g.link = false
-	}
-}
-
-// sweepLinks removes names of our own that no generation needs any more.
-func (a *agent) sweepLinks() {
-	needed := map[string]bool{}
-	for f := range a.all {
-		for _, g := range f.gens {
-			if g.link {
-				needed[a.linkPath(g)] = true
-			}
-		}
-	}
-	for root := range a.roots {
-		entries, err := os.ReadDir(a.linkDir(root))
-		if err != nil {
-			continue
-		}
-		for _, e := range entries {
-			if p := filepath.Join(a.linkDir(root), e.Name()); !needed[p] {
-				_ = os.Remove(p)
-			}
-		}
-	}
-}
-
-// After staleAfter the names kept by an agent that does not run any more (its state
-// was thrown away, say) are removed, as they would keep deleted files for ever.
-const (
-	staleAfter = 24 * time.Hour
-	touchEvery = time.Hour
-)
-
-// sweepStale says that this agent lives, and removes what dead ones left behind.
-func (a *agent) sweepStale(now time.Time) {
-	if now.Sub(a.touched) < touchEvery {
-		return
-	}
-	a.touched = now
-	for root := range a.roots {
-		a.sweepStaleIn(root, now)
-	}
-}
-
-func (a *agent) sweepStaleIn(root string, now time.Time) {
-	own := a.linkDir(root)
-	_ = os.Chtimes(own, now, now)
-	dirs, err := os.ReadDir(filepath.Dir(own))
-	if err != nil {
-		return
-	}
-	for _, d := range dirs {
-		i, err := d.Info()
-		if err == nil && i.IsDir() && d.Name() != a.state.ID() && now.Sub(i.ModTime()) > staleAfter {
-			a.log.Info("removing files that an agent kept which does not run any more", "path", d.Name())
-			_ = os.RemoveAll(filepath.Join(filepath.Dir(own), d.Name()))
-		}
-	}
-}
 
 // opened counts a descriptor and closes the one unused for longest where there are
 // too many.

@@ -533,3 +533,92 @@ func TestAnUnreadableFileIsTriedAgainAfterAWhile(t *testing.T) {
 		t.Error("it is not tried again")
 	}
 }
+
+// What was deleted while the server was away has no name but the agent's own, which
+// tells what it is even where the state is lost.
+func TestStateLostAndUnreadFilesDeleted(t *testing.T) {
+	for _, acked := range []bool{true, false} {
+		t.Run(fmt.Sprint("the server knows the stream: ", acked), func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			var want []string
+			if acked {
+				want = w.generations("worker-a.out", 0, 2, 1)
+			}
+			w.srv.on(func(int, bool) int { return 503 })
+			for gen := range 4 {
+				text, lines := numbered(fmt.Sprint("away", gen), 0, 10)
+				w.write("worker-a.out", text)
+				want = append(want, lines...)
+				w.until("the agent holds it", func() bool { return links(w.path("worker-a.out")) > 1 })
+				w.rotate("worker-a.out", 1)
+			}
+			w.crash()
+			w.loseState()
+			w.srv.on(nil)
+			w.write("worker-a.out", "last\n")
+			w.start()
+			w.arrived(len(want) + 1)
+			w.drain()
+			w.want("worker-a.out", append(want, "last"))
+			w.contiguous("worker-a.out")
+			if left := glob(t, filepath.Join(w.a.linkDir(w.root), "*")); len(left) > 1 {
+				t.Errorf("names of our own are left: %q", left)
+			}
+		})
+	}
+}
+
+// The end of the state is lost, and with it what it knew of files that were deleted.
+func TestStateTornAndUnreadFilesDeleted(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	want := w.generations("worker-a.out", 0, 2, 1)
+	w.crash()
+	old := filepath.Join(t.TempDir(), "old")
+	if err := os.CopyFS(old, os.DirFS(w.conf.State)); err != nil {
+		t.Fatal(err)
+	}
+	w.srv.on(func(int, bool) int { return 503 })
+	w.start()
+	for gen := range 3 {
+		text, lines := numbered(fmt.Sprint("away", gen), 0, 10)
+		w.write("worker-a.out", text)
+		want = append(want, lines...)
+		w.until("the agent holds it", func() bool { return links(w.path("worker-a.out")) > 1 })
+		w.rotate("worker-a.out", 1)
+	}
+	w.crash()
+	w.loseState()
+	if err := os.CopyFS(w.conf.State, os.DirFS(old)); err != nil {
+		t.Fatal(err)
+	}
+	w.srv.on(nil)
+	w.start()
+	w.arrived(len(want))
+	w.drain()
+	w.want("worker-a.out", want)
+	w.contiguous("worker-a.out")
+	w.noGaps()
+}
+
+func TestNamesOfLinks(t *testing.T) {
+	k := tail.Key{Ino: 77, Birth: 1795238691123456789}
+	for _, stream := range []string{"raylet.out", "old/worker-1~2.out", "serve/a b%2F.log", "events/event_ü.log"} {
+		name := linkName(testSession, stream, k)
+		session, got, key, ok := parseLinkName(name)
+		if strings.Contains(name, "/") || !ok || session != testSession || got != stream || key != k {
+			t.Errorf("%q: %q gives %q %q %v %v", stream, name, session, got, key, ok)
+		}
+	}
+	if name := linkName(testSession, strings.Repeat("x", 250), k); len(name) > maxLinkName {
+		t.Errorf("a name of %d bytes", len(name))
+	}
+	for _, name := range []string{"", "1-2", "x-y~s~f", "1-2~s~../f", "1-2~..~f", "1-2~%zz~f", "1-2~a~b~c"} {
+		if _, _, _, ok := parseLinkName(name); ok {
+			t.Errorf("%q is taken for a name of ours", name)
+		}
+	}
+}

@@ -96,6 +96,7 @@ func (a *agent) firstScan() {
 		}
 		a.queue(g.of)
 	}
+	a.adoptLinks()
 	for f := range a.all {
 		a.prune(f)
 		for _, g := range f.gens {

@@ -1,0 +1,273 @@
+package agent
+
+import (
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/remora-ray/remora/internal/agent/tail"
+)
+
+// linkDir holds a second name of each file that is being read, on the same mount:
+// what is rotated away or deleted stays readable, also across a restart, until it
+// is acknowledged. It costs no copy.
+func (a *agent) linkDir(root string) string { return filepath.Join(root, linksName, a.state.ID()) }
+
+const linksName = ".remora"
+
+// linkPath is the name of our own for a file. It says what stream the file is of, so
+// that its bytes can be read even by an agent that knows nothing else any more.
+func (a *agent) linkPath(g *generation) string {
+	return filepath.Join(a.linkDir(g.of.session.root), linkName(g.of.session.key, g.of.file.Stream, g.key))
+}
+
+func linkName(session, stream string, k tail.Key) string {
+	short := fmt.Sprintf("%x-%x", k.Ino, uint64(k.Birth))
+	name := short + "~" + escaped(session) + "~" + escaped(stream)
+	if len(name) > maxLinkName {
+		return short
+	}
+	return name
+}
+
+func escaped(s string) string { return strings.ReplaceAll(url.PathEscape(s), "~", "%7E") }
+
+const maxLinkName = 255 // of most file systems
+
+// parseLinkName is the inverse of linkName; ok is false for a short one.
+func parseLinkName(name string) (session, stream string, k tail.Key, ok bool) {
+	parts := strings.Split(name, "~")
+	ino, birth, cut := strings.Cut(parts[0], "-")
+	if len(parts) != 3 || !cut {
+		return "", "", k, false
+	}
+	var errs [4]error
+	var b uint64
+	k.Ino, errs[0] = strconv.ParseUint(ino, 16, 64)
+	b, errs[1] = strconv.ParseUint(birth, 16, 64)
+	session, errs[2] = url.PathUnescape(parts[1])
+	stream, errs[3] = url.PathUnescape(parts[2])
+	k.Birth = int64(b)
+	return session, stream, k, errs == [4]error{} && !strings.Contains(session, "..") && !strings.Contains(stream, "..")
+}
+
+// keepLink gives a file a name of our own. Where that is not allowed (a read-only
+// mount, another user's files) the descriptor alone holds it.
+func (a *agent) keepLink(g *generation) {
+	if g.fd < 0 || g.link || !a.conf.Source.Links() {
+		return
+	}
+	err := tail.LinkFD(g.fd, a.linkPath(g))
+	if os.IsNotExist(err) {
+		if err = a.makeLinkDir(g.of.session.root); err == nil {
+			err = tail.LinkFD(g.fd, a.linkPath(g))
+		}
+	}
+	if os.IsExist(err) {
+		err = nil
+	}
+	g.link = err == nil
+	if err != nil {
+		a.met.linkErrors.Inc()
+		if a.health.once("link") {
+			a.log.Info("files cannot be kept by a second name, only by an open descriptor: "+
+				"what is deleted while the agent is down is lost", "error", err)
+		}
+	}
+}
+
+// makeLinkDir makes our directory of names and locks it for as long as we live: an
+// agent that finds it without a lock knows that its owner is dead.
+func (a *agent) makeLinkDir(root string) error {
+	dir := a.linkDir(root)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	a.lockLinkDir(root)
+	return nil
+}
+
+func (a *agent) lockLinkDir(root string) {
+	if a.linkLocks[root] != nil {
+		return
+	}
+	f, err := os.Open(a.linkDir(root))
+	if err != nil {
+		return
+	}
+	if unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) != nil {
+		f.Close()
+		return
+	}
+	a.linkLocks[root] = f
+}
+
+// dead reports whether no agent lives that keeps names in dir.
+func dead(dir string) bool {
+	f, err := os.Open(dir)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) == nil
+}
+
+// adoptLinks reads on in files that have no other name than one an agent gave them,
+// and that the state does not know: it was lost, or its end was. Those of dead agents
+// count only if all of it was lost; they stay, as their owner may come back.
+func (a *agent) adoptLinks() {
+	for root := range a.roots {
+		a.lockLinkDir(root)
+		dirs := []string{a.linkDir(root)}
+		entries, err := os.ReadDir(filepath.Dir(dirs[0]))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if dir := filepath.Join(root, linksName, e.Name()); a.missing && e.IsDir() && e.Name() != a.state.ID() && dead(dir) {
+				dirs = append(dirs, dir)
+			}
+		}
+		for _, dir := range dirs {
+			a.adoptFrom(root, dir)
+		}
+	}
+}
+
+// orphan is a file that only a name of ours, or of a dead agent, leads to.
+type orphan struct {
+	path  string
+	birth int64
+}
+
+func (a *agent) adoptFrom(root, dir string) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	found := map[streamKey][]orphan{}
+	for _, e := range entries {
+		path := filepath.Join(dir, e.Name())
+		st, err := tail.StatPath(path)
+		if err != nil || !st.Regular || st.Size == 0 || a.byKey[st.Key] != nil {
+			continue
+		}
+		session, stream, k, ok := parseLinkName(e.Name())
+		if !ok || k.Ino != st.Key.Ino || k.Birth != st.Key.Birth || a.session(session).root != root {
+			a.met.drops.WithLabelValues("unknown-link").Inc()
+			a.log.Warn("a file that was kept is given up: its name does not tell what it is", "path", path, "bytes", st.Size)
+			continue
+		}
+		key := streamKey{session, stream}
+		found[key] = append(found[key], orphan{path, k.Birth})
+	}
+	for k, orphans := range found {
+		a.adoptInto(k, orphans)
+	}
+}
+
+// adoptInto puts files into their stream. They are older than what has a name of
+// Ray's, and among themselves in the order in which they were born.
+func (a *agent) adoptInto(k streamKey, orphans []orphan) {
+	f := a.streams[k]
+	if f == nil {
+		file := a.conf.Source.File(k.session, k.name).File
+		if file.Skip != "" {
+			return
+		}
+		f = a.newFollower(k.session, file)
+		a.streams[k] = f
+	}
+	slices.SortFunc(orphans, func(x, y orphan) int { return int(max(-1, min(1, y.birth-x.birth))) })
+	var seen []tail.Sighting
+	var held []*generation
+	for i, o := range orphans {
+		g, head, err := a.hold(f, o.path, nameless-len(orphans)+i) // the newest first
+		if err != nil {
+			a.unreadable(o.path, err)
+			continue
+		}
+		seen = append(seen, tail.Sighting{Path: o.path, Rotation: g.rotation, Stat: tail.Stat{Key: g.key, Size: g.size}, Head: head})
+		held = append(held, g)
+	}
+	a.log.Info("reading files on that were deleted and kept", "session", k.session, "stream", k.name, "files", len(held))
+	a.place(f, seen, held)
+	for _, g := range held {
+		g.unname()
+	}
+	a.queue(f)
+}
+
+func (a *agent) dropLink(g *generation) {
+	if g.link {
+		_ = os.Remove(a.linkPath(g))
+		g.link = false
+	}
+}
+
+// sweepLinks removes names of our own that no generation needs any more.
+func (a *agent) sweepLinks() {
+	needed := map[string]bool{}
+	for f := range a.all {
+		for _, g := range f.gens {
+			if g.link {
+				needed[a.linkPath(g)] = true
+			}
+			if c := g.copy; c != nil && c.link {
+				needed[a.linkPath(c)] = true
+			}
+		}
+	}
+	for root := range a.roots {
+		entries, err := os.ReadDir(a.linkDir(root))
+		if err != nil {
+			continue
+		}
+		for _, e := range entries {
+			if p := filepath.Join(a.linkDir(root), e.Name()); !needed[p] {
+				_ = os.Remove(p)
+			}
+		}
+	}
+}
+
+// After staleAfter the names kept by an agent that does not run any more (its state
+// was thrown away, say) are removed, as they would keep deleted files for ever.
+const (
+	staleAfter = 24 * time.Hour
+	touchEvery = time.Hour
+)
+
+// sweepStale says that this agent lives, and removes what dead ones left behind.
+func (a *agent) sweepStale(now time.Time) {
+	if now.Sub(a.touched) < touchEvery {
+		return
+	}
+	a.touched = now
+	for root := range a.roots {
+		a.sweepStaleIn(root, now)
+	}
+}
+
+func (a *agent) sweepStaleIn(root string, now time.Time) {
+	own := a.linkDir(root)
+	_ = os.Chtimes(own, now, now)
+	dirs, err := os.ReadDir(filepath.Dir(own))
+	if err != nil {
+		return
+	}
+	for _, d := range dirs {
+		i, err := d.Info()
+		if err == nil && i.IsDir() && d.Name() != a.state.ID() && now.Sub(i.ModTime()) > staleAfter {
+			a.log.Info("removing files that an agent kept which does not run any more", "path", d.Name())
+			_ = os.RemoveAll(filepath.Join(filepath.Dir(own), d.Name()))
+		}
+	}
+}
