@@ -19,7 +19,8 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: web ## build bin/remora and bin/remora-agent, static, with the page inside
-	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $$(go list ./cmd/... | grep -v /remora-agent$$)
+	go build -trimpath -ldflags '$(LDFLAGS)' -tags nethttpomithttp2 -o bin/ ./cmd/remora-agent # half a megabyte less
 
 web: web/dist/index.html ## build the page into web/dist
 

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"strings"
-	_ "time/tzdata" // images without zones still know those of the configuration
 
 	"github.com/remora-ray/remora/internal/agent/config"
 	"github.com/remora-ray/remora/internal/agent/convert"
