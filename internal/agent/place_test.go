@@ -68,11 +68,16 @@ func (w *world) generations(name string, from, to, backups int) (want []string) 
 	return want
 }
 
-// contiguous wants one file on the server whose lines lie one behind the other.
+// contiguous wants one file on the server whose lines lie one behind the other, in
+// place and in time.
 func (w *world) contiguous(name string) {
 	w.t.Helper()
-	at := uint64(0)
+	at, last := uint64(0), int64(0)
 	for _, e := range w.srv.rows(testSession, name) {
+		if e.time < last {
+			w.t.Fatalf("line %q is %v before the one that it follows", e.line, time.Duration(last-e.time))
+		}
+		last = e.time
 		if e.offset != at {
 			w.t.Fatalf("line %q is at %d, want %d", e.line, e.offset, at)
 		}

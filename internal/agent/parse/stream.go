@@ -136,7 +136,7 @@ func (s *Stream) SetFacts(labels, constant logs.Labels) {
 func (s *Stream) Append(dst []byte, c Chunk, limit int) ([]byte, Result) {
 	var r Result
 	begin := len(dst)
-	if c.At < c.Emit && len(s.anchors) == 0 {
+	if c.At < c.Emit {
 		s.unsure = true
 	}
 	if s.staged != nil {
