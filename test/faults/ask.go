@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -70,15 +72,26 @@ func (w *world) countByStream(ctx context.Context, streams []*stream) (map[int]i
 	return counts, nil
 }
 
-// gapsByFile asks for the lines that stand for missing bytes, by session/filename.
+// gapsByFile asks for the lines that stand for missing bytes, by session/filename. A
+// Loki gets none: there the agent's log tells.
 func (w *world) gapsByFile(ctx context.Context) (map[string][]string, error) {
 	gaps := map[string][]string{}
+	if w.target == "loki" {
+		text, err := os.ReadFile(w.agent.log)
+		for _, m := range gapLogged.FindAllSubmatch(text, -1) {
+			file := string(m[1]) + "/" + string(m[2])
+			gaps[file] = append(gaps[file], string(m[3]))
+		}
+		return gaps, err
+	}
 	err := w.pages(ctx, selector+` | gap != ""`, func(l *client.Line) {
 		file := l.Label("session") + "/" + l.Label("filename")
 		gaps[file] = append(gaps[file], l.Label("gap"))
 	})
 	return gaps, err
 }
+
+var gapLogged = regexp.MustCompile(`msg="bytes of a log file are lost" .*?session=(\S+) stream=(\S+) reason=(\S+)`)
 
 // pageSize is Loki's and our most lines of one answer.
 const pageSize = 5000

@@ -71,7 +71,7 @@ func noDescriptors(ctx context.Context, w *world, inside func() error) error {
 		return err
 	}
 	few := unix.Rlimit{Cur: uint64(len(open) + 1), Max: old.Max}
-	w.watch.stop()
+	w.watch.stop(time.Now())
 	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &few, nil); err != nil {
 		return err
 	}

@@ -62,18 +62,18 @@ func killOften(ctx context.Context, w *world, inside func() error) error {
 // termAgent ends the agent as a pod's end does, while files still grow: it ends at
 // its deadline.
 func termAgent(ctx context.Context, w *world, inside func() error) error {
+	w.watch.stop(time.Now()) // what is written from here on it need not read
 	err := w.agent.end(syscall.SIGTERM, drainTimeout+5*time.Second)
-	w.watch.stop()
 	return first(func() error { return err }, inside, func() error { return w.startAgent(ctx) })
 }
 
 func termTwice(ctx context.Context, w *world, inside func() error) error {
+	w.watch.stop(time.Now())
 	err := first(
 		func() error { return w.agent.signal(syscall.SIGTERM) },
 		func() error { return w.wait(ctx, 500*time.Millisecond) },
 		func() error { return w.agent.end(syscall.SIGTERM, 2*time.Second) },
 	)
-	w.watch.stop()
 	return first(func() error { return err }, inside, func() error { return w.startAgent(ctx) })
 }
 
@@ -90,10 +90,10 @@ func (w *world) stopped() time.Duration {
 }
 
 func stopAgent(ctx context.Context, w *world, inside func() error) error {
+	w.watch.stop(time.Now())
 	if err := w.agent.signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
-	w.watch.stop()
 	err := errors.Join(inside(), pause(ctx, w.stopped()), w.agent.signal(syscall.SIGCONT))
 	w.watch.begin(false)
 	return err
@@ -108,10 +108,10 @@ func stopServer(ctx context.Context, w *world, inside func() error) error {
 
 // overflow makes more events than inotify keeps while the agent is stopped.
 func overflow(_ context.Context, w *world, inside func() error) error {
+	w.watch.stop(time.Now())
 	if err := w.agent.signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
-	w.watch.stop()
 	err := errors.Join(w.writers.flood(10000), inside(), w.agent.signal(syscall.SIGCONT))
 	w.watch.begin(false)
 	return err

@@ -14,6 +14,7 @@ type row struct {
 	lost, twice, disorder int
 	gone, told, untold    int // lines that nobody could have; of which a gap is told, or is not
 	unseen                int // lines of files that came and went while the agent could see nothing
+	rushed                int // the same while it had hardly a moment
 	catch                 []time.Duration
 	stored                int // lines stored more than once that queries show once
 }
@@ -27,7 +28,9 @@ type table struct {
 	more   int // wrongs that are not told one by one
 }
 
-func newTable() *table { return &table{rows: map[string]*row{}, skips: map[string]string{}, notes: map[string]int{}} }
+func newTable() *table {
+	return &table{rows: map[string]*row{}, skips: map[string]string{}, notes: map[string]int{}}
+}
 
 func (t *table) row(name string) *row {
 	r := t.rows[name]
@@ -73,6 +76,7 @@ func (r *row) add(o *row) {
 	r.told += o.told
 	r.untold += o.untold
 	r.unseen += o.unseen
+	r.rushed += o.rushed
 	r.stored += o.stored
 	r.catch = append(r.catch, o.catch...)
 }
@@ -80,7 +84,7 @@ func (r *row) add(o *row) {
 func (t *table) print(out io.Writer) {
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "fault\tfaults\tlines\tlost\ttwice\tdisorder\tgone\ttold\tuntold\tunseen\tstored twice\tcaught up: median\tworst\t")
+	fmt.Fprintln(w, "fault\tfaults\tlines\tlost\ttwice\tdisorder\tgone\ttold\tuntold\tunseen\trushed\tstored twice\tcaught up: median\tworst\t")
 	total := &row{}
 	names := make([]string, 0, len(t.rows))
 	for name := range t.rows {
@@ -95,7 +99,8 @@ func (t *table) print(out io.Writer) {
 	w.Flush()
 	fmt.Fprint(out, "\ngone: bytes that nobody could have (emptied, beyond the budget, state lost), told as a gap or not\n"+
 		"unseen: lines of files that came and went while no agent ran or could see, or of which\n"+
-		"nothing was left when its state was lost\n")
+		"nothing was left when its state was lost\n"+
+		"rushed: the same while the agent ran, and worked or waited for a processor nearly all the time\n")
 	for name, why := range t.skips {
 		fmt.Fprintf(out, "not made: %s: %s\n", name, why)
 	}
@@ -122,6 +127,6 @@ func (r *row) print(w io.Writer, name string) {
 		slices.Sort(c)
 		median, worst = c[len(c)/2], c[len(c)-1]
 	}
-	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1fs\t%.1fs\t\n", name, r.faults, r.lines, r.lost, r.twice, r.disorder,
-		r.gone, r.told, r.untold, r.unseen, r.stored, median.Seconds(), worst.Seconds())
+	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1fs\t%.1fs\t\n", name, r.faults, r.lines, r.lost, r.twice, r.disorder,
+		r.gone, r.told, r.untold, r.unseen, r.rushed, r.stored, median.Seconds(), worst.Seconds())
 }

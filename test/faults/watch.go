@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -17,41 +20,52 @@ type span struct {
 	slow     bool      // inotify did not work: files are found by scanning
 }
 
-// stall is a while in which this machine let nobody run.
+// stall is a while in which the agent worked or waited for a processor.
 type stall struct {
 	at   time.Time
-	late time.Duration
+	busy time.Duration
 }
 
-// How long a file must be there for a healthy agent to get hold of it, and for one
-// that scans once a second.
+// sight is how well the agent could see a file.
+type sight uint8
+
 const (
-	grace     = 80 * time.Millisecond
+	blind  sight = iota // it did not run, or nothing told it of the file
+	rushed              // it ran, but had hardly a moment for it
+	plainly
+)
+
+// How long a file must be there for an agent with nothing else to do to get hold of
+// it, and for one that scans once a second.
+const (
+	grace     = 75 * time.Millisecond
 	slowGrace = 2500 * time.Millisecond
 )
 
 func (w *watch) begin(slow bool) {
-	w.stop()
+	w.stop(time.Now())
 	w.mu.Lock()
 	w.spans = append(w.spans, span{from: time.Now(), slow: slow})
 	w.mu.Unlock()
 }
 
-func (w *watch) stop() {
+// stop notes since when the agent sees nothing.
+func (w *watch) stop(at time.Time) {
 	w.mu.Lock()
-	if n := len(w.spans); n > 0 && w.spans[n-1].to.IsZero() {
-		w.spans[n-1].to = time.Now()
+	if n := len(w.spans); n > 0 && (w.spans[n-1].to.IsZero() || at.Before(w.spans[n-1].to)) {
+		w.spans[n-1].to = at
 	}
 	w.mu.Unlock()
 }
 
-// seen reports whether the agent had time enough to get hold of a file.
-func (w *watch) seen(g *generation) bool {
+// of is how well the agent could see a file before it was removed.
+func (w *watch) of(g *generation) sight {
 	if g.removed.IsZero() {
-		return true
+		return plainly
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	best := blind
 	for _, s := range w.spans {
 		from, to := s.from, s.to
 		if from.Before(g.born) {
@@ -64,40 +78,64 @@ func (w *watch) seen(g *generation) bool {
 		if s.slow {
 			need = slowGrace
 		}
-		if to.Sub(from) >= need+w.stalled(from, to) {
-			return true
+		switch there := to.Sub(from); {
+		case there >= need+w.busy(from, to):
+			return plainly
+		case there >= need:
+			best = rushed
 		}
 	}
-	return false
+	return best
 }
 
-func (w *watch) stalled(from, to time.Time) (d time.Duration) {
+func (w *watch) busy(from, to time.Time) (d time.Duration) {
 	for _, s := range w.stalls {
-		if s.at.After(from) && s.at.Add(-s.late).Before(to) {
-			d += s.late
+		if s.at.After(from) && s.at.Before(to.Add(meterTick)) {
+			d += s.busy
 		}
 	}
 	return d
 }
 
-// meter notes stalls until done.
-func (w *watch) meter(done <-chan struct{}) {
-	const tick = 10 * time.Millisecond
-	last := time.Now()
-	t := time.NewTicker(tick)
+const meterTick = 20 * time.Millisecond
+
+// meter notes what the agent does until done.
+func (w *watch) meter(agent *process, done <-chan struct{}) {
+	t := time.NewTicker(meterTick)
 	defer t.Stop()
+	last, of := time.Duration(0), 0
 	for {
 		select {
 		case <-done:
 			return
 		case <-t.C:
 		}
-		now := time.Now()
-		if late := now.Sub(last) - tick; late > tick {
+		pid := agent.pid()
+		now := spent(pid)
+		if pid == of && now-last > time.Millisecond {
 			w.mu.Lock()
-			w.stalls = append(w.stalls, stall{now, late})
+			w.stalls = append(w.stalls, stall{time.Now(), now - last})
 			w.mu.Unlock()
 		}
-		last = now
+		last, of = now, pid
 	}
+}
+
+// spent is how long the threads of a process have run, and waited to run.
+func spent(pid int) (d time.Duration) {
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
+	if err != nil {
+		return 0
+	}
+	for _, path := range tasks {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			continue
+		}
+		var ran, waited time.Duration
+		if _, err := fmt.Sscan(string(text), &ran, &waited); err == nil {
+			d += ran + waited
+		}
+	}
+	return d
 }

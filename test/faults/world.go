@@ -67,8 +67,11 @@ func newWorld(ctx context.Context, o options, h *host, i int) (*world, error) {
 	}
 	w.writers = &writers{root: w.path("ray"), seed: o.seed<<16 + uint64(i), nocut: o.nocut}
 	w.backup = w.path("backup")
-	go w.watch.meter(w.done)
-	return w, w.prepare(ctx)
+	if err := w.prepare(ctx); err != nil {
+		return nil, err
+	}
+	go w.watch.meter(w.agent, w.done)
+	return w, nil
 }
 
 // prepare mounts the disks and lays the wire, and starts server and agent.
@@ -204,9 +207,8 @@ func (w *world) get(url string) (int, string) {
 
 // killAgent ends the agent as kill -9 does.
 func (w *world) killAgent() error {
-	err := w.agent.kill()
-	w.watch.stop()
-	return err
+	w.watch.stop(time.Now())
+	return w.agent.kill()
 }
 
 func (w *world) until(ctx context.Context, what string, within time.Duration, done func() bool) error {
@@ -286,7 +288,7 @@ func (w *world) suffer(ctx context.Context, f *fault, deck []*fault) error {
 		return err
 	}
 	w.table.row(f.name).add(r)
-	w.say("    caught up after %.1fs: %d lines, lost %d, twice %d, gone %d, unseen %d", r.catch[0].Seconds(), r.lines, r.lost, r.twice, r.gone, r.unseen)
+	w.say("    caught up after %.1fs: %d lines, lost %d, twice %d, gone %d, unseen %d, rushed %d", r.catch[0].Seconds(), r.lines, r.lost, r.twice, r.gone, r.unseen, r.rushed)
 	return w.health()
 }
 
@@ -315,7 +317,7 @@ func (w *world) lastWords(ctx context.Context) error {
 	if err := w.agent.end(syscall.SIGTERM, 30*time.Second); err != nil {
 		return err
 	}
-	w.watch.stop()
+	w.watch.stop(time.Now())
 	if code := w.agent.exitCode(); code != 0 {
 		w.table.wrong("end: agent ended with status %d after SIGTERM", code)
 	}
