@@ -331,3 +331,20 @@ func TestSigtermWhileTheServerIsAwayEndsWithinTheDeadline(t *testing.T) {
 	w.drain()
 	w.want("raylet.out", []string{"first", "second"})
 }
+
+// A Loki knows no gaps: the line that tells of one is the agent's own, in its place.
+func TestLokiIsToldOfAGapByALine(t *testing.T) {
+	w := newWorld(t)
+	w.srv.isLoki = true
+	w.mkdir()
+	w.start()
+	w.write("raylet.out", "one\ntwo\n")
+	w.arrived(2)
+	if err := os.Truncate(w.path("raylet.out"), 0); err != nil {
+		t.Fatal(err)
+	}
+	w.write("raylet.out", "3\n")
+	w.arrived(4)
+	w.drain()
+	w.want("raylet.out", []string{"one", "two", "remora: bytes before 8 of this file are missing: truncated", "3"})
+}

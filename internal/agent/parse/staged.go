@@ -164,6 +164,7 @@ func (s *Stream) emitStaged(dst []byte, p *piece, c *Chunk, r *Result) []byte {
 		s.line.Time = p.time
 	}
 	ns := s.time(p.at, !p.first, c, r)
+	s.opens(ns)
 	if !p.first || !p.last {
 		l.split++
 	}

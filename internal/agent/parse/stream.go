@@ -97,6 +97,7 @@ type Stream struct {
 
 	clock   clock
 	anchors []Anchor // recorded by an earlier run, sorted, still to come
+	opening int64    // time of the first entry of the last Append; 0 if there was none
 	unsure  bool     // an earlier run gave the lines before Emit times that are not known
 	node    string   // last node id told by a line
 	split   uint32   // pieces of the current line sent so far
@@ -139,6 +140,7 @@ func (s *Stream) Append(dst []byte, c Chunk, limit int) ([]byte, Result) {
 	if c.At < c.Emit {
 		s.unsure = true
 	}
+	s.opening = 0
 	if s.staged != nil {
 		return s.appendStaged(dst, &c, limit)
 	}
@@ -211,6 +213,7 @@ func (s *Stream) emit(dst, line []byte, last bool, at uint64, c *Chunk, r *Resul
 		}
 	}
 	ns := s.time(at, continued, c, r)
+	s.opens(ns)
 	if continued || !last {
 		s.split++
 	}
@@ -229,6 +232,9 @@ func (s *Stream) emit(dst, line []byte, last bool, at uint64, c *Chunk, r *Resul
 // sets, each with the range; to our server one with the range alone where no entry
 // is left, to a Loki none. r.Metadata is filled in.
 func (s *Stream) AppendStream(dst, entries []byte, r loki.FileRange) []byte {
+	if s.wire == Loki && r.Gap != "" {
+		dst = s.appendGap(dst, r)
+	}
 	if s.staged != nil {
 		return s.appendStreams(dst, entries, r)
 	}
