@@ -47,6 +47,9 @@ type tokenizer struct {
 }
 
 func tokens(file string, text []byte) ([]token, error) {
+	if err := checkText(file, text); err != nil {
+		return nil, err
+	}
 	z := &tokenizer{file: file, rest: strings.TrimPrefix(string(text), "\ufeff"), line: 1}
 	z.from = len(z.rest)
 	var out []token

@@ -2,6 +2,7 @@ package convert
 
 import (
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -159,9 +160,9 @@ func (v *evaluator) call(e *expression) (any, error) {
 	return nil, errorAt(e.pos, "the function %s cannot be worked out before the agent runs", name)
 }
 
-func isVariable(s string) bool {
-	return s != "" && nameLength(s) == len(s)
-}
+var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func isVariable(s string) bool { return variableName.MatchString(s) }
 
 // coalesce gives the first variable with the next text as its default.
 func coalesce(args []any) any {

@@ -10,8 +10,8 @@ import (
 // output carries a loki.write, an output for each endpoint, or a loki.echo.
 func (a *alloy) output(b *block, chain []*block) error {
 	if b.name == "loki.echo" {
-		node, key := a.w.addOutput(or(b.label, "stdout"), "stdout", mapping("format", text("raw")))
-		a.w.changed(key, b.pos, b.id(), "lines as they are; write json or logfmt for their labels too")
+		node, key := a.w.addOutput(or(b.label, "stdout"), "stdout", mapping("format", text("json")))
+		a.w.changed(key, b.pos, b.id(), "an object for each line, with its labels; format: raw writes the lines alone")
 		a.outputs = append(a.outputs, &alloyOutput{block: b, node: node, chain: chain})
 		return nil
 	}
@@ -212,7 +212,11 @@ func (a *alloy) setting(name string, key *string, v any) (node *yaml.Node, why s
 func (a *alloy) textSetting(name, key, v string) (*yaml.Node, string) {
 	switch {
 	case name == "url":
-		return text(strings.TrimSuffix(v, "/loki/api/v1/push")), ""
+		server, whole := strings.CutSuffix(v, "/loki/api/v1/push")
+		if whole || strings.HasSuffix(v, "}") {
+			return text(server), ""
+		}
+		return text(server), "/loki/api/v1/push is added to it"
 	case name == "batch_size":
 		return batchBytes(v)
 	case name == "batch_wait" || strings.HasSuffix(name, "_period") || name == "remote_timeout":

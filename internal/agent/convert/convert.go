@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 )
 
 // Kind is the language of a configuration file.
@@ -109,6 +110,24 @@ func convert(name string, text []byte, beside files) ([]byte, []Note, error) {
 	}
 	out, err := w.encode(kind)
 	return out, w.notes, err
+}
+
+// checkText tells where a file is not UTF-8.
+func checkText(name string, text []byte) error {
+	line, column := 1, 1
+	for len(text) > 0 {
+		r, n := utf8.DecodeRune(text)
+		switch {
+		case r == utf8.RuneError && n == 1:
+			return errorAt(Pos{name, line, column}, "this byte is not UTF-8")
+		case r == '\n':
+			line, column = line+1, 1
+		default:
+			column += n
+		}
+		text = text[n:]
+	}
+	return nil
 }
 
 var (

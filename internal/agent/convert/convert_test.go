@@ -84,6 +84,8 @@ func TestMistakesAreTold(t *testing.T) {
 		{"a.conf", "[INPUT]\n  Name tail\n  Path /a\n[OUTPUT]\n  Name es\n", "no [OUTPUT] is one of loki and stdout"},
 		{"a.conf", fluent + "    Match none\n[OUTPUT]\n Name stdout\n[INPUT]\n Name tail\n Path /b\n Tag b\n[OUTPUT]\n Name loki\n Match b\n", "a.conf:15:2: this output takes some inputs only"},
 		{"a.conf", fluent + "    Labels =x\n", "a.conf:6:5: label \"=x\" is not name=value"},
+		{"a.conf", fluent + "    Labels a=${b-c}\n", "a.conf:6:5: ${b-c} does not name a variable"},
+		{"a.conf", fluent + "    Match a\xed\n", "a.conf:6:12: this byte is not UTF-8"},
 		{"a.yaml", "pipeline:\n  inputs: x\n", "a.yaml:2:11: inputs must be a list"},
 		{"a.yaml", "pipeline:\n  inputs:\n    - name: tail\n      path: [[x]]\n", "a.yaml:4:14: path: an item must be plain text"},
 		{"a.yaml", "pipeline:\n  inputs:\n  - a: [\n", "a.yaml:"},

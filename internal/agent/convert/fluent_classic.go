@@ -56,6 +56,9 @@ type fluentReader struct {
 // classic reads the line format: "[SECTION]", "Key value", "@SET name=value" and
 // "@INCLUDE pattern"; # begins a comment line.
 func (r *fluentReader) classic(name string, text []byte) error {
+	if err := checkText(name, text); err != nil {
+		return err
+	}
 	var current *section
 	n := 0
 	for raw := range strings.Lines(string(text)) {
@@ -93,7 +96,8 @@ func (r *fluentReader) keyValue(pos Pos, line string) (property, error) {
 	if end < 0 {
 		return property{}, errorAt(pos, "the key %q has no value", line)
 	}
-	return property{pos: pos, key: line[:end], value: r.expand(strings.TrimSpace(line[end:]))}, nil
+	v, err := r.expand(pos, strings.TrimSpace(line[end:]))
+	return property{pos: pos, key: line[:end], value: v}, err
 }
 
 // command carries out a line that begins with @.
@@ -108,8 +112,9 @@ func (r *fluentReader) command(pos Pos, line string) error {
 		if name = strings.TrimSpace(name); !ok || name == "" {
 			return errorAt(pos, "@SET wants name=value")
 		}
-		r.variables[name] = r.expand(strings.TrimSpace(value))
-		return nil
+		v, err := r.expand(pos, strings.TrimSpace(value))
+		r.variables[name] = v
+		return err
 	case "@include":
 		return r.include(pos, rest)
 	}
@@ -156,18 +161,31 @@ const maxValue = 64 << 10
 
 // expand replaces the variables that the file itself sets; others are the
 // environment's and stay as they are.
-func (r *fluentReader) expand(s string) string {
-	if !strings.Contains(s, "${") {
-		return s
-	}
-	out := variable.ReplaceAllStringFunc(s, func(ref string) string {
-		if v, ok := r.variables[ref[2:len(ref)-1]]; ok {
-			return v
+func (r *fluentReader) expand(pos Pos, s string) (string, error) {
+	var b strings.Builder
+	for {
+		at := strings.Index(s, "${")
+		if at < 0 {
+			b.WriteString(s)
+			return b.String(), nil
 		}
-		return ref
-	})
-	if len(out) > maxValue {
-		return s
+		b.WriteString(s[:at])
+		name, rest, closed := strings.Cut(s[at+2:], "}")
+		v, set := r.variables[name]
+		switch {
+		case !closed: // Fluent Bit leaves it alone
+			b.WriteString("$${" + s[at+2:])
+			return b.String(), nil
+		case set:
+			b.WriteString(v)
+		case !isVariable(name):
+			return "", errorAt(pos, "${%s} does not name a variable: letters, digits and _", name)
+		default:
+			b.WriteString("${" + name + "}")
+		}
+		if b.Len() > maxValue {
+			return "", errorAt(pos, "this value is longer than %d bytes with its variables replaced", maxValue)
+		}
+		s = rest
 	}
-	return out
 }

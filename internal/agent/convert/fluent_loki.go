@@ -42,12 +42,8 @@ func (w *writer) addOutput(name, kind string, settings *yaml.Node) (output, key 
 }
 
 func (f *fluent) stdout(s *section) {
-	format := "raw"
-	if strings.HasPrefix(strings.ToLower(s.get("format")), "json") {
-		format = "json"
-	}
-	_, key := f.w.addOutput(or(s.get("alias"), "stdout"), "stdout", mapping("format", text(format)))
-	f.w.changed(key, s.pos, "output stdout", "raw writes the lines as they are and json one object for each, where Fluent Bit writes records of its own")
+	_, key := f.w.addOutput(or(s.get("alias"), "stdout"), "stdout", mapping("format", text("json")))
+	f.w.changed(key, s.pos, "output stdout", "an object for each line, with its file, where Fluent Bit writes records of its own; format: raw writes the lines alone")
 	for _, p := range s.props {
 		switch k := strings.ToLower(p.key); k {
 		case "name", "match", "match_regex", "format", "alias":

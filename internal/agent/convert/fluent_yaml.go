@@ -10,6 +10,9 @@ import (
 
 // yaml reads Fluent Bit's YAML form into the same sections as the classic one.
 func (r *fluentReader) yaml(name string, text []byte) error {
+	if err := checkText(name, text); err != nil {
+		return err
+	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal(text, &doc); err != nil {
 		return yamlError(name, err)
@@ -91,7 +94,9 @@ func (f *fluentYAMLFile) env(n *yaml.Node) error {
 		if err != nil {
 			return err
 		}
-		f.r.variables[v.key.Value] = f.r.expand(text)
+		if f.r.variables[v.key.Value], err = f.r.expand(f.pos(v.value), text); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -177,7 +182,11 @@ func (f *fluentYAMLFile) property(s *section, key, value *yaml.Node) error {
 			if it.Kind != yaml.ScalarNode {
 				return errorAt(f.pos(it), "%s: an item must be plain text", key.Value)
 			}
-			s.props = append(s.props, property{f.pos(it), key.Value, f.r.expand(it.Value)})
+			v, err := f.r.expand(f.pos(it), it.Value)
+			if err != nil {
+				return err
+			}
+			s.props = append(s.props, property{f.pos(it), key.Value, v})
 		}
 		return nil
 	}
@@ -189,8 +198,9 @@ func (f *fluentYAMLFile) property(s *section, key, value *yaml.Node) error {
 	if err != nil {
 		return err
 	}
-	s.props = append(s.props, property{f.pos(key), key.Value, f.r.expand(text)})
-	return nil
+	v, err := f.r.expand(f.pos(value), text)
+	s.props = append(s.props, property{f.pos(key), key.Value, v})
+	return err
 }
 
 func (f *fluentYAMLFile) scalar(n *yaml.Node, what string) (string, error) {

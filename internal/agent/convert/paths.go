@@ -9,7 +9,7 @@ import (
 )
 
 // rayLogs matches a pattern of Ray's logs: the root, and what is taken of them.
-var rayLogs = regexp.MustCompile(`^(/.*?)/session_(?:latest|\*|[^/]*)/logs(?:/(.*))?$`)
+var rayLogs = regexp.MustCompile(`^((?:/|\$\{\w+\}).*?)/session_(?:latest|\*|[^/]*)/logs(?:/(.*))?$`)
 
 // rayPath tells the Ray root of a pattern, and whether it takes all files.
 func rayPath(path string) (root string, all, ok bool) {
@@ -17,7 +17,7 @@ func rayPath(path string) (root string, all, ok bool) {
 	if m == nil {
 		return "", false, false
 	}
-	if strings.ContainsAny(m[1], "*?[{") {
+	if strings.ContainsAny(variable.ReplaceAllString(m[1], ""), "*?[{") {
 		return "", false, false
 	}
 	switch m[2] {
