@@ -202,7 +202,7 @@ sources:
   files: {include: [`+dir+`/app/*.log]}
   labels: {job: app}
 outputs:
-- stdout:
+- stdout: {format: json}
 `)
 	got := runs(t, "", map[string]string{"TEAM": "a"}, "--config", file, "--once")
 	if got.exit != exitDone || strings.Count(got.out, "\n") != 2 || strings.Count(got.out, `"team":"a"`) != 2 || strings.Count(got.out, `"job":"app"`) != 1 {

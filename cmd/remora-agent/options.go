@@ -159,7 +159,7 @@ func (o *options) output(c *config.Config) error {
 // outputOf is the output of --url. A user in the URL is basic authentication.
 func outputOf(address string) (config.Output, error) {
 	if address == "-" {
-		return config.Output{Name: "main", Stdout: &config.Stdout{Format: "json"}}, nil
+		return config.Output{Name: "main", Stdout: &ship.Stdout{Format: "json"}}, nil
 	}
 	h := &ship.HTTP{URL: address}
 	if u, err := url.Parse(address); err == nil && u.User != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/remora-ray/remora/internal/agent/config"
 	"github.com/remora-ray/remora/internal/agent/discover"
 	"github.com/remora-ray/remora/internal/agent/parse"
+	"github.com/remora-ray/remora/internal/agent/ship"
 	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/ray"
@@ -101,7 +102,7 @@ func complete(c *config.Config) error {
 		c.State = "unused"
 	}
 	if len(c.Outputs) == 0 {
-		c.Outputs = []config.Output{{Name: "main", Stdout: &config.Stdout{}}}
+		c.Outputs = []config.Output{{Name: "main", Stdout: &ship.Stdout{}}}
 	}
 	return nil
 }
@@ -352,9 +353,12 @@ func (of placed) parse(c *config.Config) parse.Source {
 	}
 	if of.source != nil {
 		s.Labels, s.Metadata = config.AddedTo(s.Labels, of.source.Labels), config.AddedTo(s.Metadata, of.source.Metadata)
-		if of.source.Containers != nil {
-			s.Form = parse.CRI
-		}
+	}
+	switch {
+	case of.source != nil && of.source.Containers != nil:
+		s.Form = parse.CRI
+	case of.file.Format == ray.FormatContainer:
+		s.Form = parse.Terminal
 	}
 	return s
 }

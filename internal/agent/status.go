@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/tail"
 	"github.com/remora-ray/remora/internal/agent/wall"
 )
@@ -94,7 +95,7 @@ func (a *agent) kind() string {
 	switch {
 	case !a.wired:
 		return ""
-	case a.deaf:
+	case a.deaf && a.wire == parse.Remora:
 		return "stdout"
 	default:
 		return wireNames[a.wire]

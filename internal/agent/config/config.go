@@ -95,11 +95,11 @@ type Containers struct {
 
 // Output is where lines go: exactly one of Remora, Loki and Stdout is set.
 type Output struct {
-	Name     string      `yaml:"name"`
-	Remora   *ship.HTTP  `yaml:"remora"`
-	Loki     *ship.HTTP  `yaml:"loki"`
-	Stdout   *Stdout     `yaml:"stdout"`
-	Pipeline []yaml.Node `yaml:"pipeline"`
+	Name     string       `yaml:"name"`
+	Remora   *ship.HTTP   `yaml:"remora"`
+	Loki     *ship.HTTP   `yaml:"loki"`
+	Stdout   *ship.Stdout `yaml:"stdout"`
+	Pipeline []yaml.Node  `yaml:"pipeline"`
 
 	Any bool `yaml:"-"` // of --url: whether it is a Remora or a Loki is found out
 }

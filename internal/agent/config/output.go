@@ -1,17 +1,12 @@
 package config
 
 import (
-	"errors"
 	"io"
+	"log/slog"
 	"net/url"
 
 	"github.com/remora-ray/remora/internal/agent/ship"
 )
-
-// Stdout writes lines to standard output.
-type Stdout struct {
-	Format string `yaml:"format"`
-}
 
 // HTTP is the options of an output over HTTP, nil for one that is none.
 func (o *Output) HTTP() *ship.HTTP {
@@ -26,18 +21,14 @@ func (o *Output) check() error {
 	if h := o.HTTP(); h != nil {
 		return h.Validate()
 	}
-	_, err := o.Target(io.Discard, "")
-	return err
+	return o.Stdout.Validate()
 }
 
 // Target makes the output's target; lines for standard output go to w.
-func (o *Output) Target(w io.Writer, version string) (ship.Target, error) {
+func (o *Output) Target(w io.Writer, version string, log *slog.Logger) (ship.Target, error) {
 	h := o.HTTP()
 	if h == nil {
-		if o.Stdout.Format != "" && o.Stdout.Format != "json" {
-			return nil, errors.New("format is not json")
-		}
-		return ship.NewLines(w), nil
+		return ship.NewStdout(w, o.Stdout.Format)
 	}
 	kind := ship.RemoraServer
 	if o.Loki != nil {
@@ -46,7 +37,7 @@ func (o *Output) Target(w io.Writer, version string) (ship.Target, error) {
 	if o.Any {
 		kind = ship.AnyServer
 	}
-	return ship.NewClient(ship.Config{HTTP: *h, Server: kind, UserAgent: "remora-agent/" + version})
+	return ship.NewClient(ship.Config{HTTP: *h, Server: kind, UserAgent: "remora-agent/" + version, Logger: log})
 }
 
 // Place says where the output's lines go, without what is secret.

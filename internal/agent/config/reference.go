@@ -36,7 +36,7 @@ func sections() []Section {
 		{"sources: containers", "The logs that a Kubernetes node keeps of its pods.", reflect.TypeFor[Containers](), containerKeys},
 		{"outputs", "Where lines go: a list; each item has one of `remora`, `loki` and `stdout`. Each output has positions of its own and waits for no other.", reflect.TypeFor[Output](), outputKeys},
 		{"outputs: remora, loki", "A server over HTTP.", reflect.TypeFor[ship.HTTP](), httpKeys()},
-		{"outputs: stdout", "Standard output.", reflect.TypeFor[Stdout](), stdoutKeys},
+		{"outputs: stdout", "Standard output.", reflect.TypeFor[ship.Stdout](), stdoutKeys},
 	}
 }
 
@@ -109,7 +109,7 @@ func httpKeys() (keys []Key) {
 }
 
 var stdoutKeys = []Key{
-	{"format", "raw, json, logfmt", "json", "How a line is written."},
+	{"format", "raw, json, logfmt", "raw", "How a line is written: raw is `FILENAME: LINE`, the others tell time, labels and metadata too."},
 }
 
 const preamble = `# Configuration of the agent

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -96,10 +97,6 @@ func (s *spec) same(t *spec) bool { return reflect.DeepEqual(s.settings, t.setti
 // configOf is the configuration of an engine's run.
 func (f *fleet) configOf(e *engine) (agent.Config, error) {
 	s := e.spec
-	target, err := s.output.Target(f.o.Output, f.o.Version)
-	if err != nil {
-		return agent.Config{}, err
-	}
 	stages, err := s.conf.Program(s.output)
 	if err != nil {
 		return agent.Config{}, err
@@ -112,6 +109,10 @@ func (f *fleet) configOf(e *engine) (agent.Config, error) {
 	if !s.alone {
 		log = log.With("source", s.Source.Name, "output", s.Output.Name)
 	}
+	target, err := s.output.Target(f.o.Output, f.o.Version, log)
+	if err != nil {
+		return agent.Config{}, err
+	}
 	c := agent.Config{
 		Source: layout, State: s.State, Target: target, Stages: stages, Labels: s.Labels, Metadata: s.Metadata,
 		Node: s.Node, PodUID: s.PodUID, Location: s.conf.Timezone, Once: f.o.Once,
@@ -122,6 +123,13 @@ func (f *fleet) configOf(e *engine) (agent.Config, error) {
 	}
 	if ray, ok := layout.(discover.Ray); ok {
 		c.RayRoot = ray.Root
+	}
+	if h := s.output.HTTP(); h != nil {
+		c.BatchBytes, c.BatchWait = cmp.Or(int(h.Batch.Bytes), c.BatchBytes), cmp.Or(h.Batch.Wait, c.BatchWait)
+		c.MinWait, c.MaxWait = h.Backoff.Min, h.Backoff.Max
+		if c.MaxWait == 0 && c.MinWait > 30*time.Second {
+			c.MaxWait = c.MinWait
+		}
 	}
 	return c, nil
 }
