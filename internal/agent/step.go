@@ -315,7 +315,7 @@ func (a *agent) prepare(f *follower) {
 	case f.parser == nil:
 		f.parser = parse.New(parse.Source{
 			File: f.file, Context: ray.Context{Session: f.session.name, Location: a.conf.Location},
-			Labels: labels, Metadata: meta, Form: a.form(), Stages: a.conf.Stages,
+			Labels: labels, Metadata: meta, Form: a.form(f), Stages: a.conf.Stages,
 		}, a.wire)
 		if f.acked.Offset > 0 || f.acked.Parser != nil {
 			a.restoreParser(f, f.acked)
@@ -327,9 +327,12 @@ func (a *agent) prepare(f *follower) {
 }
 
 // form is how the source's files carry their lines.
-func (a *agent) form() parse.Form {
+func (a *agent) form(f *follower) parse.Form {
 	if _, pods := a.conf.Source.(*discover.Pods); pods {
 		return parse.CRI
+	}
+	if f.file.Format == ray.FormatContainer {
+		return parse.Terminal
 	}
 	return parse.Plain
 }

@@ -140,10 +140,10 @@ func (p *Parser) timeHead(line []byte, dst *Line) head {
 	dst.Time, dst.Level = nano, levelAfterTime(line[n:])
 	if n < len(line) && line[n] == '\t' {
 		p.structuredText(line, dst)
-		if p.file.Format == FormatContainer {
-			level := leadingWord(line[n+1:])
-			dst.Component = componentNamed(inParentheses(line[n+1+len(level):]))
-		}
+	}
+	if p.file.Format == FormatContainer && n < len(line) && (line[n] == '\t' || line[n] == ' ') { // a blank before Ray 2
+		level := leadingWord(line[n+1:])
+		dst.Component = componentNamed(inParentheses(line[n+1+len(level):]))
 	}
 	return headPython
 }
