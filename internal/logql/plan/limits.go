@@ -24,8 +24,9 @@ type Limits struct {
 	MaxAnswerBytes int
 	// LineLabels name structured metadata that tells one line from the next: such
 	// a label makes no series, unless a query groups by it. nil means offset, the
-	// place of a line in its file, which each line of Remora's agent has. Loki
-	// knows no such labels: count_over_time({…}[5m]) is a series for each line there.
+	// place of a line in its file, which each line of Remora's agent has, and entry,
+	// the place of the line that it continues. Loki knows no such labels:
+	// count_over_time({…}[5m]) is a series for each line there.
 	LineLabels []string
 	// ExactSteps evaluates range queries at start, start+step … as asked. Otherwise
 	// start is rounded down and end up to a multiple of the step, as Loki's
@@ -48,7 +49,7 @@ func (l Limits) WithDefaults() Limits {
 	set(&l.MaxSamples, 4<<20)
 	set(&l.MaxAnswerBytes, 256<<20)
 	if l.LineLabels == nil {
-		l.LineLabels = []string{"offset"}
+		l.LineLabels = []string{"offset", "entry"}
 	}
 	if l.MaxRange == 0 {
 		l.MaxRange = 30*24*time.Hour + time.Hour

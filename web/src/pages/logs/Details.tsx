@@ -12,7 +12,7 @@ import type { LogsModel } from './model.ts'
 const FIRST = [
   'detected_level', 'RayCluster', 'namespace', 'component', 'job_id', 'submission_id', 'task_name', 'task_id', 'attempt', 'actor_name', 'actor_id',
   'application', 'deployment', 'replica', 'request_id', 'pid', 'worker_id', 'node_type', 'node_ip', 'node_id', 'pod', 'container', 'group', 'owner',
-  'session', 'filename', 'stream', 'offset',
+  'session', 'filename', 'stream', 'offset', 'entry',
 ]
 
 const rank = (name: string): number => {
