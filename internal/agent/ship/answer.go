@@ -63,6 +63,7 @@ func readText(resp *http.Response) []byte {
 //	200, 201, 202, 204             → done
 //	409 that lists files           → refused
 //	400, 413, 415, 422             → rejected
+//	500 as the push is too large   → likewise
 //	200 or 400 with a web page     → again: no server of logs has sent it
 //	all else                       → again: also 401, 403, 404 and redirects, as
 //	                                 somebody has to mend the token or the URL, and
@@ -97,6 +98,10 @@ func (c *Client) answer(resp *http.Response) Answer {
 			return again
 		}
 		return Answer{Kind: KindReject, Status: code, Err: err, Complaint: c.auth.hide(string(text))}
+	case http.StatusInternalServerError:
+		if isTooLarge(text) {
+			return Answer{Kind: KindReject, Status: code, Err: err}
+		}
 	case http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusUnsupportedMediaType:
 		return Answer{Kind: KindReject, Status: code, Err: err, Complaint: c.auth.hide(string(text))}
 	}
@@ -128,6 +133,12 @@ var errPlain = errors.New("the server wants TLS (use https:// in url)")
 // Go's and nginx do.
 func isPlain(text []byte) bool {
 	return bytes.Contains(text, []byte("HTTP request to an HTTPS server")) || bytes.Contains(text, []byte("plain HTTP request was sent to HTTPS port"))
+}
+
+// isTooLarge reports whether a Loki says that its parts cannot hand a push to each
+// other: sent again it would fail for ever.
+func isTooLarge(text []byte) bool {
+	return bytes.Contains(text, []byte("received message larger than max"))
 }
 
 // StatusError is an answer other than 2xx.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
-	"math"
 	"slices"
 	"time"
 
@@ -65,7 +64,7 @@ const marksKept = 2048
 
 func newMarks() *marks { return &marks{seed: maphash.MakeSeed(), recent: map[uint64]int64{}} }
 
-func (m *marks) key(labels []byte) uint64 { return maphash.Bytes(m.seed, labels) }
+func (m *marks) key(labels string) uint64 { return maphash.String(m.seed, labels) }
 
 func (m *marks) get(key uint64) (int64, bool) {
 	if t, ok := m.recent[key]; ok {
@@ -86,86 +85,31 @@ func (m *marks) raise(key uint64, to int64) {
 	m.recent[key] = to
 }
 
-// span is from when to when the entries of one stream of a body are.
-type span struct {
-	stream         uint64
-	oldest, newest int64
-}
+// mostAhead is how far in the future a Loki takes a line.
+const mostAhead = 10 * time.Minute
 
-// spans are those of a body. A time in the future makes nothing old: a Loki does
-// not take it.
-func (m *marks) spans(dst []span, body []byte) ([]span, error) {
-	future := wall.Now().Add(10 * time.Minute).UnixNano()
-	err := walk(body, func(labels []byte) {
-		dst = append(dst, span{stream: m.key(labels), oldest: math.MaxInt64})
-	}, func(ns int64, _ []byte) {
-		if len(dst) == 0 {
-			return
+// newest is the newest time of each stream of a load, in it and as remembered. A time
+// in the future makes nothing old: a Loki does not take it.
+func (m *marks) newest(l *load) []int64 {
+	all := make([]int64, len(l.streams))
+	for i, labels := range l.streams {
+		all[i], _ = m.get(m.key(labels))
+	}
+	future := wall.Now().Add(mostAhead).UnixNano()
+	for i := range l.items {
+		if it := &l.items[i]; it.time <= future {
+			all[it.stream] = max(all[it.stream], it.time)
 		}
-		s := &dst[len(dst)-1]
-		s.oldest = min(s.oldest, ns)
-		if ns > s.newest && ns <= future {
-			s.newest = ns
-		}
-	})
-	return dst, err
-}
-
-// newest is the newest time of each stream, in spans and as remembered.
-func (m *marks) newest(spans []span) map[uint64]int64 {
-	all := make(map[uint64]int64, len(spans))
-	for _, s := range spans {
-		t, ok := all[s.stream]
-		if !ok {
-			t, _ = m.get(s.stream)
-		}
-		all[s.stream] = max(t, s.newest)
 	}
 	return all
 }
 
-// mostAhead is how far in the future a Loki takes a line, and some minutes by which
-// clocks may differ.
-const mostAhead = 15 * time.Minute
-
-// fresh is the time from which on no entry can come too far behind: no stream has a
-// newer one than now and what a Loki takes of the future.
-func (b Backfill) fresh(now time.Time) int64 {
-	return now.Add(mostAhead - b.Window).UnixNano()
-}
-
-// apart are the pieces in which to push entries that lie sorted by stream, the last
-// one first: together those of streams in which nothing can come too far behind, and
-// alone each other stream.
-func (l *load) apart(fresh int64) []piece {
-	var together []item
-	var alone []piece
-	for i := 0; i < len(l.items); {
-		end, safe := i, true
-		for ; end < len(l.items) && l.items[end].stream == l.items[i].stream; end++ {
-			safe = safe && (l.items[end].filed || l.items[end].time >= fresh)
-		}
-		if safe {
-			together = append(together, l.items[i:end]...)
-		} else {
-			alone = append(alone, piece{items: l.items[i:end], first: true})
-		}
-		i = end
-	}
-	slices.Reverse(alone)
-	if len(together) > 0 {
-		alone = append(alone, piece{items: together, first: true})
-	}
-	return alone
-}
-
 // file puts those entries that come too far behind into streams of their own, and
 // returns how many.
-func (l *load) file(b Backfill, m *marks, newest map[uint64]int64) (n int) {
+func (l *load) file(b Backfill, newest []int64) (n int) {
 	for i := range l.items {
 		it := &l.items[i]
-		last := newest[m.key([]byte(l.streams[it.stream]))]
-		if last != 0 && it.time < last-int64(b.Window) && l.move(it, b) {
+		if last := newest[it.stream]; last != 0 && it.time < last-int64(b.Window) && l.move(it, b) {
 			n++
 		}
 	}
@@ -174,14 +118,27 @@ func (l *load) file(b Backfill, m *marks, newest map[uint64]int64) (n int) {
 
 // move puts an entry into the stream for what comes too far behind.
 func (l *load) move(it *item, b Backfill) bool {
+	if it.filed {
+		return false
+	}
 	labels, ok := b.into(l.streams[it.stream], it.time)
-	if !ok || it.filed {
+	if !ok {
 		return false
 	}
 	it.stream, it.filed = l.stream(labels), true
 	return true
 }
 
-func (l *load) sort(items []item) {
-	slices.SortStableFunc(items, func(a, b item) int { return cmp.Compare(a.stream, b.stream) })
+// apart are pieces of one stream each.
+func (l *load) apart(items []item) (all []piece) {
+	slices.SortStableFunc(items, func(a, b item) int { return cmp.Compare(b.stream, a.stream) })
+	for i := 0; i < len(items); {
+		end := i + 1
+		for end < len(items) && items[end].stream == items[i].stream {
+			end++
+		}
+		all = append(all, piece{items: items[i:end], first: true})
+		i = end
+	}
+	return all
 }

@@ -120,9 +120,9 @@ func TestOurServerGetsOldLinesInTheirStream(t *testing.T) {
 
 func TestMarksAreBounded(t *testing.T) {
 	m := newMarks()
-	live := m.key([]byte("live"))
+	live := m.key("live")
 	for i := range 10 * marksKept {
-		m.raise(m.key(fmt.Append(nil, "stream ", i)), 1)
+		m.raise(m.key(fmt.Sprint("stream ", i)), 1)
 		m.raise(live, int64(i))
 	}
 	if n := len(m.recent) + len(m.before); n > 2*marksKept {

@@ -46,6 +46,7 @@ func TestAnswersOfAServer(t *testing.T) {
 		{413, "", "", KindReject, 0, "413"},
 		{429, "7", "slow down", KindRetry, 7 * time.Second, "slow down"},
 		{503, "", "disk full", KindRetry, 0, "disk full"},
+		{500, "", "rpc error: code = ResourceExhausted desc = grpc: received message larger than max (20004957 vs. 4194304)", KindReject, 0, "larger than max"},
 		{500, "soon", "", KindRetry, 0, "500"},
 		{503, "-5", "", KindRetry, 0, "503"},
 		{503, "86400", "", KindRetry, 10 * time.Minute, "503"},

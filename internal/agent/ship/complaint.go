@@ -2,12 +2,9 @@ package ship
 
 import (
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
-
-	"github.com/remora-ray/remora/internal/logs"
 )
 
 // Fault is a sort of reason for which a Loki refuses an entry; it labels metrics.
@@ -57,42 +54,37 @@ func faultOf(reason string) Fault {
 	return FaultOther
 }
 
-// complaint is what a Loki wrote about a push of which it took the rest.
+// complaint is what a Loki wrote about a push of one stream, of which it took the
+// rest.
 type complaint struct {
 	accounts []account
 	reasons  []reason // of all accounts, and those that stand alone
 }
 
-// reason is one sentence about an entry, or about a stream.
+// reason is one sentence about an entry, or about the stream.
 type reason struct {
 	text   string
 	fault  Fault
 	time   int64 // of the entry; 0 where it is not told
 	oldest int64 // acceptable; 0 where it is not told
 	limit  int   // longest line taken; 0 where it is not told
-	stream string
 }
 
-// account is what became of one stream: of so many entries so many were refused,
-// and some of those are listed.
+// account says that of so many entries so many were refused, and lists some.
 type account struct {
-	stream         string
 	refused, total int
 	listed         []reason
 }
 
-// Forms of Loki's messages. An entry is told as
+// Forms of Loki's messages. Entries that their stream does not take are told as
 //
 //	entry with timestamp T ignored, reason: 'R',
 //	user 'u', total ignored: N out of M for stream: {a="b"}
 //
-// of the last of the push's streams that has such entries; what is wrong with
-// entries before they get to their streams is told as R alone, or as
+// with ten of them listed at most. What is wrong with entries before they get to their
+// stream is told as R alone, or as below, and then nothing is said of the former.
 //
 //	1 errors like: R; 2 errors like: R
-//
-// and hides what the streams would say. In braces stands the stream as Loki keeps
-// it, with the label service_name that it adds.
 const (
 	markEntry  = "entry with timestamp "
 	markReason = " ignored, reason: '"
@@ -126,9 +118,6 @@ func readComplaint(text string) complaint {
 		}
 		if a, ok := readTotal(line); ok {
 			a.listed, open = open, nil
-			for i := range a.listed {
-				a.listed[i].stream = a.stream
-			}
 			c.accounts, c.reasons = append(c.accounts, a), append(c.reasons, a.listed...)
 			continue
 		}
@@ -140,16 +129,6 @@ func readComplaint(text string) complaint {
 	}
 	c.reasons = append(c.reasons, open...)
 	return c
-}
-
-// about says of which stream those reasons are that name none: all of the push was
-// of that stream.
-func (c *complaint) about(stream string) {
-	for i := range c.reasons {
-		if c.reasons[i].stream == "" {
-			c.reasons[i].stream = stream
-		}
-	}
 }
 
 func readListed(line string) (reason, bool) {
@@ -172,13 +151,13 @@ func readTotal(line string) (a account, ok bool) {
 		return a, false
 	}
 	refused, behind, ok1 := strings.Cut(behind, markOutOf)
-	total, stream, ok2 := strings.Cut(behind, markStream)
+	total, _, ok2 := strings.Cut(behind, markStream)
 	n, err1 := strconv.Atoi(refused)
 	m, err2 := strconv.Atoi(total)
 	if !ok1 || !ok2 || err1 != nil || err2 != nil || n < 0 || n > m {
 		return a, false
 	}
-	return account{stream: streamKey(strings.TrimSpace(stream)), refused: n, total: m}, true
+	return account{refused: n, total: m}, true
 }
 
 func readReason(text string) reason {
@@ -192,22 +171,7 @@ func readReason(text string) reason {
 	if r.fault == FaultLine {
 		r.limit = quotedNumber(text)
 	}
-	if _, behind, ok := strings.Cut(text, "stream '"); ok {
-		if end := strings.LastIndex(behind, "}'"); end >= 0 {
-			r.stream = streamKey(behind[:end+1])
-		}
-	}
 	return r
-}
-
-// streamKey is a stream's labels without the one that Loki adds, to compare what
-// Loki names with what was sent.
-func streamKey(labels string) string {
-	ls, err := logs.ParseLabels(labels)
-	if err != nil {
-		return labels
-	}
-	return logs.Labels(slices.DeleteFunc(slices.Clone(ls), func(l logs.Label) bool { return l.Name == "service_name" })).String()
 }
 
 // timeAfter reads the time that follows a mark, 0 where there is none.
@@ -248,21 +212,20 @@ func quotedNumber(text string) int {
 	}
 }
 
-// hits reports whether an entry must have the fault that r tells of another one: it
-// is as old, as new, as long, or of the same stream. stream is its streamKey.
-func (r *reason) hits(it *item, stream string) bool {
+// hits reports whether an entry of the same stream must have the fault that r tells
+// of: it is as old, as new or as long, or it is the stream that is at fault.
+func (r *reason) hits(it *item) bool {
 	switch r.fault {
 	case FaultFarBehind, FaultTooOld:
-		if r.fault == FaultFarBehind && r.stream != stream {
-			return false
-		}
 		return r.oldest != 0 && it.time < r.oldest || r.time != 0 && it.time <= r.time
 	case FaultTooNew:
 		return r.time != 0 && it.time >= r.time
 	case FaultLine:
 		return r.limit > 0 && it.lineLen() > r.limit
 	case FaultLabels:
-		return r.stream != "" && r.stream == stream
+		return true
 	}
 	return false
 }
+
+func (r *reason) why() *EntryError { return &EntryError{r.fault, r.text} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"time"
 
@@ -24,20 +25,17 @@ func (e *EntryError) Error() string { return e.Reason }
 const mostTries = 400
 
 // trial finds out which entries of a batch a Loki refuses, and what is to be done
-// with them. Its answers tell of one stream at a time, and not of all entries, so
-// an entry counts as
+// with them. An entry counts as
 //
-//	taken    when a push that it was in was answered 2xx, or an account of all
-//	         entries of its stream does not list it
+//	taken    when a push that it was in was answered 2xx, or when an account of all
+//	         entries of the push does not list it
 //	refused  when such an account lists it, when it was alone in a push, or when the
 //	         answer tells of it what must hold for every entry of that push
 //
 // Until one of these holds the push is divided and sent again; a Loki drops what
-// it has already.
-//
-// Of entries that come too far behind a Loki tells in the last stream of a push
-// alone: it answers 204 when those were in the streams before. So a stream in which
-// there may be such entries is pushed alone.
+// it has already. Every push is of one stream: Loki 3.7 answers 204 when entries that
+// come too far behind, or too fast, were in any stream but the last one, and has lost
+// them.
 type trial struct {
 	s     *Sender
 	ctx   context.Context
@@ -45,12 +43,11 @@ type trial struct {
 	r     *Result
 	load  *load
 	fill  Backfill
-	keys  []string // of the load's streams
 	tries int
 	last  error // why the last push was refused
 }
 
-// piece is a part of the work: entries sorted by stream.
+// piece is a part of the work: entries of one stream.
 type piece struct {
 	items []item
 	first bool // not sent before
@@ -61,18 +58,6 @@ type piece struct {
 type verdict struct {
 	item item
 	why  *EntryError
-}
-
-// whole sends a batch as it is.
-func (t *trial) whole(body []byte) bool {
-	a, ok := t.s.insist(t.ctx, body, noFiles)
-	if !ok || a.Kind == KindDone {
-		return ok
-	}
-	t.load = loadOf(t.b)
-	t.load.sort(t.load.items)
-	work, ok := t.judge(t.load.items, a)
-	return ok && t.run(work)
 }
 
 // run works until nothing is open, the last piece first. It reports false when ctx
@@ -117,77 +102,31 @@ func (t *trial) judge(items []item, a Answer) ([]piece, bool) {
 		return nil, true
 	}
 	t.last = a.Err
-	t.name()
 	var c complaint
-	if a.Status == statusBadRequest {
+	if a.Status == http.StatusBadRequest {
 		c = readComplaint(a.Complaint)
 	}
-	t.learn(&c)
-	if refused, open, some := t.settle(items, &c); some {
-		more, ok := t.refuse(refused)
-		if len(open) > 0 {
-			// Nothing of this push should have come too far behind.
-			t.s.narrow()
-			more = append(more, byStream(open)...)
+	t.learn(items, &c)
+	for i := range c.accounts {
+		if refused, ok := c.accounts[i].match(items); ok {
+			return t.refuse(refused)
 		}
-		return more, ok
 	}
 	return t.divide(items, &c, a.Err)
 }
 
-const statusBadRequest = 400
-
-// name brings keys up to the load's streams.
-func (t *trial) name() {
-	for i := len(t.keys); i < len(t.load.streams); i++ {
-		t.keys = append(t.keys, streamKey(t.load.streams[i]))
-	}
-}
-
-// learn remembers how new the streams are that the complaint tells of.
-func (t *trial) learn(c *complaint) {
+// learn remembers how new the stream is of which the complaint tells.
+func (t *trial) learn(items []item, c *complaint) {
+	key := t.s.marks.key(t.load.streams[items[0].stream])
 	for _, r := range c.reasons {
-		if r.fault != FaultFarBehind || r.oldest == 0 {
-			continue
-		}
-		for i, key := range t.keys {
-			if key == r.stream {
-				t.s.marks.raise(t.s.marks.key([]byte(t.load.streams[i])), r.oldest+int64(t.fill.Window))
-			}
+		if r.fault == FaultFarBehind && r.oldest != 0 {
+			t.s.marks.raise(key, r.oldest+int64(t.fill.Window))
 		}
 	}
 }
 
-// settle takes the accounts at their word: of a stream of which as many entries are
-// accounted for as were sent, all are refused or taken.
-func (t *trial) settle(items []item, c *complaint) (refused []verdict, open []item, some bool) {
-	settled := map[int]bool{}
-	for _, a := range c.accounts {
-		at := slices.Index(t.keys, a.stream)
-		if at < 0 || slices.Index(t.keys[at+1:], a.stream) >= 0 {
-			continue
-		}
-		var of []item
-		for _, it := range items {
-			if it.stream == at {
-				of = append(of, it)
-			}
-		}
-		if bad, ok := a.match(of); ok && !settled[at] {
-			settled[at] = true
-			refused = append(refused, bad...)
-		}
-	}
-	for _, it := range items {
-		if !settled[it.stream] {
-			open = append(open, it)
-		}
-	}
-	return refused, open, len(settled) > 0
-}
-
-// match finds the refused entries of a stream; ok is false where the account does
-// not tell which.
+// match finds the refused entries of a push; ok is false where the account does not
+// tell which.
 func (a *account) match(of []item) (bad []verdict, ok bool) {
 	if len(of) != a.total || len(a.listed) == 0 {
 		return nil, false
@@ -199,7 +138,7 @@ func (a *account) match(of []item) (bad []verdict, ok bool) {
 		bad = bad[:0]
 		for _, it := range of {
 			for i := range a.listed {
-				if r := &a.listed[i]; r.fault != faultRate && r.hits(&it, a.stream) {
+				if r := &a.listed[i]; r.fault != faultRate && r.hits(&it) {
 					bad = append(bad, verdict{it, r.why()})
 					break
 				}
@@ -231,24 +170,17 @@ func (a *account) byTime(of []item) (bad []verdict, ok bool) {
 	return bad, true
 }
 
-func (r *reason) why() *EntryError { return &EntryError{r.fault, r.text} }
-
 // divide makes two pieces of a push, or knows what is refused:
 //
-//	what the complaint tells holds for all    → all refused
-//	it holds for some                         → the others, then those
-//	several streams                           → one half of them, then the other
-//	several entries                           → likewise
-//	one entry                                 → refused
+//	what the complaint tells holds for all  → all refused
+//	it holds for some                       → the others, then those
+//	one entry                               → refused
+//	several                                 → one half, then the other
 func (t *trial) divide(items []item, c *complaint, err error) ([]piece, bool) {
-	oneStream := items[0].stream == items[len(items)-1].stream
-	if oneStream {
-		c.about(t.keys[items[0].stream])
-	}
 	var hit []verdict
 	var others []item
 	for _, it := range items {
-		if why := t.fault(&it, c); why != nil {
+		if why := c.fault(&it); why != nil {
 			hit = append(hit, verdict{it, why})
 		} else {
 			others = append(others, it)
@@ -263,41 +195,13 @@ func (t *trial) divide(items []item, c *complaint, err error) ([]piece, bool) {
 		return t.refuse(verdicts(items, t.reason(c, err)))
 	}
 	half := len(items) / 2
-	if !oneStream {
-		half = boundary(items, half)
-	}
 	return []piece{{items: items[half:]}, {items: items[:half]}}, true
 }
 
-// byStream are pieces of one stream each.
-func byStream(items []item) (all []piece) {
-	for i := 0; i < len(items); {
-		end := i + 1
-		for end < len(items) && items[end].stream == items[i].stream {
-			end++
-		}
-		all = append(all, piece{items: items[i:end], first: true})
-		i = end
-	}
-	return all
-}
-
-// boundary is where a stream begins, as near to at as can be.
-func boundary(items []item, at int) int {
-	for d := 0; ; d++ {
-		if i := at - d; i > 0 && items[i-1].stream != items[i].stream {
-			return i
-		}
-		if i := at + d; i > 0 && i < len(items) && items[i-1].stream != items[i].stream {
-			return i
-		}
-	}
-}
-
 // fault is what must be wrong with an entry by what the complaint tells of others.
-func (t *trial) fault(it *item, c *complaint) *EntryError {
+func (c *complaint) fault(it *item) *EntryError {
 	for i := range c.reasons {
-		if r := &c.reasons[i]; r.hits(it, t.keys[it.stream]) {
+		if r := &c.reasons[i]; r.hits(it) {
 			return r.why()
 		}
 	}
@@ -310,7 +214,7 @@ func (t *trial) reason(c *complaint, err error) *EntryError {
 		return c.reasons[0].why()
 	}
 	var status *StatusError
-	if errors.As(err, &status) && status.Code == 413 {
+	if errors.As(err, &status) && status.Code == http.StatusRequestEntityTooLarge {
 		return &EntryError{FaultLine, err.Error()}
 	}
 	return &EntryError{FaultOther, err.Error()}
@@ -348,13 +252,10 @@ func (t *trial) refuse(vs []verdict) (more []piece, ok bool) {
 			dead = append(dead, v)
 		}
 	}
-	t.load.sort(filed)
 	t.r.Filed += len(filed)
+	more = t.load.apart(filed)
 	if len(again) > 0 {
 		more = append(more, piece{items: again, pause: true})
-	}
-	if len(filed) > 0 {
-		more = append(more, piece{items: filed})
 	}
 	return more, t.bury(dead)
 }

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/remora-ray/remora/internal/agent/pipeline"
-	"github.com/remora-ray/remora/internal/agent/wall"
 	"github.com/remora-ray/remora/internal/loki"
 )
 
@@ -52,9 +51,8 @@ type Sender struct {
 
 	MinWait, MaxWait time.Duration // between attempts; 0 means 200 ms and 30 s
 
-	marks      *marks
-	spans      []span
-	narrowTold time.Time
+	marks *marks
+	load  *load
 }
 
 // Run sends until in closes or ctx ends; a batch that ctx interrupts is not
@@ -100,54 +98,29 @@ func (s *Sender) deliver(ctx context.Context, b *pipeline.Batch) (Result, bool) 
 	return r, ok
 }
 
-// toLoki sends a batch whose entries may be refused one by one.
+// toLoki sends a batch whose entries may be refused one by one, each stream by
+// itself: of a push of several a Loki tells what became of the last one.
 func (s *Sender) toLoki(ctx context.Context, b *pipeline.Batch, r *Result) bool {
 	if s.marks == nil {
-		s.marks = newMarks()
+		s.marks, s.load = newMarks(), &load{}
 	}
-	t := &trial{s: s, ctx: ctx, b: b, r: r, fill: s.backfill()}
-	body := b.Span(0, len(b.Parts))
-	var err error
-	if s.spans, err = s.marks.spans(s.spans[:0], body); err != nil {
+	l := s.load
+	defer l.release()
+	if l.take(b) != nil {
 		return s.some(ctx, b, 0, len(b.Parts), r) // nobody can read it: let the server say so
 	}
-	newest := s.marks.newest(s.spans)
-	fresh := t.fill.fresh(wall.Now())
-	if slices.ContainsFunc(s.spans, func(x span) bool { return x.oldest < fresh }) {
-		t.load = loadOf(b)
-		if !t.fill.Disabled {
-			r.Filed = t.load.file(t.fill, s.marks, newest)
-		}
-		t.load.sort(t.load.items)
-		if !t.run(t.load.apart(fresh)) {
-			return false
-		}
-	} else if !t.whole(body) {
+	t := &trial{s: s, ctx: ctx, b: b, r: r, load: l, fill: s.backfill()}
+	newest := s.marks.newest(l)
+	if !t.fill.Disabled {
+		r.Filed = l.file(t.fill, newest)
+	}
+	if !t.run(l.apart(l.items)) {
 		return false
 	}
-	for stream, ns := range newest {
-		s.marks.raise(stream, ns)
+	for i, ns := range newest {
+		s.marks.raise(s.marks.key(l.streams[i]), ns)
 	}
 	return true
-}
-
-// narrow tells that a Loki's window is narrower than what it was said to be. Lines
-// that come further behind may be lost without a word then.
-func (s *Sender) narrow() {
-	if now := time.Now(); s.narrowTold.IsZero() || now.Sub(s.narrowTold) > time.Hour {
-		s.narrowTold = now
-		s.Logger.Error("the Loki refuses lines as too far behind that are within backfill.window: set it to half of the Loki's max_chunk_age",
-			"window", s.backfill().Window)
-	}
-}
-
-// loadOf takes a batch apart. The bodies of its parts have been walked before.
-func loadOf(b *pipeline.Batch) *load {
-	l := &load{}
-	for i := range b.Parts {
-		_ = l.add(i, b.Bytes(i))
-	}
-	return l
 }
 
 func (s *Sender) backfill() Backfill {

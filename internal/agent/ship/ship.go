@@ -25,7 +25,13 @@
 //     it comes again more than an hour of its stream's time later. It is stored a second
 //     time then, in the stream of its hour, rather than be lost where it was not taken.
 //   - What is older than a Loki takes at all (a week) becomes a dead letter.
-//   - Where a Loki splits a busy stream (shard_streams) it may lose lines that come too
-//     far behind without a word; so may one whose window is narrower than
-//     backfill.window says.
+//   - Where a Loki splits a busy stream itself (shard_streams) it may lose lines that
+//     come too far behind, or too fast, without a word.
+//
+// # Pushes to a Loki
+//
+// A push to a Loki holds one stream. Of a push of several it tells what became of the
+// last one, and answers 204 when another one was not taken: lines that came too far
+// behind or over the stream's rate limit would be lost, and nobody would know. Seen of
+// Loki 3.7.
 package ship

@@ -5,6 +5,7 @@ import (
 
 	"github.com/VictoriaMetrics/easyproto"
 
+	"github.com/remora-ray/remora/internal/agent/pipeline"
 	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
 )
@@ -125,40 +126,79 @@ type load struct {
 	streams []string // labels, each once
 	index   map[string]int
 	items   []item
+
+	buf, entries []byte
 }
 
-// add takes the entries of a part.
-func (l *load) add(part int, body []byte) error {
-	at := 0
-	return walk(body, func(labels []byte) { at = l.stream(string(labels)) }, func(ns int64, raw []byte) {
-		l.items = append(l.items, item{part: part, stream: at, time: ns, raw: raw})
-	})
+// take takes a batch apart.
+func (l *load) take(b *pipeline.Batch) error {
+	l.streams, l.items = l.streams[:0], l.items[:0]
+	if l.index == nil {
+		l.index = map[string]int{}
+	}
+	clear(l.index)
+	for i := range b.Parts {
+		at := 0
+		err := walk(b.Bytes(i), func(labels []byte) { at = l.stream(string(labels)) }, func(ns int64, raw []byte) {
+			l.items = append(l.items, item{part: i, stream: at, time: ns, raw: raw})
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+// release lets go of the batch, and of what a large one took.
+func (l *load) release() {
+	clear(l.items)
+	if cap(l.buf)+cap(l.entries) > keptBuffer {
+		l.buf, l.entries = nil, nil
+	}
+	if cap(l.items) > keptItems {
+		l.items = nil
+	}
+}
+
+// keptItems is how many entries there is room for from batch to batch: more than
+// the usual batch of 1 MiB has.
+const keptItems = 1 << 14
 
 func (l *load) stream(labels string) int {
 	i, ok := l.index[labels]
 	if !ok {
-		if l.index == nil {
-			l.index = map[string]int{}
-		}
 		i = len(l.streams)
 		l.index[labels], l.streams = i, append(l.streams, labels)
 	}
 	return i
 }
 
-// body is a push of items, which must lie sorted by stream.
+// body is a push of items, which are of one stream. It is good until the next one.
 func (l *load) body(items []item) []byte {
-	var dst, entries []byte
-	for i := 0; i < len(items); {
-		entries = entries[:0]
-		of := items[i].stream
-		for ; i < len(items) && items[i].stream == of; i++ {
-			entries = append(entries, items[i].raw...)
+	entries, ok := adjoining(items)
+	if !ok {
+		l.entries = l.entries[:0]
+		for i := range items {
+			l.entries = append(l.entries, items[i].raw...)
 		}
-		dst = loki.AppendStream(dst, l.streams[of], entries, nil)
+		entries = l.entries
 	}
-	return dst
+	l.buf = loki.AppendStream(l.buf[:0], l.streams[items[0].stream], entries, nil)
+	return l.buf
+}
+
+// adjoining is the place of all items in the batch's body, if they lie there one
+// behind the other.
+func adjoining(items []item) ([]byte, bool) {
+	all := items[0].raw
+	n := len(all)
+	for _, it := range items[1:] {
+		if n >= cap(all) || len(it.raw) == 0 || &all[:n+1][n] != &it.raw[0] {
+			return nil, false
+		}
+		n += len(it.raw)
+	}
+	return all[:n], true
 }
 
 // with is a stream's labels with one more; ok is false where they have it.
