@@ -17,6 +17,7 @@ type alloy struct {
 	ways       []way
 	patterns   []pattern // of Ray's logs, and what is left out of them
 	excluded   []pattern
+	refused    error // why the first source was not carried
 	steps      int // of all ways, also of those that lead nowhere
 	outputs    []*alloyOutput
 }
@@ -200,7 +201,10 @@ const maxSteps = 1000
 // assemble writes outputs and pipelines when all ways are known.
 func (a *alloy) assemble(file *block) error {
 	if len(part(&a.w.top, "sources", yaml.SequenceNode).Content) == 0 {
-		return errorAt(file.pos, "no loki.source.file of this file can be carried: the agent reads files whose paths the file itself tells")
+		if a.refused != nil {
+			return a.refused
+		}
+		return errorAt(file.pos, "there is no loki.source.file, which is what the agent carries")
 	}
 	if len(a.ways) == 0 {
 		return errorAt(file.pos, "no loki.source.file forwards to a loki.write or a loki.echo of this file")

@@ -17,7 +17,11 @@ func (a *alloy) sourceFile(b *block) error {
 		if e, ok := err.(*Error); ok {
 			why = e.Msg
 		}
-		a.w.left(b.pos, b.id(), why+"; for the containers of a Kubernetes node write a source containers")
+		why += "; for the containers of a Kubernetes node write a source containers"
+		if a.refused == nil {
+			a.refused = errorAt(b.pos, "%s cannot be carried: %s", b.id(), why)
+		}
+		a.w.left(b.pos, b.id(), why)
 		return nil
 	}
 	for _, target := range v.([]any) {

@@ -103,7 +103,8 @@ func TestMistakesAreTold(t *testing.T) {
 		{"a.alloy", alloy + alloy, "loki.source.file.a is there already, on line 1"},
 		{"a.alloy", strings.Replace(alloy, "http://l\"", "http://l\"\n    batch_size = \"lots\"", 1), "a.alloy:8:5: batch_size: it is not a size"},
 		{"a.alloy", strings.Replace(alloy, "w.receiver", "v.receiver", 1), "a.alloy:3:3: forward_to names loki.write.v.receiver, which is not in this file"},
-		{"a.alloy", "logging {\n}\n", "no loki.source.file of this file can be carried"},
+		{"a.alloy", "logging {\n}\n", "there is no loki.source.file"},
+		{"a.alloy", "loki.source.file \"pods\" {\n  targets = discovery.kubernetes.pods.targets\n  forward_to = []\n}\n", "a.alloy:1:1: loki.source.file.pods cannot be carried: discovery.kubernetes.pods.targets is not known before the agent runs; for the containers"},
 	} {
 		_, _, err := Convert(c.name, []byte(c.text))
 		if err == nil || !strings.Contains(err.Error(), c.says) {
