@@ -18,7 +18,7 @@ type alloy struct {
 	patterns   []pattern // of Ray's logs, and what is left out of them
 	excluded   []pattern
 	refused    error // why the first source was not carried
-	steps      int // of all ways, also of those that lead nowhere
+	steps      int   // of all ways, also of those that lead nowhere
 	outputs    []*alloyOutput
 }
 

@@ -3,6 +3,7 @@ package install
 import (
 	"bytes"
 	"flag"
+	"maps"
 	"os"
 	"os/exec"
 	"os/user"
@@ -27,8 +28,27 @@ var units = map[string]Unit{
 	},
 }
 
+// flagged is the unit of every flag that becomes one of the agent's.
+func flagged(t *testing.T) Unit {
+	t.Helper()
+	o := &options{}
+	if err := flags(o).Parse([]string{
+		"--url", "http://logs:3100", "--cluster", "c", "--tenant", "t", "--token-file", "/etc/token", "--user", "ray",
+		"--ray-root", "/mnt/ray", "--state", "/mnt/state", "--drain-timeout", "1m",
+	}); err != nil {
+		t.Fatal(err)
+	}
+	u, err := o.unit()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return *u
+}
+
 func TestUnits(t *testing.T) {
-	for name, u := range units {
+	all := maps.Clone(units)
+	all["flags.service"] = flagged(t)
+	for name, u := range all {
 		got, err := u.Text()
 		if err != nil {
 			t.Fatal(err)
