@@ -101,7 +101,8 @@ type agent struct {
 	toUnpack    []*follower // that wait for their turn to read one
 
 	draining                bool
-	closing                 bool // half lines are taken as lines
+	closing                 bool      // half lines are taken as lines
+	left                    time.Time // when another agent took over
 	lastGrowth              time.Time
 	progress                time.Time
 	bytesRead, acknowledged uint64
@@ -215,7 +216,9 @@ func (a *agent) loop(ctx, work context.Context) error {
 	a.progress = time.Now()
 	a.ask(work)
 	for {
-		a.schedule(work)
+		if !a.leaves() {
+			a.schedule(work)
+		}
 		if done, err := a.finished(); done {
 			return err
 		}
@@ -233,6 +236,9 @@ func (a *agent) loop(ctx, work context.Context) error {
 		case <-timer.C:
 		case <-ending:
 			a.draining, ending = true, nil
+			if errors.Is(context.Cause(ctx), ErrReplaced) {
+				a.left = time.Now()
+			}
 			a.log.Info("stopping: reading to the end first", "deadline", a.conf.DrainTimeout)
 			deadline = time.After(a.conf.DrainTimeout)
 		case <-work.Done():
@@ -245,8 +251,8 @@ func (a *agent) loop(ctx, work context.Context) error {
 
 // finished reports whether a drain has come to its end.
 func (a *agent) finished() (bool, error) {
-	if !a.draining {
-		return false, nil
+	if !a.draining || a.gone() {
+		return a.draining, nil
 	}
 	now := time.Now()
 	if a.conf.Once && now.Sub(a.progress) > a.conf.DrainTimeout {

@@ -16,7 +16,7 @@ type engine struct {
 	// stopped is set when it has been told to end; next is what comes after it.
 	stopped *time.Time
 	next    *spec
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc
 	err     error // of a run that has ended
 
 	hold     atomic.Int64 // its part of hold_bytes, which changes with the number of engines
@@ -33,12 +33,12 @@ func (f *fleet) startIn(s *spec, wait time.Duration) {
 }
 
 func (f *fleet) startEngine(e *engine, wait time.Duration) {
-	ctx, cancel := context.WithCancel(context.Background())
+	ctx, cancel := context.WithCancelCause(context.Background())
 	e.cancel = cancel
 	e.hold.Store(e.spec.hold)
 	f.engines[e.spec.name()] = e
 	go func() {
-		defer cancel()
+		defer cancel(nil)
 		if pause(ctx, wait) {
 			e.err = f.runEngine(ctx, e)
 		}
@@ -76,7 +76,11 @@ func (e *engine) end(next *spec) {
 	if e.stopped == nil {
 		now := time.Now()
 		e.stopped = &now
-		e.cancel()
+		if next != nil {
+			e.cancel(agent.ErrReplaced)
+		} else {
+			e.cancel(nil)
+		}
 	}
 }
 
