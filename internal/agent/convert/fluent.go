@@ -259,7 +259,10 @@ func (f *fluent) routed(s *section) (some []*input, all bool) {
 	var re *regexp.Regexp
 	switch {
 	case match != "":
-		re, _ = regexp.Compile(match)
+		var err error
+		if re, err = regexp.Compile(onigmo(match)); err != nil {
+			f.w.left(s.at("match_regex"), s.kind+" Match_Regex", "it is no regular expression of RE2")
+		}
 	case pattern != "":
 		re = regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(pattern), `\*`, ".*") + "$")
 	default:

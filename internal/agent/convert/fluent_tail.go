@@ -143,8 +143,11 @@ func (f *fluent) tailSetting(p property, made []*input) {
 	case "parser", "multiline.parser", "multiline", "parser_firstline", "multiline_flush":
 		f.parses = append(f.parses, func() { f.tailParser(p, what, made) })
 	case "db":
-		dir := p.value[:max(strings.LastIndexByte(p.value, '/'), 0)]
-		f.w.changed(f.w.set("state", dir+"/remora-agent"), p.pos, what, "positions are kept in a directory; those of Fluent Bit are not taken over: files are read from their beginning")
+		state := "/var/lib/remora-agent"
+		if at := strings.LastIndexByte(p.value, '/'); at > 0 && p.value[0] != '.' {
+			state = p.value[:at] + "/remora-agent"
+		}
+		f.w.changed(f.w.set("state", state), p.pos, what, "positions are kept in a directory; those of Fluent Bit are not taken over: files are read from their beginning")
 	default:
 		known, ok := tailFates[key]
 		switch {
