@@ -23,7 +23,7 @@ type Answer struct {
 	Refused    []loki.FileOffset // of KindRefused: the other files are done
 	RetryAfter time.Duration
 	Err        error  // why, for all but KindDone and KindRefused
-	Complaint  string // of KindReject: all that the server wrote
+	Complaint  string // of KindReject, and of 429: all that the server wrote
 }
 
 // Kind is a sort of answer.
@@ -92,6 +92,8 @@ func (c *Client) answer(resp *http.Response) Answer {
 		}
 	case http.StatusUnauthorized:
 		c.auth.refused()
+	case http.StatusTooManyRequests:
+		again.Complaint = c.auth.hide(string(text))
 	case http.StatusBadRequest:
 		if isPlain(text) {
 			again.Err = errPlain

@@ -50,8 +50,8 @@ type trial struct {
 // piece is a part of the work: entries of one stream.
 type piece struct {
 	items []item
-	first bool // not sent before
-	pause bool // wait before it is sent
+	first bool          // not sent before
+	pause time.Duration // to wait before it is sent
 }
 
 // verdict is what became of an entry.
@@ -72,7 +72,7 @@ func (t *trial) run(work []piece) bool {
 			ok = t.bury(verdicts(p.items, why))
 			continue
 		}
-		if p.pause && !sleep(t.ctx, jitter(pauseOfRate)) {
+		if !sleep(t.ctx, p.pause) {
 			return false
 		}
 		var more []piece
@@ -86,14 +86,30 @@ func (t *trial) run(work []piece) bool {
 const pauseOfRate = 2 * time.Second
 
 func (t *trial) send(p piece) ([]piece, bool) {
-	if !p.pause && !p.first {
+	if p.pause == 0 && !p.first {
 		t.tries++
 	}
-	a, ok := t.s.insist(t.ctx, t.load.body(p.items), noFiles)
+	a, ok := t.s.insist(t.ctx, t.load.body(p.items), func(a *Answer) { heed(a, p.items) })
 	if !ok {
 		return nil, false
 	}
 	return t.judge(p.items, a)
+}
+
+// heed judges an answer to a push of items:
+//
+//	it refuses files, of which none was sent        → again
+//	429, and it tells which entries were too many   → rejected, the others are taken
+func heed(a *Answer, items []item) {
+	switch {
+	case a.Kind == KindRefused:
+		a.Kind, a.Err = KindRetry, errors.New("the server refused files, of which nothing was sent")
+	case a.Kind == KindRetry && a.Status == http.StatusTooManyRequests:
+		c := readComplaint(a.Complaint)
+		if _, ok := c.match(items); ok {
+			a.Kind = KindReject
+		}
+	}
 }
 
 // judge takes an answer: what is still open comes back in pieces.
@@ -103,16 +119,14 @@ func (t *trial) judge(items []item, a Answer) ([]piece, bool) {
 	}
 	t.last = a.Err
 	var c complaint
-	if a.Status == http.StatusBadRequest {
+	if a.Status == http.StatusBadRequest || a.Status == http.StatusTooManyRequests {
 		c = readComplaint(a.Complaint)
 	}
 	t.learn(items, &c)
-	for i := range c.accounts {
-		if refused, ok := c.accounts[i].match(items); ok {
-			return t.refuse(refused)
-		}
+	if refused, ok := c.match(items); ok {
+		return t.refuse(refused, a)
 	}
-	return t.divide(items, &c, a.Err)
+	return t.divide(items, &c, a)
 }
 
 // learn remembers how new the stream is of which the complaint tells.
@@ -125,27 +139,50 @@ func (t *trial) learn(items []item, c *complaint) {
 	}
 }
 
-// match finds the refused entries of a push; ok is false where the account does not
+// match finds the refused entries of a push; ok is false where the complaint does not
 // tell which.
+func (c *complaint) match(of []item) (bad []verdict, ok bool) {
+	for i := range c.accounts {
+		if bad, ok = c.accounts[i].match(of); ok {
+			return bad, true
+		}
+	}
+	return nil, false
+}
+
+// match knows the refused entries where all are listed, where the first one that is
+// listed and all behind it make up the number, or where as many as were refused must
+// have the fault of one that is listed.
 func (a *account) match(of []item) (bad []verdict, ok bool) {
 	if len(of) != a.total || len(a.listed) == 0 {
 		return nil, false
 	}
 	if len(a.listed) == a.refused {
-		bad, ok = a.byTime(of)
+		if bad, ok = a.byTime(of); ok {
+			return bad, true
+		}
 	}
-	if !ok {
-		bad = bad[:0]
-		for _, it := range of {
-			for i := range a.listed {
-				if r := &a.listed[i]; r.fault != faultRate && r.hits(&it) {
-					bad = append(bad, verdict{it, r.why()})
-					break
-				}
+	if rest := of[len(of)-a.refused:]; a.refused > 0 && a.alike() && rest[0].time == a.listed[0].time {
+		same := func(it item) bool { return it.time == rest[0].time }
+		if slices.IndexFunc(of, same) == len(of)-a.refused && !slices.ContainsFunc(rest[1:], same) {
+			return verdicts(rest, a.listed[0].why()), true
+		}
+	}
+	bad = nil
+	for _, it := range of {
+		for i := range a.listed {
+			if r := &a.listed[i]; r.fault != faultRate && r.hits(&it) {
+				bad = append(bad, verdict{it, r.why()})
+				break
 			}
 		}
 	}
 	return bad, len(bad) == a.refused
+}
+
+// alike reports whether all that is listed has one fault.
+func (a *account) alike() bool {
+	return !slices.ContainsFunc(a.listed, func(r reason) bool { return r.fault != a.listed[0].fault })
 }
 
 // byTime finds the entries that are listed, each by its time.
@@ -176,7 +213,7 @@ func (a *account) byTime(of []item) (bad []verdict, ok bool) {
 //	it holds for some                       → the others, then those
 //	one entry                               → refused
 //	several                                 → one half, then the other
-func (t *trial) divide(items []item, c *complaint, err error) ([]piece, bool) {
+func (t *trial) divide(items []item, c *complaint, a Answer) ([]piece, bool) {
 	var hit []verdict
 	var others []item
 	for _, it := range items {
@@ -188,11 +225,11 @@ func (t *trial) divide(items []item, c *complaint, err error) ([]piece, bool) {
 	}
 	switch {
 	case len(others) == 0:
-		return t.refuse(hit)
+		return t.refuse(hit, a)
 	case len(hit) > 0:
 		return []piece{{items: itemsOf(hit)}, {items: others}}, true
 	case len(items) == 1:
-		return t.refuse(verdicts(items, t.reason(c, err)))
+		return t.refuse(verdicts(items, c.reason(a.Err)), a)
 	}
 	half := len(items) / 2
 	return []piece{{items: items[half:]}, {items: items[:half]}}, true
@@ -209,7 +246,7 @@ func (c *complaint) fault(it *item) *EntryError {
 }
 
 // reason is why a single entry was refused.
-func (t *trial) reason(c *complaint, err error) *EntryError {
+func (c *complaint) reason(err error) *EntryError {
 	if len(c.reasons) > 0 {
 		return c.reasons[0].why()
 	}
@@ -239,7 +276,7 @@ func itemsOf(vs []verdict) []item {
 // refuse does with refused entries what is to be done: those that come too far
 // behind go into streams of their own, those that came too fast are sent again,
 // the others are kept as dead letters.
-func (t *trial) refuse(vs []verdict) (more []piece, ok bool) {
+func (t *trial) refuse(vs []verdict, a Answer) (more []piece, ok bool) {
 	var again, filed []item
 	var dead []verdict
 	for _, v := range vs {
@@ -255,7 +292,9 @@ func (t *trial) refuse(vs []verdict) (more []piece, ok bool) {
 	t.r.Filed += len(filed)
 	more = t.load.apart(filed)
 	if len(again) > 0 {
-		more = append(more, piece{items: again, pause: true})
+		t.s.Retrying(a.Err)
+		t.s.tell(a)
+		more = append(more, piece{items: again, pause: a.RetryAfter + jitter(pauseOfRate)})
 	}
 	return more, t.bury(dead)
 }

@@ -133,6 +133,30 @@ func TestLinesThatCameTooFastAreNotDeadLetters(t *testing.T) {
 	}
 }
 
+// TestWhatWasTakenBeforeARateLimitDoesNotGoTwice: Loki lists ten of the entries that
+// were too many; they are those from the first one on.
+func TestWhatWasTakenBeforeARateLimitDoesNotGoTwice(t *testing.T) {
+	var es []logs.Entry
+	var said strings.Builder
+	now := time.Now()
+	for i := range 20 {
+		es = append(es, lineOf(fmt.Sprint("line ", i), now.Add(time.Duration(i))))
+		if i >= 5 && i < 15 {
+			fmt.Fprintf(&said, "entry with timestamp %s ignored, reason: 'Per stream rate limit exceeded (limit: 3MB/sec)',\n", now.Add(time.Duration(i)).UTC())
+		}
+	}
+	said.WriteString("user 'fake', total ignored: 15 out of 20 for stream: {app=\"a\"}")
+	s, dead := newSender(t, HTTP{URL: "http://127.0.0.1:1"})
+	target := &scripted{answers: []Answer{{Kind: KindRetry, Status: http.StatusTooManyRequests, Complaint: said.String(), Err: fmt.Errorf("too fast")}}}
+	s.Target = target
+	retries := 0
+	s.Retrying = func(error) { retries++ }
+	deliver(t, s, batchOf(t, part{{Labels: logs.LabelsOf("app", "a"), Entries: es}}))
+	if len(target.lines) != 15 || target.lines[0] != "line 5" || len(dead.lines) != 0 || retries != 1 {
+		t.Errorf("sent again: %q, dead %q, %d retries", target.lines, dead.lines, retries)
+	}
+}
+
 func TestAStateThatCannotBeWrittenKeepsTheRefusedLine(t *testing.T) {
 	l := newFakeLoki(t)
 	s, dead := newSender(t, HTTP{URL: l.URL})

@@ -53,6 +53,7 @@ type Sender struct {
 
 	marks *marks
 	load  *load
+	told  time.Time // when it was last said that the server does not take lines
 }
 
 // Run sends until in closes or ctx ends; a batch that ctx interrupts is not
@@ -137,7 +138,11 @@ func (s *Sender) some(ctx context.Context, b *pipeline.Batch, from, to int, r *R
 	if len(body) == 0 {
 		return true // nothing that this target wants to hear
 	}
-	a, ok := s.insist(ctx, body, func(files []loki.FileOffset) error { return plausible(b.Parts[from:to], files) })
+	a, ok := s.insist(ctx, body, func(a *Answer) {
+		if err := plausible(b.Parts[from:to], a.Refused); err != nil {
+			a.Kind, a.Err = KindRetry, err
+		}
+	})
 	switch {
 	case !ok:
 		return false
@@ -181,11 +186,6 @@ func plausible(parts []pipeline.Part, files []loki.FileOffset) error {
 	return nil
 }
 
-// noFiles is for pushes that tell of no files.
-func noFiles([]loki.FileOffset) error {
-	return errors.New("the server refused files, of which nothing was sent")
-}
-
 // insistBurying keeps what is refused for good, trying until it is kept.
 func (s *Sender) insistBurying(ctx context.Context, p *pipeline.Part, body []byte, why error) bool {
 	for wait := s.first(); ; wait = s.next(wait) {
@@ -200,26 +200,22 @@ func (s *Sender) insistBurying(ctx context.Context, p *pipeline.Part, body []byt
 	}
 }
 
-// insist sends the same bytes until they are answered. check says what is wrong
-// with an answer that refuses files.
-func (s *Sender) insist(ctx context.Context, body []byte, check func([]loki.FileOffset) error) (Answer, bool) {
+// insist sends the same bytes until they are answered. check looks at each answer and
+// may judge it otherwise.
+func (s *Sender) insist(ctx context.Context, body []byte, check func(*Answer)) (Answer, bool) {
 	if c, is := s.Target.(interface{ Forget() }); is {
 		defer c.Forget()
 	}
-	told := time.Time{}
+	told := false
 	for wait := s.first(); ; wait = s.next(wait) {
 		began := time.Now()
 		a := s.Target.Push(ctx, body)
-		if a.Kind == KindRefused {
-			if err := check(a.Refused); err != nil {
-				a.Kind, a.Err = KindRetry, err
-			}
-		}
+		check(&a)
 		if ctx.Err() == nil && s.Attempted != nil {
 			s.Attempted(Attempt{Kind: a.Kind, Status: a.StatusLabel(), Bytes: len(body), Took: time.Since(began), Err: a.Err})
 		}
 		if a.Kind != KindRetry {
-			if !told.IsZero() {
+			if told {
 				s.Logger.Info("the server takes lines again")
 			}
 			return a, true
@@ -228,10 +224,8 @@ func (s *Sender) insist(ctx context.Context, body []byte, check func([]loki.File
 			return a, false
 		}
 		s.Retrying(a.Err)
-		if now := time.Now(); told.IsZero() || now.Sub(told) > tellAgain {
-			s.tell(a)
-			told = now
-		}
+		s.tell(a)
+		told = true
 		if !sleep(ctx, a.RetryAfter+jitter(wait)) {
 			return a, false
 		}
@@ -242,6 +236,11 @@ func (s *Sender) insist(ctx context.Context, body []byte, check func([]loki.File
 const tellAgain = 30 * time.Second
 
 func (s *Sender) tell(a Answer) {
+	now := time.Now()
+	if !s.told.IsZero() && now.Sub(s.told) < tellAgain {
+		return
+	}
+	s.told = now
 	var status *StatusError
 	if errors.As(a.Err, &status) && status.Lasting() {
 		s.Logger.Error("the server will not take lines until something is changed, trying again", "error", a.Err, "status", a.Status)
