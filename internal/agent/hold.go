@@ -76,7 +76,7 @@ func (a *agent) prune(f *follower) {
 	var over []*generation
 	for _, g := range f.gens {
 		if g.done && !g.acked && g.base+uint64(g.size) <= f.acked.Offset {
-			g.acked = true
+			g.acked, g.over = true, wall.Mono()
 			over = append(over, g)
 		}
 	}
@@ -92,12 +92,13 @@ func (a *agent) prune(f *follower) {
 }
 
 // dropGone forgets generations that are acknowledged and have had no name for a
-// while: in the middle of a rotation a file may seem to have none.
+// while: in the middle of a rotation a file may seem to have none, and one that was
+// compressed must be known again by what it held.
 func (a *agent) dropGone(f *follower) {
 	since := wall.Mono() - 2*int64(a.conf.ScanEvery)
 	for len(f.gens) > 0 && f.cur > 0 {
 		g := f.gens[0]
-		if !g.acked || g.path != "" || g.namelessAt > since {
+		if !g.acked || g.path != "" || g.namelessAt > since || g.over > since {
 			return
 		}
 		if a.byKey[g.key] == g {

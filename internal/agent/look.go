@@ -2,6 +2,7 @@ package agent
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 	"strings"
@@ -275,9 +276,22 @@ func (a *agent) unname(f *follower, met map[*generation]bool) {
 	}
 }
 
+// openNew opens a file that may be another than it was when its name was found.
+func (a *agent) openNew(path string) (int, error) {
+	fd, err := tail.OpenFile(path)
+	if err != nil || a.conf.Source.Follow() {
+		return fd, err
+	}
+	if err := tail.Within(fd, a.conf.Source.Roots()); err != nil {
+		tail.CloseFile(fd)
+		return -1, fmt.Errorf("open %s: %w", path, err)
+	}
+	return fd, nil
+}
+
 // hold opens a file not known yet and keeps it from vanishing.
 func (a *agent) hold(f *follower, path string, rot int) (*generation, []byte, error) {
-	fd, err := tail.OpenFile(path)
+	fd, err := a.openNew(path)
 	if err != nil {
 		return nil, nil, err
 	}

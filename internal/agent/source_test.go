@@ -221,3 +221,32 @@ func TestManyFilesOfOneGlob(t *testing.T) {
 		t.Errorf("%d lines arrived, want 500", n)
 	}
 }
+
+func TestADirectoryThatBecomesALinkLeadsNowhere(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	secret := t.TempDir()
+	if err := os.WriteFile(filepath.Join(secret, "a.log"), []byte("secret\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.write("old/a.log", "one\n")
+	w.start()
+	w.arrived(1)
+	f := w.path("old")
+	if err := os.Rename(f, f+"er"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(secret, f); err != nil {
+		t.Fatal(err)
+	}
+	w.write("older/a.log", "two\n")
+	w.write("b.log", "x\n")
+	w.arrived(3)
+	if _, err := w.a.openNew(filepath.Join(f, "a.log")); err == nil {
+		t.Error("a file outside of the root is opened")
+	}
+	w.drain()
+	if n := w.srv.count(); n != 3 {
+		t.Errorf("%d lines arrived, want 3", n)
+	}
+}

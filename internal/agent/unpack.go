@@ -87,7 +87,7 @@ func (a *agent) knownPacked(st tail.Stat, path string) *generation {
 // packedHead reads how the content of a compressed file begins and, if it tells, how
 // long it is.
 func (a *agent) packedHead(path string) (head []byte, size int64, err error) {
-	fd, err := tail.OpenFile(path)
+	fd, err := a.openNew(path)
 	if err != nil {
 		return nil, 0, err
 	}

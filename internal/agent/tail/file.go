@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -116,4 +119,23 @@ func LinkFD(fd int, path string) error {
 		return &fs.PathError{Op: "link", Path: path, Err: err}
 	}
 	return nil
+}
+
+// ErrOutside is wrapped by Within's error.
+var ErrOutside = errors.New("a symbolic link on the way to it leads out of the root")
+
+// Within checks that an open file lies below one of the directories: a directory on
+// the way to it may have become a symbolic link since it was looked at.
+func Within(fd int, dirs []string) error {
+	at, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", fd))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // there is no /proc to ask
+	}
+	for _, d := range dirs {
+		real, e := filepath.EvalSymlinks(d)
+		if err == nil && e == nil && strings.HasPrefix(at, strings.TrimSuffix(real, "/")+"/") {
+			return nil
+		}
+	}
+	return cmp.Or(err, ErrOutside)
 }

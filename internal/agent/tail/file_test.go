@@ -34,3 +34,32 @@ func TestOpensNothingButFiles(t *testing.T) {
 	}
 	CloseFile(fd)
 }
+
+func TestWithinKnowsWhereAFileLies(t *testing.T) {
+	root, outside := t.TempDir(), t.TempDir()
+	for _, d := range []string{root, outside} {
+		if err := os.WriteFile(filepath.Join(d, "file"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(outside, filepath.Join(root, "dir")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(root, filepath.Join(outside, "root")); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]error{
+		filepath.Join(root, "file"):            nil,
+		filepath.Join(outside, "root", "file"): nil,
+		filepath.Join(root, "dir", "file"):     ErrOutside,
+	} {
+		fd, err := OpenFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := Within(fd, []string{filepath.Join(outside, "none"), filepath.Join(outside, "root")}); !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", path, err, want)
+		}
+		CloseFile(fd)
+	}
+}
