@@ -45,9 +45,9 @@ In the environment: REMORA_URL, REMORA_TENANT, REMORA_CLUSTER, REMORA_NAMESPACE,
 REMORA_POD, REMORA_POD_UID, REMORA_CONTAINER, REMORA_NODE_TYPE, REMORA_GROUP,
 REMORA_TOKEN_FILE. Flags win. Time stamps without a zone are read in the zone of TZ.
 
-At the end of standard input, or --drain-timeout after SIGTERM, everything that was
-read has been acknowledged, or the rest of it waits in the state directory for the
-next run with the same one.
+It ends when standard input has ended and everything is acknowledged, or when nothing
+was acknowledged for --drain-timeout then, or that time after SIGTERM. The rest waits
+in the state directory for the next run with the same one.
 
 Exit status: 0 done, 1 failed or not everything was acknowledged, 2 usage.
 `
@@ -112,7 +112,7 @@ func flags(o *options, env func(string) string) *flag.FlagSet {
 	fs.Var(pairs{&c.Metadata}, "metadata", "structured metadata `NAME=VALUE` of every line; may be given again")
 	fs.BoolVar(&o.tee, "tee", false, "copy standard input to standard output, unchanged")
 	fs.Var(size{&o.pipe.Most}, "spool-bytes", "`BYTES` of lines that may wait on disk (default 256MiB)")
-	fs.DurationVar(&c.DrainTimeout, "drain-timeout", 25*time.Second, "longest time to go on after the end of standard input, or SIGTERM")
+	fs.DurationVar(&c.DrainTimeout, "drain-timeout", 25*time.Second, "longest time to wait for the server after the end of standard input, or to go on after SIGTERM")
 	fs.TextVar(&o.level, "log-level", slog.LevelWarn, "debug, info, warn or error; to standard error")
 	return fs
 }

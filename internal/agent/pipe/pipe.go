@@ -16,6 +16,7 @@ import (
 	"io"
 	"log/slog"
 	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/remora-ray/remora/internal/agent"
@@ -33,12 +34,14 @@ type Pipe struct {
 const (
 	defaultMost = 256 << 20
 	quiet       = 100 * time.Millisecond // no one writes to the spool any more
+	forever     = 1000 * time.Hour
 )
 
 // Run reads Input to its end and returns when everything is acknowledged, or an
-// error that wraps agent.ErrIncomplete when Conf.DrainTimeout after the end of the
-// input, or of ctx, something is not. What is left is sent by the next run with the
-// same state directory.
+// error that wraps agent.ErrIncomplete when nothing was acknowledged for
+// Conf.DrainTimeout after the end of the input, or something is not when that time
+// has gone by after the end of ctx. What is left is sent by the next run with the same
+// state directory.
 func (p *Pipe) Run(ctx context.Context) error {
 	if p.Most == 0 {
 		p.Most = defaultMost
@@ -62,7 +65,6 @@ func (p *Pipe) Run(ctx context.Context) error {
 	if err != nil {
 		return errors.Join(readErr, err)
 	}
-	time.AfterFunc(p.Conf.DrainTimeout, stop)
 	return errors.Join(readErr, p.deliver(s, deadline))
 }
 
@@ -70,25 +72,61 @@ func (p *Pipe) Run(ctx context.Context) error {
 func (p *Pipe) follow(s *spool, deadline context.Context) (readErr, err error) {
 	input, stop := context.WithCancel(deadline)
 	defer stop()
-	began := make(chan error, 1)
-	go func() { began <- agent.RunUntil(input, deadline, p.Conf) }()
+	now, give := context.WithCancel(deadline)
+	defer give()
+	conf := p.Conf
+	conf.DrainTimeout = forever
+	var health atomic.Pointer[agent.Health]
+	conf.Health = func(h *agent.Health) { health.Store(h) }
+	ran := make(chan error, 1)
+	go func() { ran <- agent.RunUntil(input, now, conf) }()
 	read := make(chan error, 1)
 	go func() { read <- s.input(p.Input, p.Tee, p.failed()) }()
 	select {
 	case readErr = <-read:
 		readErr = errors.Join(readErr, s.finish())
 		stop()
-		if err = <-began; errors.Is(err, agent.ErrIncomplete) || deadline.Err() != nil {
-			err = nil // what is left is told by who tries last
+		go p.giveUp(now, &health, give)
+		if err = <-ran; now.Err() != nil {
+			err = p.incomplete(s)
 		}
 		return readErr, err
-	case err = <-began: // it could not begin, or the time is over
+	case err = <-ran: // it could not begin, or the time is over
 		s.end()
 	}
 	if deadline.Err() != nil {
 		err = fmt.Errorf("%w: standard input has not ended, and %d bytes of it wait in %s", agent.ErrIncomplete, s.left(), s.dir)
 	}
 	return nil, err
+}
+
+// giveUp ends the agent when nothing was acknowledged for the drain timeout.
+func (p *Pipe) giveUp(ctx context.Context, health *atomic.Pointer[agent.Health], end func()) {
+	ticks := time.NewTicker(min(time.Second, p.Conf.DrainTimeout/4))
+	defer ticks.Stop()
+	last, since := uint64(0), time.Now()
+	for time.Since(since) < p.Conf.DrainTimeout {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+		h := health.Load()
+		if h == nil {
+			continue
+		}
+		one, stop := context.WithTimeout(ctx, time.Second)
+		st, err := h.Status(one)
+		stop()
+		if err == nil && st.Acknowledged != last {
+			last, since = st.Acknowledged, time.Now()
+		}
+	}
+	end()
+}
+
+func (p *Pipe) incomplete(s *spool) error {
+	return fmt.Errorf("%w: %d bytes wait in %s, and are sent by the next run with this state directory", agent.ErrIncomplete, s.left(), s.dir)
 }
 
 // failed tells of each kind of failure once in a minute.
@@ -110,8 +148,8 @@ func (p *Pipe) deliver(s *spool, deadline context.Context) error {
 	if err == nil {
 		return s.clear()
 	}
-	if deadline.Err() != nil || errors.Is(err, agent.ErrIncomplete) {
-		err = fmt.Errorf("%w: %d bytes wait in %s, and are sent by the next run with this state directory", agent.ErrIncomplete, s.left(), s.dir)
+	if deadline.Err() != nil {
+		return p.incomplete(s)
 	}
-	return err
+	return fmt.Errorf("%w (%d bytes wait in %s)", err, s.left(), s.dir)
 }
