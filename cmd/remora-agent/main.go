@@ -12,6 +12,7 @@ import (
 
 	"github.com/remora-ray/remora/internal/agent/config"
 	"github.com/remora-ray/remora/internal/agent/convert"
+	"github.com/remora-ray/remora/internal/agent/install"
 	"github.com/remora-ray/remora/internal/agent/pipe"
 )
 
@@ -48,6 +49,7 @@ func commands() []command {
 		{"status", "ask the running agent how it stands", status},
 		{"pipe", "send what a program writes to it, each line once", pipes},
 		{"convert", "turn a configuration of Fluent Bit or Grafana Alloy into the agent's own", elsewhere(convert.Main)},
+		{"install", "make the agent a service of systemd", elsewhere(install.Main)},
 		{"reference", "print all there is to configure", reference},
 		{"version", "print the version", printVersion},
 	}

@@ -111,6 +111,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"try", "--help"}, exitDone, "Examples:"},
 		{[]string{"status", "--help"}, exitDone, "Examples:"},
 		{[]string{"convert", "--help"}, exitDone, "Examples:"},
+		{[]string{"install", "--help"}, exitDone, "Examples:"},
 		{[]string{"pipe", "--help"}, exitDone, "Examples:"},
 		{[]string{"reference", "--help"}, exitDone, "Examples:"},
 		{[]string{"reference"}, exitDone, "| `hold_bytes` | size | 512MiB |"},
