@@ -26,8 +26,8 @@ type agentBench struct {
 
 	lines    receive.Lines // of the logs
 	programs []program     // ours, then the peers that could be built
-	unbuilt  []error
-	runs     [][]run // of each program, as many rounds as it took part in
+	missing  []error       // why a figure of a peer is missing
+	runs     [][]run       // of each program, as many rounds as it took part in
 	paces    [][]pacedFigures
 	idles    []idleFigures
 	latency  latencyFigures
@@ -102,7 +102,7 @@ func (b *agentBench) build(ctx context.Context) {
 		path, err := p.build(ctx, b.cache)
 		if err != nil {
 			b.say("%v", err)
-			b.unbuilt = append(b.unbuilt, err)
+			b.missing = append(b.missing, err)
 			continue
 		}
 		b.programs = append(b.programs, p.program(path))
@@ -145,13 +145,28 @@ func (b *agentBench) catchUp(ctx context.Context) error {
 			b.say("catching up, round %d of %d: %s", round+1, b.rounds, p.title())
 			r, err := b.catch(ctx, p)
 			if err != nil {
-				return err
+				if err := b.lacks(ctx, i, err); err != nil {
+					return err
+				}
+				spent[i] = b.peerTime + 1
+				continue
 			}
 			spent[i] += r.wall
 			b.say("  %.2f s of CPU in %.1f s, %.0f MB", r.cpu.Seconds(), r.wall.Seconds(), mb(r.peak))
 			b.runs[i] = append(b.runs[i], r)
 		}
 	}
+	return nil
+}
+
+// lacks decides what becomes of a program that did not do what it was to do: ours
+// fails the run, a peer lacks the figure.
+func (b *agentBench) lacks(ctx context.Context, i int, err error) error {
+	if i == 0 || ctx.Err() != nil {
+		return err
+	}
+	b.say("%v", err)
+	b.missing = append(b.missing, err)
 	return nil
 }
 
@@ -177,7 +192,10 @@ func (b *agentBench) follows(ctx context.Context) error {
 			b.say("%d lines a second, round %d of %d: %s", paceRate, round+1, b.paceRounds, p.name)
 			fig, err := b.follow(ctx, p, b.paced)
 			if err != nil {
-				return err
+				if err := b.lacks(ctx, i, err); err != nil {
+					return err
+				}
+				continue
 			}
 			b.paces[i] = append(b.paces[i], fig)
 		}

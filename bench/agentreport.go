@@ -11,7 +11,7 @@ import (
 func (b *agentBench) report() error {
 	rows := b.rows()
 	b.table(os.Stdout, rows)
-	for _, err := range b.unbuilt {
+	for _, err := range b.missing {
 		fmt.Printf("\nNot measured: %v\n", err)
 	}
 	if b.out == "" {
@@ -30,7 +30,7 @@ ran compressing as the agent does, and so that it reads each line's time and lev
 
 `, "`make bench-agent`", time.Now().Format(time.DateOnly), machine(), b.manifest.Files, b.manifest.Lines, mib(b.manifest.Bytes), b.seed, b.rounds)
 	b.table(&text, rows)
-	for _, err := range b.unbuilt {
+	for _, err := range b.missing {
 		first, _, _ := strings.Cut(err.Error(), "\n")
 		fmt.Fprintf(&text, "\nNot measured: %s\n", first)
 	}
@@ -59,6 +59,9 @@ func (b *agentBench) catchRows() []row {
 	rows := []row{{"floor: CPU", fmt.Sprintf("%.2f s/GiB (%s)", b.perGiB(time.Duration(median(floors, cpuOf))), b.spread(floors)), "1", ""}}
 	for i, p := range b.programs {
 		of := b.runs[i]
+		if len(of) == 0 {
+			continue
+		}
 		wall := median(of, func(r run) float64 { return r.wall.Seconds() })
 		r := row{
 			p.title() + ": CPU",
@@ -72,6 +75,9 @@ func (b *agentBench) catchRows() []row {
 		rows = append(rows, r)
 	}
 	for i, p := range b.programs {
+		if len(b.runs[i]) == 0 {
+			continue
+		}
 		r := row{p.title() + ": peak memory", fmt.Sprintf("%.1f MB", median(b.runs[i], peakOf)/1e6), "", "64 MB"}
 		if i > 0 {
 			r.ratio, r.goal = fmt.Sprintf("%.1f × the agent", median(b.runs[i], peakOf)/median(b.runs[0], peakOf)), ""

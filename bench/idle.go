@@ -4,9 +4,8 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 // idleFigures are of a program whose files do not grow.
@@ -26,22 +25,34 @@ const (
 // nothing, they do it side by side.
 func (b *agentBench) idle(ctx context.Context) error {
 	b.say("%d idle files", b.idleFiles)
-	group, ctx := errgroup.WithContext(ctx)
+	var group sync.WaitGroup
+	failed := make([]error, len(b.programs))
 	for i, p := range b.programs {
 		if p.catchUp {
 			continue
 		}
-		group.Go(func() error {
-			few, _, err := b.lieStill(ctx, p, idleFew, 0)
-			if err != nil {
+		group.Go(func() { b.idles[i], failed[i] = b.idleOf(ctx, p) })
+	}
+	group.Wait()
+	for i, err := range failed {
+		if err != nil {
+			if err := b.lacks(ctx, i, err); err != nil {
 				return err
 			}
-			many, share, err := b.lieStill(ctx, p, b.idleFiles, b.idleSpan)
-			b.idles[i] = idleFigures{share: share, many: many, few: few, bytesOfFile: float64(many-few) / float64(b.idleFiles-idleFew)}
-			return err
-		})
+		}
 	}
-	return group.Wait()
+	return nil
+}
+
+func (b *agentBench) idleOf(ctx context.Context, p program) (f idleFigures, err error) {
+	if f.few, _, err = b.lieStill(ctx, p, idleFew, 0); err != nil {
+		return idleFigures{}, err
+	}
+	if f.many, f.share, err = b.lieStill(ctx, p, b.idleFiles, b.idleSpan); err != nil {
+		return idleFigures{}, err
+	}
+	f.bytesOfFile = float64(f.many-f.few) / float64(b.idleFiles-idleFew)
+	return f, nil
 }
 
 // lieStill lets p read n small files and then nothing for a while.
