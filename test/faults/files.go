@@ -199,6 +199,9 @@ func (f *file) truncate(copied bool) error {
 			f.remove(f.backups[0])
 		}
 		f.backups = []*generation{f.live}
+		f.mu.Lock()
+		f.live.born = time.Now() // its last lines are nowhere else
+		f.mu.Unlock()
 	} else {
 		f.mu.Lock()
 		f.live.excuse = truncated

@@ -115,6 +115,9 @@ func (p *process) signal(sig syscall.Signal) error {
 func (p *process) pid() int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.cmd == nil {
+		return 0
+	}
 	return p.cmd.Process.Pid
 }
 

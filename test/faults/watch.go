@@ -22,8 +22,8 @@ type span struct {
 
 // stall is a while in which the agent worked or waited for a processor.
 type stall struct {
-	at   time.Time
-	busy time.Duration
+	from, to time.Time
+	busy     time.Duration
 }
 
 // sight is how well the agent could see a file.
@@ -90,7 +90,7 @@ func (w *watch) of(g *generation) sight {
 
 func (w *watch) busy(from, to time.Time) (d time.Duration) {
 	for _, s := range w.stalls {
-		if s.at.After(from) && s.at.Before(to.Add(meterTick)) {
+		if s.to.After(from) && s.from.Before(to) {
 			d += s.busy
 		}
 	}
@@ -103,7 +103,7 @@ const meterTick = 20 * time.Millisecond
 func (w *watch) meter(agent *process, done <-chan struct{}) {
 	t := time.NewTicker(meterTick)
 	defer t.Stop()
-	last, of := time.Duration(0), 0
+	last, of, at := time.Duration(0), 0, time.Now()
 	for {
 		select {
 		case <-done:
@@ -111,13 +111,16 @@ func (w *watch) meter(agent *process, done <-chan struct{}) {
 		case <-t.C:
 		}
 		pid := agent.pid()
-		now := spent(pid)
-		if pid == of && now-last > time.Millisecond {
+		now, spent := time.Now(), spent(pid)
+		if pid != of {
+			last = 0
+		}
+		if spent-last > time.Millisecond {
 			w.mu.Lock()
-			w.stalls = append(w.stalls, stall{time.Now(), now - last})
+			w.stalls = append(w.stalls, stall{at, now, spent - last})
 			w.mu.Unlock()
 		}
-		last, of = now, pid
+		last, of, at = spent, pid, now
 	}
 }
 

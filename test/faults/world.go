@@ -67,11 +67,7 @@ func newWorld(ctx context.Context, o options, h *host, i int) (*world, error) {
 	}
 	w.writers = &writers{root: w.path("ray"), seed: o.seed<<16 + uint64(i), nocut: o.nocut}
 	w.backup = w.path("backup")
-	if err := w.prepare(ctx); err != nil {
-		return nil, err
-	}
-	go w.watch.meter(w.agent, w.done)
-	return w, nil
+	return w, w.prepare(ctx)
 }
 
 // prepare mounts the disks and lays the wire, and starts server and agent.
@@ -111,6 +107,7 @@ func (w *world) prepare(ctx context.Context) error {
 	if err := w.startServer(ctx); err != nil {
 		return err
 	}
+	go w.watch.meter(w.agent, w.done)
 	return w.startAgent(ctx)
 }
 
