@@ -73,9 +73,11 @@ type Source struct {
 	Metadata   logs.Labels `yaml:"metadata"`
 }
 
-// Ray is a node's temp directory.
+// Ray is a node's temp directory or, with Volumes, those of the pods of a Kubernetes
+// node.
 type Ray struct {
-	Root string `yaml:"root"`
+	Root    string `yaml:"root"`
+	Volumes string `yaml:"volumes"`
 }
 
 // Files are files found by patterns.

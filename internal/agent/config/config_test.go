@@ -132,6 +132,7 @@ func TestMistakesAreTold(t *testing.T) {
 		{base + "sources: [{name: a/b, ray: }]", `sources[0].name: "a/b" must be letters`},
 		{base + "sources: [{ray: }, {ray: }]", `sources[1].name: "ray" is there twice`},
 		{base + "sources: [{files: {}}]", "sources[0].files: no files are named: give include"},
+		{base + "sources: [{ray: {volumes: a/b}}]", `3:18: sources[0].ray.volumes: "a/b" is not the name of a volume`},
 		{"state: s\noutputs: [{stdout: , loki: {url: http://x}}]", "outputs[0]: give exactly one of remora, loki, stdout"},
 		{"state: s\noutputs: [{loki: {url: x}}]", "2:19: outputs[0].loki.url: "},
 		{"state: s", "agent.yaml: no output is named"},

@@ -77,6 +77,7 @@ var sourceKeys = []Key{
 
 var rayKeys = []Key{
 	{"root", "directory", "/tmp/ray", "Directory that holds `session_…` directories; it may appear later."},
+	{"volumes", "pattern", "", "On a Kubernetes node: names of the `emptyDir` volumes that pods mount at `/tmp/ray`. `root` is then the kubelet's directory of pods, `/var/lib/kubelet/pods`. Whose a volume is tell the API server (with `NODE_NAME` and the right to list pods) or else the directories below `/var/log/pods`."},
 }
 
 var fileKeys = []Key{

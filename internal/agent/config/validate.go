@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"path"
 	"regexp"
 	"slices"
 	"strings"
@@ -130,7 +131,13 @@ func (k checker) sources(c *Config) {
 		k.name(what, &s.Name, kind, seen)
 		switch kind {
 		case "ray":
+			if s.Ray.Volumes != "" {
+				or(&s.Ray.Root, kubeletPods)
+			}
 			or(&s.Ray.Root, "/tmp/ray")
+			if _, err := path.Match(s.Ray.Volumes, ""); err != nil || strings.Contains(s.Ray.Volumes, "/") {
+				k.wrong(what+".ray.volumes", "%q is not the name of a volume or a pattern such as ray-*", s.Ray.Volumes)
+			}
 		case "files":
 			or(&s.Files.Component, "other")
 		case "containers":

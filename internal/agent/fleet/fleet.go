@@ -39,9 +39,12 @@ type Options struct {
 	Registry *prometheus.Registry // nil makes one
 	Output   io.Writer            // of outputs to standard output; nil means it
 	Poll     time.Duration        // between two looks at the file; 0 means 2 s
+	Env      func(string) string  // nil means os.Getenv
 	Retry    time.Duration        // before an engine that could not start after a reload is tried again; 0 means 10 s
 
-	listening func(addr string) // for tests
+	// For tests.
+	listening func(addr string)
+	podLogs   string
 }
 
 // fleet is a running one.
@@ -50,6 +53,7 @@ type fleet struct {
 	log     *slog.Logger
 	met     *metrics
 	web     *server
+	pods    *pods
 	began   time.Time
 	ended   chan *engine
 	reloads chan reload
@@ -82,6 +86,7 @@ func Run(ctx context.Context, conf *config.Config, o Options) error {
 		return err
 	}
 	defer f.met.unregister()
+	defer f.pods.close()
 	if !o.Once {
 		if err := f.web.listen(conf.Listen, f.handler()); err != nil {
 			return err
@@ -102,12 +107,18 @@ func open(conf *config.Config, o Options) (*fleet, error) {
 		o.Output = os.Stdout
 	}
 	o.Output = &shared{w: o.Output}
+	if o.Env == nil {
+		o.Env = os.Getenv
+	}
 	or(&o.Poll, 2*time.Second)
 	or(&o.Retry, 10*time.Second)
 	f := &fleet{
 		o: o, log: o.Logger, met: newMetrics(o.Registry), web: &server{log: o.Logger, told: o.listening}, conf: conf,
-		began: time.Now(), ended: make(chan *engine), reloads: make(chan reload), drained: make(chan struct{}),
+		pods: newPods(o.Env), began: time.Now(), ended: make(chan *engine), reloads: make(chan reload), drained: make(chan struct{}),
 		engines: map[string]*engine{}, last: outcome{Time: time.Now()},
+	}
+	if o.podLogs != "" {
+		f.pods.logs = o.podLogs
 	}
 	if err := f.met.register(); err != nil {
 		return nil, err

@@ -75,3 +75,23 @@ func TestContainersAndFiles(t *testing.T) {
 		}
 	}
 }
+
+func TestVolumesOfPods(t *testing.T) {
+	w := newWorld(t)
+	a := newReceiver(t)
+	w.mkdir("logs/ray_cluster-head-x_u1/ray-head")
+	w.o.podLogs = filepath.Join(w.dir, "logs")
+	for _, dir := range []string{"u1/volumes/kubernetes.io~empty-dir/ray-logs", "u1/volumes/kubernetes.io~empty-dir/other"} {
+		dir = "pods/" + dir + "/session_2026-11-21_05-06-01_604983_1/logs"
+		w.mkdir(dir)
+		if err := os.WriteFile(filepath.Join(w.dir, dir, "gcs_server.out"), []byte(filepath.Base(filepath.Dir(filepath.Dir(dir)))+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.write(fmt.Sprintf("state: %[1]s/state\nlisten: 127.0.0.1:0\ncluster: c\nsources: [{ray: {root: %[1]s/pods, volumes: ray-*}}]\noutputs: [{remora: {url: %[2]q}}]\n", w.dir, a.URL))
+	w.start()
+	w.arrived(a, "ray-logs")
+	if got := a.stored()[0].labels; got.Get("namespace") != "ray" || got.Get("RayCluster") != "c" || got.Get("node_type") != "head" {
+		t.Errorf("%v", got)
+	}
+}

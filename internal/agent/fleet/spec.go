@@ -124,6 +124,9 @@ func (f *fleet) configOf(e *engine) (agent.Config, error) {
 	if ray, ok := layout.(discover.Ray); ok {
 		c.RayRoot = ray.Root
 	}
+	if ofVolumes(&s.Source) {
+		c.Place = f.place(s)
+	}
 	if h := s.output.HTTP(); h != nil {
 		c.BatchBytes, c.BatchWait = cmp.Or(int(h.Batch.Bytes), c.BatchBytes), cmp.Or(h.Batch.Wait, c.BatchWait)
 		c.MinWait, c.MaxWait = h.Backoff.Min, h.Backoff.Max
