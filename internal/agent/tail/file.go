@@ -132,7 +132,10 @@ func Within(fd int, dirs []string) error {
 		return nil // there is no /proc to ask
 	}
 	for _, d := range dirs {
-		real, e := filepath.EvalSymlinks(d)
+		real, e := filepath.Abs(d)
+		if e == nil {
+			real, e = filepath.EvalSymlinks(real)
+		}
 		if err == nil && e == nil && strings.HasPrefix(at, strings.TrimSuffix(real, "/")+"/") {
 			return nil
 		}

@@ -62,4 +62,13 @@ func TestWithinKnowsWhereAFileLies(t *testing.T) {
 		}
 		CloseFile(fd)
 	}
+	t.Chdir(root)
+	fd, err := OpenFile("file")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer CloseFile(fd)
+	if err := Within(fd, []string{"."}); err != nil {
+		t.Errorf("a root that is a relative path: %v", err)
+	}
 }
