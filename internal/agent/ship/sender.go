@@ -54,6 +54,7 @@ type Sender struct {
 	marks *marks
 	load  *load
 	told  time.Time // when it was last said that the server does not take lines
+	away  bool      // and it has not taken any since
 }
 
 // Run sends until in closes or ctx ends; a batch that ctx interrupts is not
@@ -206,7 +207,6 @@ func (s *Sender) insist(ctx context.Context, body []byte, check func(*Answer)) (
 	if c, is := s.Target.(interface{ Forget() }); is {
 		defer c.Forget()
 	}
-	told := false
 	for wait := s.first(); ; wait = s.next(wait) {
 		began := time.Now()
 		a := s.Target.Push(ctx, body)
@@ -215,7 +215,8 @@ func (s *Sender) insist(ctx context.Context, body []byte, check func(*Answer)) (
 			s.Attempted(Attempt{Kind: a.Kind, Status: a.StatusLabel(), Bytes: len(body), Took: time.Since(began), Err: a.Err})
 		}
 		if a.Kind != KindRetry {
-			if told {
+			if s.away {
+				s.away = false
 				s.Logger.Info("the server takes lines again")
 			}
 			return a, true
@@ -225,7 +226,6 @@ func (s *Sender) insist(ctx context.Context, body []byte, check func(*Answer)) (
 		}
 		s.Retrying(a.Err)
 		s.tell(a)
-		told = true
 		if !sleep(ctx, a.RetryAfter+jitter(wait)) {
 			return a, false
 		}
@@ -240,7 +240,7 @@ func (s *Sender) tell(a Answer) {
 	if !s.told.IsZero() && now.Sub(s.told) < tellAgain {
 		return
 	}
-	s.told = now
+	s.told, s.away = now, true
 	var status *StatusError
 	if errors.As(a.Err, &status) && status.Lasting() {
 		s.Logger.Error("the server will not take lines until something is changed, trying again", "error", a.Err, "status", a.Status)

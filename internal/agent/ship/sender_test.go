@@ -235,3 +235,21 @@ func (b *bodies) Push(_ context.Context, body []byte) Answer {
 func (b *bodies) Offsets(context.Context, loki.OffsetsRequest) (r loki.OffsetsResponse, w parse.Wire, err error) {
 	return r, parse.Remora, nil
 }
+
+// TestALogSaysOnceThatAServerIsAway: a server that comes and goes does not fill it.
+func TestALogSaysOnceThatAServerIsAway(t *testing.T) {
+	var told strings.Builder
+	s, _ := newSender(t, HTTP{URL: "http://127.0.0.1:1"})
+	s.Logger = slog.New(slog.NewTextHandler(&told, nil))
+	refused := Answer{Kind: KindRetry, Status: http.StatusForbidden, Err: &StatusError{Code: http.StatusForbidden}}
+	target := &scripted{}
+	s.Target = target
+	for range 5 {
+		target.answers = []Answer{refused, refused, refused}
+		deliver(t, s, batchOf(t, part{{Labels: logs.LabelsOf("a", "1"), Entries: []logs.Entry{lineOf("x", time.Now())}}}))
+	}
+	text := told.String()
+	if strings.Count(text, "\n") != 2 || !strings.Contains(text, "level=ERROR") || !strings.Contains(text, "check the credentials and the tenant") || strings.Count(text, "takes lines again") != 1 {
+		t.Errorf("told:\n%s", text)
+	}
+}
