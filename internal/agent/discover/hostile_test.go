@@ -107,9 +107,12 @@ func TestSymbolicLinksOutOfTheRootAreCountedOnce(t *testing.T) {
 	link(t, outside, filepath.Join(logs, "dir"))
 	link(t, filepath.Join(outside, "secret.log"), filepath.Join(logs, "b.log"))
 	link(t, filepath.Join(root, session), filepath.Join(root, "session_latest"))
-	names, unread = scanned(t, Ray{Root: root})
-	if len(names) != 1 || unread[reasonSymlink] != 2 {
-		t.Errorf("names %q, unread %v", names, unread)
+	link(t, root, filepath.Join(outside, "way"))
+	for _, r := range []string{root, filepath.Join(outside, "way")} {
+		names, unread = scanned(t, Ray{Root: r})
+		if len(names) != 1 || unread[reasonSymlink] != 2 {
+			t.Errorf("names %q, unread %v", names, unread)
+		}
 	}
 }
 

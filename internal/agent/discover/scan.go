@@ -273,11 +273,23 @@ func (w *Watcher) link(d *dir, name, path string) {
 		}
 	case w.layout.Follow() && i.Mode().IsRegular():
 		w.linked(d, name, path, target)
-	case !slices.ContainsFunc(w.roots, func(r string) bool { return isBelow(target, r) }):
+	case !w.holds(target):
 		if w.oddity(d, name, reasonSymlink) {
 			w.logger.Info("a symbolic link leads out of the root: it is not followed", "path", path)
 		}
 	}
+}
+
+// holds reports whether a path without symbolic links lies below a root.
+func (w *Watcher) holds(target string) bool {
+	target, err := filepath.Abs(target)
+	return err == nil && slices.ContainsFunc(w.roots, func(r string) bool {
+		r, err := filepath.Abs(r)
+		if err == nil {
+			r, err = filepath.EvalSymlinks(r)
+		}
+		return err == nil && isBelow(target, r)
+	})
 }
 
 // linked tells of the file that a link leads to, by that file's own path. inotify

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/remora-ray/remora/internal/agent"
+	"github.com/remora-ray/remora/internal/agent/state"
 )
 
 // Pipe is a run of the agent with a spool for its source.
@@ -125,6 +126,24 @@ func (p *Pipe) giveUp(ctx context.Context, health *atomic.Pointer[agent.Health],
 	end()
 }
 
+// removeAcknowledged removes the files of which the state says that all is
+// acknowledged.
+func (p *Pipe) removeAcknowledged(s *spool) error {
+	l, found, err := state.Open(p.Conf.State)
+	if err != nil {
+		return err
+	}
+	for _, stream := range found.Streams {
+		for _, g := range stream.Generations {
+			if g.Done || g.Begun && g.Base+uint64(g.Size) <= stream.Position.Offset {
+				s.spentIf(g.Key.Ino, g.Size)
+			}
+		}
+	}
+	s.removeEmpty()
+	return l.Close()
+}
+
 func (p *Pipe) incomplete(s *spool) error {
 	return fmt.Errorf("%w: %d bytes wait in %s, and are sent by the next run with this state directory", agent.ErrIncomplete, s.left(), s.dir)
 }
@@ -145,11 +164,12 @@ func (p *Pipe) deliver(s *spool, deadline context.Context) error {
 	conf := p.Conf
 	conf.Once = true
 	err := agent.RunUntil(context.WithoutCancel(deadline), deadline, conf)
-	if err == nil {
-		return s.clear()
-	}
-	if deadline.Err() != nil {
+	err = errors.Join(err, p.removeAcknowledged(s))
+	switch left := s.left(); {
+	case deadline.Err() != nil || err == nil && left > 0:
 		return p.incomplete(s)
+	case err != nil && left > 0:
+		return fmt.Errorf("%w (%d bytes wait in %s)", err, left, s.dir)
 	}
-	return fmt.Errorf("%w (%d bytes wait in %s)", err, s.left(), s.dir)
+	return err
 }

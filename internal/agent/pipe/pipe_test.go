@@ -351,3 +351,29 @@ func TestCommand(t *testing.T) {
 		t.Errorf("left behind: %v %v", dirs, err)
 	}
 }
+
+func TestOnlyWhatIsOnRecordAsAcknowledgedIsRemoved(t *testing.T) {
+	r := newReceiver(t)
+	p := newPipe(t, r, strings.NewReader("two\n"))
+	s, err := openSpool(filepath.Join(p.Conf.State, "pipe"), p.Most)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write([]byte("one\n")); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(s.finish(), p.removeAcknowledged(s)); err != nil {
+		t.Fatal(err)
+	}
+	s.close()
+	if l := left(t, p); len(l) != 1 {
+		t.Errorf("what nobody read is removed")
+	}
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, r.got(), []string{"one", "two"})
+	if l := left(t, p); len(l) > 0 {
+		t.Errorf("files are left: %q", l)
+	}
+}

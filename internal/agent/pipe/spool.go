@@ -221,17 +221,23 @@ func (s *spool) finish() error {
 	return s.rotate()
 }
 
-// clear removes all files: everything is acknowledged.
-func (s *spool) clear() error {
+// spentIf is spent for a file that has that size.
+func (s *spool) spentIf(inode uint64, size int64) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	var errs []error
-	for inode, x := range s.files {
-		errs = append(errs, os.Remove(filepath.Join(s.dir, x.name)))
-		delete(s.files, inode)
+	x, ok := s.files[inode]
+	s.mu.Unlock()
+	if ok && x.size == size {
+		s.spent(inode)
 	}
-	s.full = 0
-	return errors.Join(errs...)
+}
+
+// removeEmpty removes files that hold nothing.
+func (s *spool) removeEmpty() {
+	for inode, x := range s.files {
+		if x.size == 0 {
+			s.spent(inode)
+		}
+	}
 }
 
 func (s *spool) close() {
