@@ -291,6 +291,11 @@ func (t *trial) place(name string) (placed, error) {
 	} else if abs, err := filepath.Abs(name); err == nil {
 		path = abs
 	}
+	if strings.Contains(path, "/session_latest/") {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real
+		}
+	}
 	for i := range t.conf.Sources {
 		s := &t.conf.Sources[i]
 		if t.source != "" && s.Name != t.source {
