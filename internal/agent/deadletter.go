@@ -2,9 +2,11 @@ package agent
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -78,7 +80,11 @@ func (a *agent) bury(p *pipeline.Part, body []byte, why error) error {
 	}
 	if entry != nil {
 		a.met.dropLines.WithLabelValues(string(entry.Fault)).Add(float64(len(letters)))
-		a.log.Error("the server refuses lines of a log file, they are kept in the state directory",
+		level := slog.LevelDebug // the counter goes on telling
+		if a.health.once("refused " + string(entry.Fault)) {
+			level = slog.LevelError
+		}
+		a.log.Log(context.Background(), level, "the server refuses lines of a log file, they are kept in the state directory",
 			"file", p.File.String(), "lines", len(letters), "fault", string(entry.Fault), "error", entry.Reason)
 	}
 	return nil

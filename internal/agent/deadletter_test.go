@@ -132,7 +132,7 @@ func keeper(t *testing.T) (*agent, string) {
 	if err := w.conf.validate(); err != nil {
 		t.Fatal(err)
 	}
-	a := &agent{conf: w.conf, log: w.conf.Logger, met: newMetrics()}
+	a := &agent{conf: w.conf, log: w.conf.Logger, met: newMetrics(), health: &Health{}}
 	return a, filepath.Join(w.conf.State, "refused")
 }
 

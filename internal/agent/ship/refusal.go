@@ -67,7 +67,7 @@ func (t *trial) run(work []piece) bool {
 	for ok && len(work) > 0 {
 		p := work[len(work)-1]
 		work = work[:len(work)-1]
-		if t.tries >= mostTries && !p.first {
+		if t.tries >= mostTries && !p.first && p.pause == 0 {
 			why := &EntryError{FaultOther, fmt.Sprintf("not looked at line by line after %d pushes: %v", t.tries, t.last)}
 			ok = t.bury(verdicts(p.items, why))
 			continue

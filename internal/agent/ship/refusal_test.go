@@ -113,6 +113,24 @@ func TestTheWorkIsBounded(t *testing.T) {
 	}
 }
 
+// TestWhatCameTooFastIsSentHoweverMuchWorkThereWas: the bound is for what is refused
+// for good.
+func TestWhatCameTooFastIsSentHoweverMuchWorkThereWas(t *testing.T) {
+	s, dead := newSender(t, HTTP{URL: "http://127.0.0.1:1"})
+	target := &scripted{}
+	s.Target, s.marks = target, newMarks()
+	b := batchOf(t, part{{Labels: logs.LabelsOf("app", "a"), Entries: []logs.Entry{lineOf("fast", time.Now())}}})
+	l := &load{}
+	if err := l.take(b); err != nil {
+		t.Fatal(err)
+	}
+	r := Result{}
+	tr := &trial{s: s, ctx: t.Context(), b: b, r: &r, load: l, tries: mostTries}
+	if !tr.run([]piece{{items: l.items, pause: time.Nanosecond}}) || len(dead.lines) != 0 || !slices.Equal(target.lines, []string{"fast"}) {
+		t.Errorf("dead %q, taken %q", dead.lines, target.lines)
+	}
+}
+
 // TestLinesThatCameTooFastAreNotDeadLetters: a refusal by rate is no refusal for good.
 func TestLinesThatCameTooFastAreNotDeadLetters(t *testing.T) {
 	l := newFakeLoki(t)

@@ -34,7 +34,7 @@ type Address string
 
 // String is the URL with its password hidden.
 func (a Address) String() string {
-	if u, err := url.Parse(string(a)); err == nil {
+	if u, err := url.Parse(string(a)); err == nil && u.Opaque == "" {
 		return u.Redacted()
 	}
 	if _, behind, ok := strings.Cut(string(a), "@"); ok {
