@@ -129,6 +129,8 @@ func TestUsage(t *testing.T) {
 		{[]string{"--listen", ""}, exitUsage, "--url http://HOST:PORT"},
 		{[]string{"--listen", "", "--url", "-"}, exitUsage, "--state DIR"},
 		{[]string{"--listen", "", "--url", "nonsense", "--state", dir}, exitUsage, "is not http://HOST:PORT"},
+		{[]string{"--url", "u:hunter2@h:1", "--state", dir}, exitUsage, "is not http://HOST:PORT"},
+		{[]string{"--url", "http://u:hunter2@h:bad", "--state", dir}, exitUsage, "is not a URL"},
 		{[]string{"--listen", "", "--url", "-", "--state", dir, "--ray-root", file}, exitFailed, "is not a directory"},
 		{[]string{"--once", "--url", "-", "--state", dir, "--ray-root", filepath.Join(dir, "none")}, exitFailed, "no such file or directory"},
 		{[]string{"--url", "-", "--state", dir, "--listen", "256.0.0.1:1"}, exitFailed, "choose another address with --listen"},
