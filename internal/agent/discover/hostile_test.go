@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -238,6 +239,42 @@ func TestWhereInotifyIsExhaustedScansDoAndItIsTriedAgain(t *testing.T) {
 	full = false
 	if w.scanAll(); w.period() != time.Hour || len(w.notify.dirs) != 3 {
 		t.Errorf("period %s with %d watches after there is room again", w.period(), len(w.notify.dirs))
+	}
+}
+
+func TestMoreEventsThanInotifyKeepsAreFoundByAScan(t *testing.T) {
+	b, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
+	if err != nil {
+		t.Skip(err)
+	}
+	most, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil || most > 50000 {
+		t.Skip("the queue is too long to fill:", string(b))
+	}
+	root := t.TempDir()
+	w := New(globs(t, false, root+"/*.log"), time.Hour, nil, slog.New(slog.DiscardHandler))
+	w.start(t.Context())
+	defer w.end()
+	w.scanAll()
+	one := filepath.Join(root, "one.log")
+	put(t, one, "x")
+	for i := range most { // each makes one event
+		if err := errors.Join(os.Link(one, filepath.Join(root, "two.log")), os.Remove(filepath.Join(root, "two.log"))); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	put(t, filepath.Join(root, "last.log"), "x")
+	lost := false
+	for range most {
+		if lost = w.wait(t.Context(), time.Now().Add(time.Second)); lost {
+			break
+		}
+	}
+	if !lost || w.dirs[root].names["last.log"] != nil {
+		t.Fatalf("the queue is not seen to be full: lost %v", lost)
+	}
+	if w.scanAll(); w.dirs[root].names["last.log"] == nil {
+		t.Error("the scan does not find what was lost")
 	}
 }
 
