@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/yaml"
@@ -50,13 +52,15 @@ type rayGroup struct {
 
 // kinds makes an empty object of each kind that may be there.
 var kinds = map[string]func() any{
-	"v1 Pod":                             func() any { return new(corev1.Pod) },
-	"v1 ConfigMap":                       func() any { return new(corev1.ConfigMap) },
-	"v1 Namespace":                       func() any { return new(corev1.Namespace) },
-	"v1 ServiceAccount":                  func() any { return new(corev1.ServiceAccount) },
-	"apps/v1 DaemonSet":                  func() any { return new(appsv1.DaemonSet) },
-	"networking.k8s.io/v1 NetworkPolicy": func() any { return new(networkingv1.NetworkPolicy) },
-	"ray.io/v1 RayCluster":               func() any { return new(rayCluster) },
+	"v1 Pod":            func() any { return new(corev1.Pod) },
+	"v1 ConfigMap":      func() any { return new(corev1.ConfigMap) },
+	"v1 Namespace":      func() any { return new(corev1.Namespace) },
+	"v1 ServiceAccount": func() any { return new(corev1.ServiceAccount) },
+	"rbac.authorization.k8s.io/v1 ClusterRole":        func() any { return new(rbacv1.ClusterRole) },
+	"rbac.authorization.k8s.io/v1 ClusterRoleBinding": func() any { return new(rbacv1.ClusterRoleBinding) },
+	"apps/v1 DaemonSet":                               func() any { return new(appsv1.DaemonSet) },
+	"networking.k8s.io/v1 NetworkPolicy":              func() any { return new(networkingv1.NetworkPolicy) },
+	"ray.io/v1 RayCluster":                            func() any { return new(rayCluster) },
 }
 
 // load reads every object of a file; an unknown field is a mistake.
@@ -207,8 +211,8 @@ func mountAt(c corev1.Container, path string) *corev1.VolumeMount {
 	return nil
 }
 
-// The agent of a node can write nothing of the node's but its own state, and has no
-// way to ask the API.
+// The agent of a node can write nothing of the node's but its own state, and may ask the
+// API for nothing but pods.
 func TestDaemonSet(t *testing.T) {
 	p := pods(t)["daemonset"]
 	c := agentOf(t, p)
@@ -219,13 +223,18 @@ func TestDaemonSet(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/var/log/pods", "/tmp/ray", "/etc/machine-id"} {
+	for _, path := range []string{"/var/lib/kubelet/pods", "/var/log/pods", "/tmp/ray", "/etc/machine-id"} {
 		if mountAt(c, path) == nil {
 			t.Errorf("%s is not mounted", path)
 		}
 	}
-	if !is(p.AutomountServiceAccountToken, false) {
-		t.Error("a token is mounted")
+	want := []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}}}
+	role, binding := find[*rbacv1.ClusterRole](t, "daemonset.yaml")[0], find[*rbacv1.ClusterRoleBinding](t, "daemonset.yaml")[0]
+	if !reflect.DeepEqual(role.Rules, want) {
+		t.Errorf("rights: %+v", role.Rules)
+	}
+	if s := binding.Subjects; binding.RoleRef.Name != role.Name || len(s) != 1 || s[0].Name != p.ServiceAccountName || s[0].Namespace != "remora" {
+		t.Errorf("the role is bound to %+v", s)
 	}
 	for _, a := range find[*corev1.ServiceAccount](t, "daemonset.yaml") {
 		if !is(a.AutomountServiceAccountToken, false) {
@@ -244,7 +253,7 @@ func TestNetworkPoliciesLetAgentsReachTheServer(t *testing.T) {
 		}
 		var ports []int
 		for _, e := range p.Spec.Egress {
-			if len(e.To) == 0 {
+			if len(e.To) == 0 && len(e.Ports) == 0 {
 				t.Errorf("%s lets traffic out to everywhere", p.Name)
 			}
 			for _, port := range e.Ports {
@@ -252,7 +261,11 @@ func TestNetworkPoliciesLetAgentsReachTheServer(t *testing.T) {
 			}
 		}
 		slices.Sort(ports)
-		if !slices.Equal(ports, []int{53, 53, 3100}) {
+		want := []int{53, 53, 3100}
+		if p.Name == "remora-agent" { // asks the API server too
+			want = []int{53, 53, 443, 3100, 6443}
+		}
+		if !slices.Equal(ports, want) {
 			t.Errorf("%s: ports %v", p.Name, ports)
 		}
 	}
@@ -266,6 +279,10 @@ func TestTheAgentKnowsWhatManifestsSay(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, help)
 	}
+	reference, err := exec.Command(agent, "reference").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
 	for name, p := range pods(t) {
 		c := agentOf(t, p)
 		for _, arg := range c.Args {
@@ -274,7 +291,7 @@ func TestTheAgentKnowsWhatManifestsSay(t *testing.T) {
 			}
 		}
 		for _, e := range c.Env {
-			if !bytes.Contains(help, []byte(e.Name)) {
+			if !bytes.Contains(help, []byte(e.Name)) && !bytes.Contains(reference, []byte("`"+e.Name+"`")) {
 				t.Errorf("%s: no variable %s in\n%s", name, e.Name, help)
 			}
 		}
