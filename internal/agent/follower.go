@@ -194,7 +194,7 @@ func (g *generation) record() state.Generation {
 	}
 	return state.Generation{
 		Key: g.key, Head: g.head, Print: g.print, Base: base, Size: g.size,
-		Rotation: g.rotation, Begun: g.begun || g.placed, Gap: g.gap, Done: g.done && g.acked,
+		Rotation: g.rotation, Begun: g.begun || g.placed, Gap: g.gap, Done: g.done && g.acked, Cut: g.cut,
 	}
 }
 

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -126,6 +128,32 @@ func (a *agent) look(f *follower) {
 	a.prune(f)
 }
 
+// lookBeside looks for a copy of a file that was cut, of which nobody has told yet.
+func (a *agent) lookBeside(f *follower, g *generation) {
+	names := f.names
+	defer func() { f.names = names }()
+	base := filepath.Base(g.path)
+	entries, err := os.ReadDir(filepath.Dir(g.path))
+	if g.path == "" || err != nil {
+		a.look(f)
+		return
+	}
+	f.names = slices.Clone(names)
+	for _, e := range entries {
+		if !strings.HasPrefix(e.Name(), base) || e.Name() == base || !e.Type().IsRegular() {
+			continue
+		}
+		n := a.conf.Source.Name(filepath.Join(filepath.Dir(g.path), e.Name()))
+		if n == nil || n.Session != f.session.key || a.conf.Source.File(n.Session, n.Rel).Stream != f.file.Stream {
+			continue
+		}
+		if !slices.ContainsFunc(names, func(x *discover.Name) bool { return x.Rel == n.Rel }) {
+			f.names = append(f.names, n)
+		}
+	}
+	a.look(f)
+}
+
 func (a *agent) rotation(n *discover.Name) int {
 	return a.conf.Source.File(n.Session, n.Rel).Rotation
 }
@@ -172,7 +200,7 @@ func (a *agent) unreadable(path string, err error) {
 
 // known finds the generation that a file is, if it is one already.
 func (a *agent) known(st tail.Stat, rot int, path string) *generation {
-	if g := a.byKey[st.Key]; g != nil && !a.reused(g, st, rot, path) {
+	if g := a.byKey[st.Key]; g != nil && !a.reused(g, st, rot, path) && !a.overwritten(g, st, path) {
 		return g
 	}
 	k := st.Key
@@ -203,6 +231,22 @@ func (a *agent) reused(g *generation, st tail.Stat, rot int, path string) bool {
 	}
 	if a.beginsAs(path, g.head) && st.Size >= g.size {
 		return false
+	}
+	a.detach(g)
+	return true
+}
+
+// overwritten reports whether a copy was made again over a copy of which nothing more
+// is to be read: cp writes into the file that is there.
+func (a *agent) overwritten(g *generation, st tail.Stat, path string) bool {
+	if !(g.of.stray && g.done && g.acked || g.copies != nil) || st.Size == g.size && a.beginsAs(path, g.head) {
+		return false
+	}
+	if g.copies != nil && st.Size >= g.size && a.beginsAs(path, g.head) {
+		return false // it is being written
+	}
+	if g.copies != nil && g.copies.copy == g {
+		g.copies.copy = nil
 	}
 	a.detach(g)
 	return true
@@ -322,7 +366,10 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation) {
 	}
 	known := make([]tail.Known, len(f.gens))
 	for i, g := range f.gens {
-		known[i] = tail.Known{Key: g.key, Rotation: g.rotation, Begun: g.begun, Cut: g.cut, Head: g.head}
+		known[i] = tail.Known{Rotation: g.rotation, Begun: g.begun, Cut: g.cut, Head: g.head}
+		if a.byKey[g.key] == g { // else another file has its inode, or was written over it
+			known[i].Key = g.key
+		}
 		if g.restored {
 			// By now it has a higher number or is gone; what nobody knew then is newer.
 			known[i].Rotation = nameless

@@ -69,7 +69,11 @@ func heldBy(found []loki.FileOffsets) held {
 func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, taken map[loki.FileID]*follower) {
 	if f.known {
 		a.recognise(f, asked[0])
-		if c := asked[0].Committed; c != f.acked.Offset {
+		c := asked[0].Committed
+		if g := f.newest(); g != nil && g.begun && g.rotation == 0 && !g.done && c > g.base+uint64(g.grownTo()) {
+			g.changed = true // the server has more of it than there is
+		}
+		if c != f.acked.Offset {
 			a.goBack(f, c)
 		}
 		return

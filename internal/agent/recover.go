@@ -68,7 +68,7 @@ func (a *agent) askAgain() {
 func (a *agent) restoreGeneration(f *follower, s state.Generation) {
 	g := &generation{
 		of: f, key: s.Key, head: s.Head, print: s.Print, rotation: s.Rotation, base: s.Base, begun: s.Begun, gap: s.Gap,
-		placed: s.Begun, place: s.Base,
+		placed: s.Begun, place: s.Base, cut: s.Cut,
 		size: s.Size, done: s.Done, acked: s.Done, fd: -1, restored: true, grew: wall.Mono(),
 	}
 	if len(g.print) == 0 {

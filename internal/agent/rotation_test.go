@@ -265,6 +265,36 @@ func TestCopyTruncateWhileTheAgentIsDead(t *testing.T) {
 	w.noGaps()
 }
 
+// Each copy is written over the one before it, as cp does.
+func TestCopyTruncateAgainAndAgain(t *testing.T) {
+	for _, notify := range []bool{true, false} {
+		t.Run(fmt.Sprint("killed each time: ", !notify), func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			var want []string
+			for turn := range 6 {
+				text, lines := numbered(fmt.Sprint("turn", turn), 0, 30+10*turn)
+				w.write("job-driver-x.log", text)
+				want = append(want, lines...)
+				w.arrived(len(want))
+				if !notify {
+					w.crash()
+				}
+				w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+				w.write("job-driver-x.log", "after\n")
+				want = append(want, "after")
+				if !notify {
+					w.start()
+				}
+				w.arrived(len(want))
+			}
+			w.drain()
+			w.want("job-driver-x.log", want)
+		})
+	}
+}
+
 // The copy turns up when the agent has given up what it had not read of the file.
 func TestCopyTruncateOfWhichTheCopyIsSeenLate(t *testing.T) {
 	for _, unread := range []int{0, 20} {

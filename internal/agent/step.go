@@ -502,7 +502,7 @@ func (a *agent) noteGap(f *follower, why string, at uint64, missing int64) {
 func (a *agent) cutForGood(f *follower, g *generation) bool {
 	if g.changedAt == 0 {
 		g.changed, g.changedAt = true, wall.Mono()
-		a.look(f)
+		a.lookBeside(f, g)
 	}
 	return g.copy != nil || a.closing || time.Duration(wall.Mono()-g.changedAt) >= quietRenamed
 }
@@ -526,14 +526,17 @@ func (a *agent) cut(f *follower, g *generation) {
 	g.fd, g.link = -1, false
 	g.unname()
 	f.gens = append(f.gens[:f.cur+1:f.cur+1], append([]*generation{next}, f.gens[f.cur+1:]...)...)
-	if c := g.copy; c != nil && c.size >= f.cursor.Offset {
+	if c := g.copy; c != nil && c.grownTo() >= f.cursor.Offset {
 		a.log.Info("a file was copied and truncated: reading on in the copy", "path", next.path, "copy", c.path)
-		g.key, g.fd, g.path, g.rotation, g.link, g.size, g.grew = c.key, c.fd, c.path, c.rotation, c.link, c.size, c.grew
+		g.key, g.fd, g.path, g.rotation, g.link, g.size, g.grew = c.key, c.fd, c.path, c.rotation, c.link, c.grownTo(), c.grew
 		g.copy, g.changed, g.changedAt = nil, false, 0
 		a.byKey[g.key] = g
 		return
 	}
 	g.size = f.cursor.Offset
+	if f.cur+2 == len(f.gens) && f.emit > g.base { // more of it was sent than the state knows
+		g.size = max(g.size, int64(f.emit-g.base))
+	}
 	g.done, g.cut = true, true
 	a.noteGap(f, "truncated", g.base+uint64(g.size), 0)
 	f.cur++

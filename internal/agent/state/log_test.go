@@ -21,7 +21,7 @@ func stream(n byte) *Stream {
 		Mark:     tail.Mark{Len: 64, Sum: 99}, At: 12345, Gap: "truncated", GapAt: 2000,
 		Generations: []Generation{
 			{Key: tail.Key{Dev: 1, Ino: 2, Birth: 3}, Head: tail.Head{Len: 5, Sum: 6}, Print: []byte("p"), Size: 7, Rotation: 1, Begun: true, Done: true},
-			{Key: tail.Key{Dev: 1, Ino: 9, Birth: -3}, Print: []byte("q"), Base: 7, Size: 70, Begun: true, Gap: "late"},
+			{Key: tail.Key{Dev: 1, Ino: 9, Birth: -3}, Print: []byte("q"), Base: 7, Size: 70, Begun: true, Gap: "late", Cut: true},
 		},
 	}
 }

@@ -41,6 +41,7 @@ type Generation struct {
 	Begun    bool   // Base is known
 	Gap      string // why bytes before Base are missing
 	Done     bool   // all of it acknowledged, and its writer had ended
+	Cut      bool   // it was cut: what it held may be in a copy
 }
 
 // Record types. A stream record replaces the one before it.
@@ -94,7 +95,7 @@ func appendGeneration(b []byte, g *Generation) []byte {
 	b = binary.AppendVarint(b, int64(g.Rotation))
 	b = appendBool(b, g.Begun)
 	b = appendText(b, g.Gap)
-	return appendBool(b, g.Done)
+	return appendBool(appendBool(b, g.Done), g.Cut)
 }
 
 func appendAnchor(b []byte, id loki.FileID, a parse.Anchor) []byte {
@@ -207,6 +208,6 @@ func (r *reader) generation() Generation {
 		Head:  tail.Head{Len: uint16(r.uvarint()), Sum: r.uint64()},
 		Print: []byte(r.text()),
 		Base:  r.uvarint(), Size: r.varint(), Rotation: int(r.varint()),
-		Begun: r.bool(), Gap: r.text(), Done: r.bool(),
+		Begun: r.bool(), Gap: r.text(), Done: r.bool(), Cut: r.bool(),
 	}
 }
