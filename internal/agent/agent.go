@@ -198,7 +198,13 @@ func (a *agent) sender() *ship.Sender {
 		Before:   a.beforeSend,
 		Rewind:   func(f pipeline.Follower) { f.(*follower).epoch.Add(1) },
 		Bury:     a.bury,
-		Retrying: func(error) { a.met.retries.Inc(); a.health.failed() },
+		Retrying: func(error) { a.health.failed() },
+		Attempted: func(x ship.Attempt) {
+			a.met.pushes.WithLabelValues(x.Status).Inc()
+			if x.Kind == ship.KindRetry {
+				a.met.retries.WithLabelValues(x.Status).Inc()
+			}
+		},
 	}
 }
 

@@ -22,6 +22,8 @@ import (
 // result takes the answer to a batch: positions move, or streams go back.
 func (a *agent) result(r ship.Result) {
 	a.unacked -= r.Batch.Added
+	a.lost += r.Buried
+	a.met.filed.Add(float64(r.Filed))
 	a.progress = time.Now()
 	if r.Sent {
 		a.health.delivered()

@@ -9,13 +9,14 @@ import (
 
 // metrics are the agent's own; labels are reasons, of which there are few.
 type metrics struct {
-	lines, bytesRead, bytesShipped, retries, refused prometheus.Counter
-	rotations, stateErrors, linkErrors, dropBytes    prometheus.Counter
-	gaps, drops, dropLines                           *prometheus.CounterVec
-	ackedLines, ackedBytes                           prometheus.Counter
-	lag, oldest, files, waiting, rescued             prometheus.Gauge
-	open, held, queue                                prometheus.Gauge
-	all                                              []prometheus.Collector
+	lines, bytesRead, bytesShipped, refused, filed prometheus.Counter
+	pushes, retries                                *prometheus.CounterVec
+	rotations, stateErrors, linkErrors, dropBytes  prometheus.Counter
+	gaps, drops, dropLines                         *prometheus.CounterVec
+	ackedLines, ackedBytes                         prometheus.Counter
+	lag, oldest, files, waiting, rescued           prometheus.Gauge
+	open, held, queue                              prometheus.Gauge
+	all                                            []prometheus.Collector
 }
 
 func newMetrics() *metrics {
@@ -40,7 +41,14 @@ func newMetrics() *metrics {
 	m.ackedLines = counter("acknowledged_lines_total", "Lines that the target has.")
 	m.ackedBytes = counter("acknowledged_bytes_total", "Bytes of log files that the target has.")
 	m.bytesShipped = counter("shipped_bytes_total", "Bytes of answered push bodies before compression.")
-	m.retries = counter("retries_total", "Attempts to send that did not arrive and were made again.")
+	byStatus := func(name, help string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "remora_agent_" + name, Help: help}, []string{"status"})
+		m.all = append(m.all, c)
+		return c
+	}
+	m.pushes = byStatus("pushes_total", "Attempts to send, by the status of the answer.")
+	m.retries = byStatus("retries_total", "Attempts to send that did not arrive and were made again, by the status of the answer.")
+	m.filed = counter("backfilled_lines_total", "Lines sent to a Loki in streams of their own, as they came too far behind.")
 	m.refused = counter("refused_files_total", "Files that the server made go on from elsewhere.")
 	m.rotations = counter("rotations_total", "Files seen renamed or truncated.")
 	m.stateErrors = counter("state_errors_total", "Failures to record positions.")
