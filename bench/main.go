@@ -46,7 +46,7 @@ func command(ctx context.Context, args []string) error {
 		case "confined":
 			return enter(args[1:])
 		case "floor":
-			return runFloor(args[1:])
+			return runFloor(ctx, args[1:])
 		case "receive":
 			return runReceiver(ctx, args[1:])
 		}

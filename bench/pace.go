@@ -24,12 +24,16 @@ type pacedFigures struct {
 	bytes     int64
 	span      time.Duration
 	cpu       time.Duration
+	floor     time.Duration // CPU of the floor, which follows the same files beside it
 	peak, rss int64
 	anon      int64 // of rss: memory that is the agent's own, no code of its file
 }
 
 // share is the part of a core that was spent.
 func (p pacedFigures) share() float64 { return p.cpu.Seconds() / p.span.Seconds() }
+
+// above is the part of a core that was spent beyond the floor.
+func (p pacedFigures) above() float64 { return (p.cpu - p.floor).Seconds() / p.span.Seconds() }
 
 // atPace lets the agent follow 16 files that grow by 10,000 lines a second.
 func (b *bench) atPace(ctx context.Context) error {
@@ -64,6 +68,11 @@ func (b *bench) follow(ctx context.Context, p program, span time.Duration) (pace
 		return fig, err
 	}
 	defer d.kill()
+	low, err := self("floor", "-follow", "-dir", filepath.Join(root, gen.Session, "logs"))
+	if err != nil {
+		return fig, err
+	}
+	defer low.kill()
 	// Some begin late: nothing counts before the first lines have arrived.
 	for range w.files {
 		if err := w.write(paceLines); err != nil {
@@ -76,11 +85,11 @@ func (b *bench) follow(ctx context.Context, p program, span time.Duration) (pace
 	if err := w.pace(ctx, warming); err != nil {
 		return fig, err
 	}
-	before, bytes := d.agent.cpu(), w.bytes
+	before, floor, bytes := d.agent.cpu(), low.cpu(), w.bytes
 	if err := w.pace(ctx, span); err != nil {
 		return fig, err
 	}
-	fig.cpu, fig.bytes, fig.span = d.agent.cpu()-before, w.bytes-bytes, span
+	fig.cpu, fig.floor, fig.bytes, fig.span = d.agent.cpu()-before, low.cpu()-floor, w.bytes-bytes, span
 	pid := d.agent.cmd.Process.Pid
 	fig.rss, fig.anon = status(pid, "VmRSS"), status(pid, "RssAnon")
 	err = d.until(ctx, w.lines, time.Minute)

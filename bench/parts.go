@@ -7,17 +7,23 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/remora-ray/remora/bench/floor"
 	"github.com/remora-ray/remora/bench/receive"
 )
 
 // runFloor is the floor program: it prints what it encoded as JSON.
-func runFloor(args []string) error {
+func runFloor(ctx context.Context, args []string) error {
 	fs := flag.NewFlagSet("bench floor", flag.ContinueOnError)
 	dir := fs.String("dir", "", "Ray's temp directory")
 	planFile := fs.String("plan", "", "how the agent encoded it")
+	follow := fs.Bool("follow", false, "follow the files of the directory once a second until told to end")
 	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if *follow {
+		_, err := floor.Follow(ctx, *dir, time.Second)
 		return err
 	}
 	f, err := os.Open(*planFile)

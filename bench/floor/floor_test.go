@@ -1,9 +1,12 @@
 package floor
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/klauspost/compress/snappy"
 
@@ -62,4 +65,32 @@ func TestSameEntriesAsThePlan(t *testing.T) {
 	if f.Lines != 4 || f.Read != 14 || f.Bytes != int64(len(body)) {
 		t.Errorf("counts are %+v", f.Result)
 	}
+}
+
+func TestFollowReadsWhatFilesGrowBy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir := t.TempDir()
+		path := filepath.Join(dir, "worker.out")
+		if err := os.WriteFile(path, []byte("one\ntwo\nhalf a"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		result := make(chan Result)
+		go func() {
+			r, err := Follow(ctx, dir, time.Second)
+			if err != nil {
+				t.Error(err)
+			}
+			result <- r
+		}()
+		time.Sleep(1500 * time.Millisecond)
+		if err := os.WriteFile(path, []byte("one\ntwo\nhalf a line\n\nmore"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second)
+		stop()
+		if r := <-result; r.Lines != 4 || r.Read != int64(len("one\ntwo\nhalf a line\n\n")) || r.Bodies != 2 || r.Bytes < r.Read {
+			t.Errorf("%+v", r)
+		}
+	})
 }
