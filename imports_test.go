@@ -37,7 +37,7 @@ var allowedImports = map[string][]string{
 	"internal/cli":             {"internal/...", "web"},
 	"web":                      {},
 	"cmd/remora":               {"internal/cli"},
-	"cmd/remora-agent":         {"internal/agent", "internal/agent/..."},
+	"cmd/remora-agent":         {"internal/agent", "internal/agent/...", "internal/logs", "internal/loki", "internal/ray"},
 	"test/...":                 {"internal/..."},
 }
 

@@ -92,6 +92,7 @@ type generation struct {
 	changed    bool        // it was cut: it does not begin, or go on, as it did
 	changedAt  int64       // when that was seen
 	cut        bool        // it was cut, and nothing more is to be had of it
+	copied     int64       // how much the copy held when it took the place of what was cut
 	copies     *generation // what it is a copy of, made before that is cut
 	copy       *generation
 }

@@ -209,8 +209,8 @@ func (a *agent) known(st tail.Stat, rot int, path string) *generation {
 	if g == nil {
 		return nil
 	}
-	same := a.beginsAs(path, g.head)
-	if !same && (g.done || st.Key.Birth == 0) {
+	same, there := a.beginsAs(path, st.Key, g.head)
+	if !there || !same && (g.done || st.Key.Birth == 0) {
 		return nil
 	}
 	delete(a.restored, k)
@@ -226,10 +226,7 @@ func (a *agent) reused(g *generation, st tail.Stat, rot int, path string) bool {
 	if g.fd >= 0 || !g.done || (rot >= g.rotation && st.Size == g.size) {
 		return false
 	}
-	if g.path == path && st.Size >= g.size && a.beginsAs(path, g.head) {
-		return false
-	}
-	if a.beginsAs(path, g.head) && st.Size >= g.size {
+	if same, there := a.beginsAs(path, st.Key, g.head); !there || same && st.Size >= g.size {
 		return false
 	}
 	a.detach(g)
@@ -239,11 +236,12 @@ func (a *agent) reused(g *generation, st tail.Stat, rot int, path string) bool {
 // overwritten reports whether a copy was made again over a copy of which nothing more
 // is to be read: cp writes into the file that is there.
 func (a *agent) overwritten(g *generation, st tail.Stat, path string) bool {
-	if !(g.of.stray && g.done && g.acked || g.copies != nil) || st.Size == g.size && a.beginsAs(path, g.head) {
+	if !(g.of.stray && g.done && g.acked || g.copies != nil) {
 		return false
 	}
-	if g.copies != nil && st.Size >= g.size && a.beginsAs(path, g.head) {
-		return false // it is being written
+	same, there := a.beginsAs(path, st.Key, g.head)
+	if !there || same && (st.Size == g.size || g.copies != nil && st.Size > g.size) {
+		return false // it is the same, or is still being written
 	}
 	if g.copies != nil && g.copies.copy == g {
 		g.copies.copy = nil
@@ -252,15 +250,19 @@ func (a *agent) overwritten(g *generation, st tail.Stat, path string) bool {
 	return true
 }
 
-// beginsAs reports whether the file at path still begins with the bytes of h.
-func (a *agent) beginsAs(path string, h tail.Head) bool {
+// beginsAs reports whether a file still begins with the bytes of h; there is false
+// where the path leads to another file by now.
+func (a *agent) beginsAs(path string, k tail.Key, h tail.Head) (same, there bool) {
 	fd, err := tail.OpenFile(path)
 	if err != nil {
-		return false
+		return false, false
 	}
 	defer tail.CloseFile(fd)
+	if st, err := tail.StatFD(fd); err != nil || st.Key != k {
+		return false, false
+	}
 	b, err := tail.ReadHead(fd, a.head[:])
-	return err == nil && h.Matches(b)
+	return err == nil && h.Matches(b), err == nil
 }
 
 // rename notes the name that leads to a known generation now.

@@ -108,7 +108,7 @@ func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, ta
 			return
 		}
 	}
-	if a.missing && f.file.Rotation > 0 && a.wire == parse.Remora && !a.deaf {
+	if a.missing && f.file.Rotation > 0 && a.conf.Source.Links() && a.wire == parse.Remora && !a.deaf {
 		// Its first bytes may be on the server under a name that nobody knows any more.
 		a.stateLost(f, 0)
 	}

@@ -507,10 +507,28 @@ func (a *agent) cutForGood(f *follower, g *generation) bool {
 	return g.copy != nil || a.closing || time.Duration(wall.Mono()-g.changedAt) >= quietRenamed
 }
 
+// copiedOver deals with a copy that was read on in and over which the next one was
+// made. What it holds now is not its own.
+func (a *agent) copiedOver(f *follower, g *generation) {
+	g.size = f.cursor.Offset
+	g.done, g.cut = true, true
+	if f.cursor.Offset < g.copied {
+		a.noteGap(f, "copied-over", g.base+uint64(g.size), g.copied-g.size)
+	}
+	a.detach(g)
+	f.cur++
+	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+	a.settle(f)
+}
+
 // cut deals with a file that was truncated and begun anew. If a copy was made of
 // it first (copy-truncate), reading goes on in the copy and nothing is lost.
 func (a *agent) cut(f *follower, g *generation) {
 	a.met.rotations.Inc()
+	if g.rotation > 0 && g.rotation != nameless {
+		a.copiedOver(f, g)
+		return
+	}
 	if g.fd < 0 {
 		if err := a.open(g); err != nil {
 			a.log.Warn("cannot open a file that was truncated", "path", g.path, "error", err)
@@ -529,7 +547,7 @@ func (a *agent) cut(f *follower, g *generation) {
 	if c := g.copy; c != nil && c.grownTo() >= f.cursor.Offset {
 		a.log.Info("a file was copied and truncated: reading on in the copy", "path", next.path, "copy", c.path)
 		g.key, g.fd, g.path, g.rotation, g.link, g.size, g.grew = c.key, c.fd, c.path, c.rotation, c.link, c.grownTo(), c.grew
-		g.copy, g.changed, g.changedAt = nil, false, 0
+		g.copy, g.changed, g.changedAt, g.copied = nil, false, 0, g.size
 		a.byKey[g.key] = g
 		return
 	}
