@@ -18,15 +18,16 @@ type stream struct {
 	name    string // below logs/, of the first generation
 	form    form
 
-	mu    sync.Mutex
-	lines int         // begun so far
-	half  map[int]int // lines that were never ended, and how many bytes they have
-	gens  []*generation
-	sure  int          // lines before it were found stored, or gone
-	gone  map[int]bool // lines that nobody could have
-	gaps  int          // gap lines seen
-	short int          // lines found lost, so that they are told once
-	over  int          // lines found twice, likewise
+	mu      sync.Mutex
+	lines   int         // begun so far
+	half    map[int]int // lines that were never ended, and how many bytes they have
+	gens    []*generation
+	pending int          // lines that were never ended and wait for the end of their file
+	sure    int          // lines before it were found stored, or gone
+	gone    map[int]bool // lines that nobody could have
+	gaps    int          // gap lines seen
+	short   int          // lines found lost, so that they are told once
+	over    int          // lines found twice, likewise
 }
 
 // generation is one file of a stream: lines first and up.

@@ -10,13 +10,16 @@ import (
 )
 
 // sums are what is known of all streams at a moment of rest.
-type sums struct{ lines, half, gone, short, over int }
+type sums struct{ lines, pending, gone, short, over int }
+
+// stored is how many lines must be there.
+func (s sums) stored() int { return s.lines - s.pending - s.gone - s.short + s.over }
 
 func (w *world) sums() (s sums) {
 	for _, x := range w.writers.all() {
 		x.mu.Lock()
 		s.lines += x.lines
-		s.half += len(x.half)
+		s.pending += x.pending
 		s.gone += len(x.gone)
 		s.short += x.short
 		s.over += x.over
@@ -26,7 +29,7 @@ func (w *world) sums() (s sums) {
 }
 
 // stall is how long the count must stand still before it is asked what is missing.
-const stallAfter = 1500 * time.Millisecond
+const stallAfter = time.Second
 
 // catchUp waits, all writers at rest, until every line is stored that can be, and
 // says what came of the fault.
@@ -44,7 +47,7 @@ func (w *world) catchUp(ctx context.Context, r *row) error {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case err != nil:
-		case n >= want.lines-want.half-want.gone-want.short && (n <= want.lines-want.gone-want.short+want.over || w.target == "loki"):
+		case n == want.stored():
 			r.catch = append(r.catch, now.Sub(begin))
 			w.sure()
 			return nil
@@ -136,9 +139,9 @@ func (w *world) oddAmong(ctx context.Context, streams []*stream) ([]*stream, err
 	var odd []*stream
 	for _, s := range streams {
 		s.mu.Lock()
-		low, high := s.lines-len(s.half)-len(s.gone)-s.short, s.lines-len(s.gone)-s.short+s.over
+		want := sums{s.lines, s.pending, len(s.gone), s.short, s.over}.stored()
 		s.mu.Unlock()
-		if n := counts[s.id]; n < low || n > high && w.target != "loki" { // see stored
+		if counts[s.id] != want {
 			odd = append(odd, s)
 		}
 	}
@@ -209,6 +212,12 @@ func (w *world) account(s *stream, times []int, gaps []string, r *row) {
 			s.gone[n] = true
 		}
 	})
+	s.pending = 0
+	for n := range s.half {
+		if times[n] == 0 {
+			s.pending++
+		}
+	}
 	twice := 0
 	for n, k := range times {
 		if k > 1 {
@@ -232,7 +241,7 @@ func (w *world) account(s *stream, times []int, gaps []string, r *row) {
 	if k := len(lost); k > s.short {
 		r.lost += k - s.short
 		s.short = k
-		w.table.wrong("%s: %d lines of %s are lost, lines %d to %d; %s; gaps told: %v", w.now, k, s, lost[0], lost[k-1], w.story(s, lost[0]), gaps)
+		w.table.wrong("%s: %d lines of %s are lost, lines %d to %d; gaps told: %v%s", w.now, k, s, lost[0], lost[k-1], gaps, w.story(s, lost))
 	}
 }
 
@@ -249,16 +258,30 @@ func (s *stream) stands() bool {
 
 func (s *stream) String() string { return fmt.Sprintf("%s/%s (stream %d)", s.session, s.name, s.id) }
 
-// story tells what became of the generation of a line.
-func (w *world) story(s *stream, n int) string {
-	g := s.generationOf(n)
+// story tells what became of the generations of lines, and when the agent could see.
+func (w *world) story(s *stream, lines []int) string {
 	at := func(t time.Time) string {
 		if t.IsZero() {
-			return "never"
+			return "-"
 		}
 		return t.Format("15:04:05.000")
 	}
-	return fmt.Sprintf("generation from line %d, first byte %s, removed %s", g.first, at(g.born), at(g.removed))
+	text := ""
+	var last *generation
+	for _, n := range lines {
+		g := s.generationOf(n)
+		if g == last {
+			continue
+		}
+		last = g
+		text += fmt.Sprintf("\n    line %d: file from line %d, first byte %s, removed %s %s", n, g.first, at(g.born), at(g.removed), g.excuse)
+	}
+	w.watch.mu.Lock()
+	defer w.watch.mu.Unlock()
+	for _, v := range w.watch.spans[max(0, len(w.watch.spans)-3):] {
+		text += fmt.Sprintf("\n    the agent could see from %s to %s, slow %v", at(v.from), at(v.to), v.slow)
+	}
+	return text
 }
 
 // final compares each stored line with what was written.
@@ -300,7 +323,7 @@ func (w *world) broken(s *stream, times []int, r *row) {
 	for n := range s.half {
 		if g := s.generationOf(n); times[n] == 0 && !w.beyond(s, g) {
 			r.lost++
-			w.table.wrong("end: half line %d of %s is lost; %s", n, s, w.story(s, n))
+			w.table.wrong("end: half line %d of %s is lost%s", n, s, w.story(s, []int{n}))
 		}
 	}
 }

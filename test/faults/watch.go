@@ -79,7 +79,7 @@ func (w *watch) of(g *generation) sight {
 			need = slowGrace
 		}
 		switch there := to.Sub(from); {
-		case there >= need+w.busy(from, to):
+		case there >= need+2*w.busy(from, to):
 			return plainly
 		case there >= need:
 			best = rushed
