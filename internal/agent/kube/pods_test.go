@@ -125,7 +125,7 @@ func TestAPodIsKnownByItsDirectoryThenByTheServer(t *testing.T) {
 }
 
 func TestNamesOfDirectories(t *testing.T) {
-	if got := (ParseLogDir("ns_pod-1_0a1b")); got != (Pod{Namespace: "ns", Name: "pod-1", UID: "0a1b"}) {
+	if got := ParseLogDir("ns_pod-1_0a1b"); got != (Pod{Namespace: "ns", Name: "pod-1", UID: "0a1b"}) {
 		t.Errorf("%+v", got)
 	}
 	for _, name := range []string{"", "a_b", "a_b_c_d", "__", "ns__uid"} {

@@ -63,9 +63,12 @@ func (b *Batch) Cut() {
 		if p.Epoch != p.Follower.Epoch() {
 			continue
 		}
-		at := len(body)
-		body = append(body, b.Body[p.begin:p.end]...)
-		p.begin, p.end = at, len(body)
+		if at := len(body); at == p.begin {
+			body = b.Body[:p.end] // nothing before it was cut
+		} else {
+			body = append(body, b.Body[p.begin:p.end]...)
+			p.begin, p.end = at, len(body)
+		}
 		parts = append(parts, p)
 	}
 	clear(b.Parts[len(parts):])
