@@ -21,6 +21,7 @@ func processFaults() []*fault {
 		{name: "SIGSTOP agent", touches: agent, make: stopAgent},
 		{name: "SIGSTOP server", touches: server, make: stopServer},
 		{name: "inotify overflow", touches: agent, make: overflow},
+		{name: "reload", touches: agent, make: reload},
 		{name: "nothing", make: func(_ context.Context, _ *world, inside func() error) error { return inside() }},
 	}
 }
@@ -115,4 +116,9 @@ func overflow(_ context.Context, w *world, inside func() error) error {
 	err := errors.Join(w.writers.flood(10000), inside(), w.agent.signal(syscall.SIGCONT))
 	w.watch.begin(false)
 	return err
+}
+
+// reload gives the agent another configuration while it runs.
+func reload(_ context.Context, w *world, inside func() error) error {
+	return first(w.configure, func() error { return w.agent.signal(syscall.SIGHUP) }, inside)
 }

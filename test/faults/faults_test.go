@@ -24,8 +24,8 @@ func TestJudgeNotices(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := &world{writers: &writers{}, table: newTable()}
 			s := w.writers.stream("session_1", "worker.out", plain)
-			s.lines = 3
 			s.next().born = time.Now()
+			s.lines = 3
 			r := &row{}
 			j := &judge{world: w, row: r, streams: w.writers.all(), times: [][]int{make([]int, 3)}, last: []int{-1}, split: map[string]*piece{}}
 			for i, text := range test.stored(s) {

@@ -89,11 +89,11 @@ func (w *world) examine(ctx context.Context, r *row, final bool) (bool, error) {
 		return false, err
 	}
 	done := true
-	seen := map[*stream][]int{}
+	seen, err := w.linesOf(ctx, odd)
+	if err != nil {
+		return false, err
+	}
 	for _, s := range odd {
-		if seen[s], err = w.linesOf(ctx, s); err != nil {
-			return false, err
-		}
 		if !final && !w.excusable(s, seen[s]) {
 			done = false
 		}
@@ -148,15 +148,27 @@ func (w *world) oddAmong(ctx context.Context, streams []*stream) ([]*stream, err
 	return odd, nil
 }
 
-// linesOf asks how often each line of a stream is there.
-func (w *world) linesOf(ctx context.Context, s *stream) ([]int, error) {
-	times := make([]int, s.lines)
-	err := w.pages(ctx, fmt.Sprintf(`%s |= "%s%d "`, selector, mark, s.id), func(l *client.Line) {
-		if id, n, _, ok := parseMark(l.Line); ok && id == s.id && n < len(times) {
-			times[n]++
+// linesOf asks how often each line of some streams is there.
+func (w *world) linesOf(ctx context.Context, streams []*stream) (map[*stream][]int, error) {
+	byID, times := map[int]*stream{}, map[*stream][]int{}
+	for _, s := range streams {
+		byID[s.id], times[s] = s, make([]int, s.lines)
+	}
+	take := func(l *client.Line) {
+		id, n, _, ok := parseMark(l.Line)
+		if s := byID[id]; ok && s != nil && n < len(times[s]) {
+			times[s][n]++
 		}
-	})
-	return times, err
+	}
+	if len(streams) > 20 {
+		return times, w.pages(ctx, selector, take)
+	}
+	for _, s := range streams {
+		if err := w.pages(ctx, fmt.Sprintf(`%s |= "%s%d "`, selector, mark, s.id), take); err != nil {
+			return nil, err
+		}
+	}
+	return times, nil
 }
 
 // missing are the lines that are not there and not known to be gone; others have

@@ -38,6 +38,7 @@ type world struct {
 	table         *table
 	now           string // fault being made
 	small         bool   // Ray's directory is on a small disk
+	configs       int    // configurations written
 	state         bool   // the agent lost its state: a Loki may have lines twice
 	steps         bool   // the agent's clock can be stepped
 	backup        string // of the agent's state
@@ -103,6 +104,9 @@ func (w *world) prepare(ctx context.Context) error {
 		return err
 	}
 	w.metrics = "http://" + theirs + ":" + ports[1]
+	if err := w.configure(); err != nil {
+		return err
+	}
 	w.prepareAgent(theirs + ":" + ports[1])
 	if err := w.startServer(ctx); err != nil {
 		return err
@@ -122,6 +126,12 @@ func (w *world) prepareServer(listen string) error {
 	return nil
 }
 
+// configure writes the agent's configuration, each time another one.
+func (w *world) configure() error {
+	w.configs++
+	return os.WriteFile(w.path("agent.yaml"), fmt.Appendf(nil, "metadata: {configuration: \"%d\"}\n", w.configs), 0o644)
+}
+
 func (w *world) prepareAgent(listen string) {
 	program := "remora-agent"
 	if w.steps {
@@ -131,7 +141,7 @@ func (w *world) prepareAgent(listen string) {
 		name: "agent", log: w.path("agent.log"), net: w.host.net,
 		env: []string{"REMORA_CLOCK_STEP_FILE=" + w.path("clock")},
 		args: []string{
-			filepath.Join(w.bin, program), "--ray-root", w.path("ray"), "--state", w.path("state"),
+			filepath.Join(w.bin, program), "--config", w.path("agent.yaml"), "--ray-root", w.path("ray"), "--state", w.path("state"),
 			"--url", "http://" + w.proxy.addr, "--cluster", "faults", "--listen", listen,
 			"--batch-wait", "200ms", "--scan-interval", "1s", "--drain-timeout", drainTimeout.String(),
 		},
