@@ -372,3 +372,32 @@ func TestMemoryOfTheControlGroup(t *testing.T) {
 		t.Error("heap limits are wrong")
 	}
 }
+
+// A configuration of Fluent Bit is taken as it is; in its own place it is found where
+// nothing else is given.
+func TestAConfigurationOfFluentBit(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "fluent-bit.conf")
+	text := "[INPUT]\n    Name tail\n    Path /tmp/ray/session_latest/logs/*\n    Path_Key true\n" +
+		"[OUTPUT]\n    Name loki\n    Match *\n    Host loki-gateway\n    Port 80\n    Labels RayCluster=mine\n    tenant_id test\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := func(string) (string, bool) { return "", false }
+	old := fluentBitFile
+	defer func() { fluentBitFile = old }()
+	fluentBitFile = file
+	for _, o := range []*options{{file: file}, {}} {
+		c, err := o.load(env)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(c.Outputs) != 1 || c.Outputs[0].Loki == nil || c.Outputs[0].Loki.URL != "http://loki-gateway:80" ||
+			c.Outputs[0].Loki.Tenant != "test" || c.Cluster != "mine" || c.Sources[0].Ray == nil || c.Sources[0].Ray.Root != "/tmp/ray" {
+			t.Errorf("%+v", c)
+		}
+	}
+	o := &options{given: map[string]string{"url": "http://elsewhere:3100", "state": t.TempDir()}}
+	if c, err := o.load(env); err != nil || c.Outputs[0].Loki != nil {
+		t.Errorf("with --url: %+v, %v", c, err)
+	}
+}

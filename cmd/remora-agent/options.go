@@ -5,8 +5,10 @@ import (
 	"flag"
 	"fmt"
 	"net/url"
+	"os"
 
 	"github.com/remora-ray/remora/internal/agent/config"
+	"github.com/remora-ray/remora/internal/agent/convert"
 	"github.com/remora-ray/remora/internal/agent/ship"
 )
 
@@ -83,7 +85,34 @@ func (o *options) environment(env func(string) (string, bool)) {
 
 // load reads the configuration file, if one is named, under the options.
 func (o *options) load(env func(string) (string, bool)) (*config.Config, error) {
-	return config.Load(o.file, env, o.apply)
+	if o.file == "" && !o.names("url") && exists(fluentBitFile) {
+		o.file = fluentBitFile
+	}
+	return config.LoadAs(o.file, translated, env, o.apply)
+}
+
+// fluentBitFile is read where nothing else is given: in a pod that ran Fluent Bit only
+// the image need be another.
+var fluentBitFile = "/fluent-bit/etc/fluent-bit.conf"
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+// names reports whether a setting was given by a flag or the environment.
+func (o *options) names(flag string) bool {
+	_, given := o.given[flag]
+	return given
+}
+
+// translated makes a configuration of Fluent Bit or Alloy ours.
+func translated(name string, text []byte) ([]byte, error) {
+	if !convert.Detect(name, text).Foreign() {
+		return text, nil
+	}
+	ours, _, err := convert.Convert(name, text)
+	return ours, err
 }
 
 // apply gives a configuration what the options say.

@@ -80,7 +80,7 @@ func try(p *process, args []string) int {
 	}
 	o.environment(p.env)
 	var err error
-	if t.conf, err = config.Load(o.file, p.env, o.apply, complete); err != nil {
+	if t.conf, err = config.LoadAs(o.file, translated, p.env, o.apply, complete); err != nil {
 		p.tell(err)
 		return exitFailed
 	}

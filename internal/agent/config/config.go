@@ -120,6 +120,11 @@ const maxFile = 1 << 20
 // file, in order, and checks the whole. Its error is Errors, or says why the file
 // could not be read.
 func Load(path string, env func(string) (string, bool), over ...func(*Config) error) (*Config, error) {
+	return LoadAs(path, nil, env, over...)
+}
+
+// LoadAs is Load of a file that translate, where it is not nil, makes ours first.
+func LoadAs(path string, translate func(name string, text []byte) ([]byte, error), env func(string) (string, bool), over ...func(*Config) error) (*Config, error) {
 	if path == "" {
 		return load("", nil, env, over...)
 	}
@@ -127,6 +132,11 @@ func Load(path string, env func(string) (string, bool), over ...func(*Config) er
 	b, err := readSmall(path, maxFile)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	if translate != nil {
+		if b, err = translate(path, b); err != nil {
+			return nil, err
+		}
 	}
 	c, err := load(path, b, env, over...)
 	if err != nil {
