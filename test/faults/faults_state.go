@@ -63,7 +63,14 @@ func (w *world) excuse(why string) {
 	}
 }
 
-func (w *world) positions() string { return w.path("state", "positions") }
+// positions is the file of the one engine that the agent has.
+func (w *world) positions() string {
+	found, err := filepath.Glob(w.path("state", "*", "positions"))
+	if err != nil || len(found) != 1 {
+		return w.path("state", "positions")
+	}
+	return found[0]
+}
 
 func tear(w *world) error {
 	st, err := os.Stat(w.positions())
