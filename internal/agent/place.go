@@ -196,7 +196,14 @@ func (a *agent) fit(f *follower, o loki.FileOffsets) *candidate {
 	c := &candidate{FileOffsets: o, known: make([]*loki.Generation, len(f.gens)), first: -1}
 	var before int64
 	for i, g := range f.gens {
-		if k := a.generationOf(g, o); k != nil && !(cutSince(g, *k, o.Committed) && i+1 == len(f.gens)) {
+		k := a.generationOf(g, o)
+		if k != nil && cutSince(g, *k, o.Committed) && i+1 == len(f.gens) {
+			k = nil
+		}
+		if k == nil {
+			k = a.copyOf(f, g, o)
+		}
+		if k != nil {
 			if c.known[i], c.newest = k, i; c.first < 0 {
 				c.first = i
 			}
@@ -213,6 +220,35 @@ func (a *agent) fit(f *follower, o loki.FileOffsets) *candidate {
 			c.known[i], c.first, c.newest = &loki.Generation{}, i, i
 			c.reach = int64(o.Committed)
 			return c
+		}
+	}
+	return nil
+}
+
+// copyOf finds the generation of a file of the server of which g is a copy, made before
+// that was cut: another file of the stream has its inode and begins otherwise, or is
+// shorter than what the server has; g begins as it did and holds all that the server has.
+func (a *agent) copyOf(f *follower, g *generation, o loki.FileOffsets) *loki.Generation {
+	if g.rotation == 0 || g.packed {
+		return nil
+	}
+	end := o.Committed
+	for i, x := range slices.Backward(o.Generations) {
+		k, n, sum, ok := loki.ReadFingerprint(x.Fingerprint)
+		has := int64(end - min(end, x.Base))
+		end = x.Base
+		h := tail.Head{Len: n, Sum: sum}
+		if !ok || n == 0 || has == 0 || k.Inode == g.key.Ino && k.Birth == g.key.Birth {
+			continue
+		}
+		cut := slices.ContainsFunc(f.gens, func(of *generation) bool {
+			return of.key.Ino == k.Inode && of.key.Birth == k.Birth && (of.size < has || !h.Matches(a.headOf(of)))
+		})
+		if !cut {
+			continue
+		}
+		if head := a.headOf(g); h.Matches(head) && g.size >= has {
+			return &o.Generations[i]
 		}
 	}
 	return nil

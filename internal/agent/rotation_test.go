@@ -265,6 +265,39 @@ func TestCopyTruncateWhileTheAgentIsDead(t *testing.T) {
 	w.noGaps()
 }
 
+// The state is lost, and what the server has is only in the copy: another inode, but it
+// begins as the file did and holds all of it.
+func TestStateLostAndTheFileCopiedAndCut(t *testing.T) {
+	for _, more := range []int{0, 20} {
+		t.Run(fmt.Sprint("not sent yet: ", more), func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			text, want := numbered("first", 0, 80)
+			w.write("job-driver-x.log", text)
+			w.arrived(80)
+			w.crash()
+			w.loseState()
+			if more > 0 {
+				text, lines := numbered("more", 0, more)
+				w.write("job-driver-x.log", text)
+				want = append(want, lines...)
+			}
+			w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+			w.write("job-driver-x.log", "new\n")
+			want = append(want, "new")
+			w.start()
+			w.arrived(len(want))
+			w.write("job-driver-x.log", "last\n")
+			w.arrived(len(want) + 1)
+			w.drain()
+			w.want("job-driver-x.log", append(want, "last"))
+			w.contiguous("job-driver-x.log")
+			w.noGaps()
+		})
+	}
+}
+
 // Each copy is written over the one before it, as cp does.
 func TestCopyTruncateAgainAndAgain(t *testing.T) {
 	for _, notify := range []bool{true, false} {
