@@ -83,7 +83,7 @@ func TestFollowReadsWhatFilesGrowBy(t *testing.T) {
 			}
 			result <- r
 		}()
-		time.Sleep(1500 * time.Millisecond)
+		time.Sleep(1500 * time.Millisecond) // of the bubble's clock, as the next: between two looks
 		if err := os.WriteFile(path, []byte("one\ntwo\nhalf a line\n\nmore"), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -215,6 +215,17 @@ func (w *world) wantIn(session, filename string, lines []string) {
 	}
 }
 
+// wantOnce checks that each line arrived once, in whatever files the server has them.
+func (w *world) wantOnce(filename string, lines []string) {
+	w.t.Helper()
+	got, want := w.srv.lines(testSession, filename), slices.Clone(lines)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		w.t.Errorf("%s: %d lines arrived, want %d", filename, len(got), len(want))
+	}
+}
+
 func (w *world) noGaps() {
 	w.t.Helper()
 	if g := w.srv.gaps(); len(g) > 0 {

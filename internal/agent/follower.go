@@ -170,10 +170,15 @@ func (f *follower) recordID() loki.FileID {
 	if f.placed() {
 		return f.id
 	}
+	return derived(f.id, "not asked about yet")
+}
+
+// derived is another identity made of one.
+func derived(id loki.FileID, what string) loki.FileID {
 	h := sha256.New()
-	h.Write([]byte("not asked about yet"))
-	h.Write(f.id[:])
-	return loki.FileID(h.Sum(nil)[:len(f.id)])
+	h.Write([]byte(what))
+	h.Write(id[:])
+	return loki.FileID(h.Sum(nil)[:len(id)])
 }
 
 // record is what the state keeps of the stream.

@@ -1,6 +1,7 @@
 package agent
 
 import (
+	"cmp"
 	"fmt"
 	"net/url"
 	"os"
@@ -185,7 +186,7 @@ func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 		f = a.newFollower(k.session, file)
 		a.streams[k] = f
 	}
-	slices.SortFunc(orphans, func(x, y orphan) int { return int(max(-1, min(1, y.birth-x.birth))) })
+	slices.SortFunc(orphans, func(x, y orphan) int { return cmp.Compare(y.birth, x.birth) })
 	var seen []tail.Sighting
 	var held []*generation
 	for i, o := range orphans {
@@ -196,6 +197,9 @@ func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 		}
 		seen = append(seen, tail.Sighting{Path: o.path, Rotation: g.rotation, Stat: tail.Stat{Key: g.key, Size: g.size}, Head: head})
 		held = append(held, g)
+	}
+	if len(held) == 0 {
+		return
 	}
 	a.log.Info("reading files on that were deleted and kept", "session", k.session, "stream", k.name, "files", len(held))
 	a.place(f, seen, held)

@@ -57,9 +57,7 @@ func (a *agent) event(e discover.Event) *follower {
 		}
 	default:
 		a.lastGrowth = time.Now()
-		if f.since == 0 {
-			f.since = wall.Mono()
-		}
+		f.aging(1)
 		if g := f.reading(); g != nil && g.name == e.Name {
 			a.queue(f)
 			return nil
@@ -130,28 +128,35 @@ func (a *agent) look(f *follower) {
 
 // lookBeside looks for a copy of a file that was cut, of which nobody has told yet.
 func (a *agent) lookBeside(f *follower, g *generation) {
-	names := f.names
-	defer func() { f.names = names }()
-	base := filepath.Base(g.path)
-	entries, err := os.ReadDir(filepath.Dir(g.path))
-	if g.path == "" || err != nil {
-		a.look(f)
-		return
+	told := f.names
+	f.names = slices.Concat(told, a.namesBeside(f, g))
+	a.look(f)
+	f.names = told // of the others the watcher will tell
+}
+
+// namesBeside are names of the stream beside a file's that nobody has told of.
+func (a *agent) namesBeside(f *follower, g *generation) (names []*discover.Name) {
+	if g.path == "" {
+		return nil
 	}
-	f.names = slices.Clone(names)
+	dir, base := filepath.Split(g.path)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // what was told of must do
+	}
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), base) || e.Name() == base || !e.Type().IsRegular() {
 			continue
 		}
-		n := a.conf.Source.Name(filepath.Join(filepath.Dir(g.path), e.Name()))
+		n := a.conf.Source.Name(filepath.Join(dir, e.Name()))
 		if n == nil || n.Session != f.session.key || a.conf.Source.File(n.Session, n.Rel).Stream != f.file.Stream {
 			continue
 		}
-		if !slices.ContainsFunc(names, func(x *discover.Name) bool { return x.Rel == n.Rel }) {
-			f.names = append(f.names, n)
+		if !slices.ContainsFunc(f.names, func(x *discover.Name) bool { return x.Rel == n.Rel }) {
+			names = append(names, n)
 		}
 	}
-	a.look(f)
+	return names
 }
 
 func (a *agent) rotation(n *discover.Name) int {
@@ -399,7 +404,7 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation) {
 			a.closeFD(g)
 		}
 	}
-	if f.gens[0] != first && f.named && !f.known {
+	if f.oldest() != first && f.named && !f.known {
 		f.named = false // nothing of it was sent yet: its identity is made of the oldest
 		f.acked, f.emit, f.gap = parse.Position{}, 0, ""
 	}

@@ -3,7 +3,6 @@ package agent
 import (
 	"bytes"
 	"cmp"
-	"crypto/sha256"
 	"slices"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
@@ -19,7 +18,7 @@ import (
 //   - the identity is this stream's: made of this machine, session and path, and of
 //     a generation that the server lists for it or that is here; and
 //   - a file here has the inode and the birth time of one of its generations, and
-//     begins with the bytes that were hashed.
+//     begins with the bytes that were hashed; or it is a copy of one that was cut.
 
 // candidate is a file of the server that a stream is, with where its generations
 // begin in it.
@@ -127,12 +126,7 @@ func (a *agent) cover(f *follower) {
 }
 
 // strayID is the identity of a stray whose own is another stream's.
-func strayID(id loki.FileID) loki.FileID {
-	h := sha256.New()
-	h.Write([]byte("stray"))
-	h.Write(id[:])
-	return loki.FileID(h.Sum(nil)[:len(id)])
-}
+func strayID(id loki.FileID) loki.FileID { return derived(id, "stray") }
 
 // recognise learns from the server by what fingerprints it has the files of a stream
 // that the state knows. The state may be older than what was sent.

@@ -24,6 +24,24 @@ func (w *world) loseState() {
 	}
 }
 
+// copyState keeps what the state is now; restore makes it that again.
+func (w *world) copyState() (restore func()) {
+	w.t.Helper()
+	kept := filepath.Join(w.t.TempDir(), "state")
+	copyDir := func(to, from string) {
+		w.t.Helper()
+		if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+	copyDir(kept, w.conf.State)
+	return func() {
+		w.t.Helper()
+		w.loseState()
+		copyDir(w.conf.State, kept)
+	}
+}
+
 func TestStateLostFindsItsPlaceAgain(t *testing.T) {
 	w := newWorld(t)
 	w.mkdir()
@@ -221,13 +239,7 @@ func TestStateLostAfterThePlaceWasNotFound(t *testing.T) {
 	w.write("worker-a.out", "last\n")
 	w.arrived(len(want) + 1)
 	w.drain()
-	got := w.srv.lines(testSession, "worker-a.out")
-	slices.Sort(got)
-	want = append(want, "last")
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.Errorf("%d lines arrived, want %d", len(got), len(want))
-	}
+	w.wantOnce("worker-a.out", append(want, "last"))
 	if n := len(w.srv.files); n != 2 {
 		t.Errorf("the server has %d files, want 2", n)
 	}
@@ -277,20 +289,14 @@ func TestStateOlderThanWhatWasSentAndThenLost(t *testing.T) {
 	w.start()
 	w.arrived(len(want))
 	w.crash()
-	old := filepath.Join(t.TempDir(), "old")
-	if err := os.CopyFS(old, os.DirFS(w.conf.State)); err != nil {
-		t.Fatal(err)
-	}
+	restore := w.copyState()
 	w.rotate("worker-a.out", 2)
 	w.write("worker-a.out", "short\n")
 	want = append(want, "short")
 	w.start()
 	w.arrived(len(want))
 	w.crash()
-	w.loseState()
-	if err := os.CopyFS(w.conf.State, os.DirFS(old)); err != nil {
-		t.Fatal(err)
-	}
+	restore()
 	text, lines := numbered("more", 0, 10)
 	w.write("worker-a.out", text)
 	want = append(want, lines...)
@@ -567,13 +573,7 @@ func TestStateLostAndUnreadFilesDeleted(t *testing.T) {
 			w.arrived(len(want) + 1)
 			w.drain()
 			// Nothing may be left by which the server knows the stream: it then has two.
-			want = append(want, "last")
-			got := w.srv.lines(testSession, "worker-a.out")
-			slices.Sort(got)
-			slices.Sort(want)
-			if !slices.Equal(got, want) {
-				t.Errorf("%d lines arrived, want %d", len(got), len(want))
-			}
+			w.wantOnce("worker-a.out", append(want, "last"))
 			if left := glob(t, filepath.Join(w.a.linkDir(w.root), "*")); len(left) > 1 {
 				t.Errorf("names of our own are left: %q", left)
 			}
@@ -588,10 +588,7 @@ func TestStateTornAndUnreadFilesDeleted(t *testing.T) {
 	w.start()
 	want := w.generations("worker-a.out", 0, 2, 1)
 	w.crash()
-	old := filepath.Join(t.TempDir(), "old")
-	if err := os.CopyFS(old, os.DirFS(w.conf.State)); err != nil {
-		t.Fatal(err)
-	}
+	restore := w.copyState()
 	w.srv.on(func(int, bool) int { return 503 })
 	w.start()
 	for gen := range 3 {
@@ -602,10 +599,7 @@ func TestStateTornAndUnreadFilesDeleted(t *testing.T) {
 		w.rotate("worker-a.out", 1)
 	}
 	w.crash()
-	w.loseState()
-	if err := os.CopyFS(w.conf.State, os.DirFS(old)); err != nil {
-		t.Fatal(err)
-	}
+	restore()
 	w.srv.on(nil)
 	w.start()
 	w.arrived(len(want))
@@ -631,5 +625,29 @@ func TestNamesOfLinks(t *testing.T) {
 		if _, _, _, ok := parseLinkName(name); ok {
 			t.Errorf("%q is taken for a name of ours", name)
 		}
+	}
+}
+
+// A file that was emptied between two looks at it is none yet.
+func TestAFileEmptiedWhileItIsLookedAt(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.write("raylet.out", "")
+	if err := w.conf.validate(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := open(w.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	f := a.newFollower(testSession, ray.ParsePath("raylet.out"))
+	g, _, err := a.hold(f, w.path("raylet.out"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.place(f, []tail.Sighting{{Path: w.path("raylet.out"), Stat: tail.Stat{Key: g.key}}}, []*generation{g})
+	if len(f.gens) != 0 || f.named || g.fd >= 0 {
+		t.Errorf("it is followed: %d files, named %v, descriptor %d", len(f.gens), f.named, g.fd)
 	}
 }

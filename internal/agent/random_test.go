@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -33,9 +32,9 @@ func TestAnyHistory(t *testing.T) {
 
 type history struct {
 	*world
-	rand   *rand.Rand
-	files  []*turning
-	backup string // of the state, made a while ago
+	rand    *rand.Rand
+	files   []*turning
+	restore func() // makes the state what it was a while ago
 }
 
 // turning is a file that is written and turned over, with what its generations
@@ -49,7 +48,7 @@ type turning struct {
 func (h *history) run() {
 	h.mkdir()
 	h.conf.ScanEvery, h.conf.inFlight = 50*time.Millisecond, 100*time.Millisecond
-	h.backup = filepath.Join(h.t.TempDir(), "backup")
+	h.restore = func() {}
 	for i := range 3 {
 		h.files = append(h.files, &turning{name: fmt.Sprintf("worker-%d.out", i), gens: []string{""}})
 	}
@@ -115,16 +114,10 @@ func (h *history) step() {
 	case 1:
 		h.kill9(h.loseState)
 	case 2:
-		h.kill9(func() {
-			if _, err := os.Stat(h.backup); err == nil {
-				h.loseState()
-				h.copyState(h.backup, h.conf.State)
-			}
-		})
+		h.kill9(h.restore)
 	case 3:
-		if h.done == nil {
-			_ = os.RemoveAll(h.backup)
-			h.copyState(h.conf.State, h.backup)
+		if _, err := os.Stat(h.conf.State); h.done == nil && err == nil {
+			h.restore = h.copyState()
 		}
 	case 4:
 		at := h.rand.IntN(4)
@@ -158,12 +151,6 @@ func (h *history) kill9(then func()) {
 	then()
 	if h.rand.IntN(2) == 0 {
 		h.start()
-	}
-}
-
-func (h *history) copyState(from, to string) {
-	if err := os.CopyFS(to, os.DirFS(from)); err != nil && !os.IsNotExist(err) {
-		h.t.Fatal(err)
 	}
 }
 

@@ -15,7 +15,10 @@ import (
 // restore takes up where the last run ended.
 func (a *agent) restore(found state.Contents) {
 	a.fresh, a.missing = true, found.Fresh || found.Torn > 0 || len(found.Streams) == 0
-	if found.Torn > 0 {
+	switch {
+	case found.Torn > 0 && found.Fresh:
+		a.log.Warn("the state is damaged and was put aside: the server is asked where files stand", "path", a.conf.State)
+	case found.Torn > 0:
 		a.log.Info("the end of the state was torn by a crash and is left out", "bytes", found.Torn)
 	}
 	for _, s := range found.Streams {
@@ -191,7 +194,7 @@ func (a *agent) answered(x answers) {
 	a.asking = false
 	if !a.wired {
 		a.wired, a.wire = true, x.wire
-		a.deaf = x.found.Files == nil
+		a.deaf = x.wire == parse.Remora && x.found.Files == nil
 		a.log.Info("the server answers", "kind", a.kind())
 	}
 	by := heldBy(x.found.Found)

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/tail"
 	"github.com/remora-ray/remora/internal/agent/wall"
 )
@@ -95,7 +94,7 @@ func (a *agent) kind() string {
 	switch {
 	case !a.wired:
 		return ""
-	case a.deaf && a.wire == parse.Remora:
+	case a.deaf:
 		return "stdout"
 	default:
 		return wireNames[a.wire]

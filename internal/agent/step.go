@@ -457,6 +457,12 @@ func (a *agent) tellGap(f *follower) {
 	}
 }
 
+// next puts the cursor at the beginning of the next generation.
+func (f *follower) next() {
+	f.cur++
+	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+}
+
 // advance goes on with the next generation.
 func (a *agent) advance(f *follower, g *generation) {
 	g.done = true
@@ -465,8 +471,7 @@ func (a *agent) advance(f *follower, g *generation) {
 		a.detach(g.copy)
 		g.copy = nil
 	}
-	f.cur++
-	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+	f.next()
 	if g.packed {
 		a.unpacked(f, g)
 	}
@@ -485,8 +490,7 @@ func (a *agent) abandon(f *follower, g *generation, why string) {
 	g.done = true
 	g.size = max(g.size, f.cursor.Offset)
 	a.closeFD(g)
-	f.cur++
-	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+	f.next()
 }
 
 func (a *agent) noteGap(f *follower, why string, at uint64, missing int64) {
@@ -516,8 +520,7 @@ func (a *agent) copiedOver(f *follower, g *generation) {
 		a.noteGap(f, "copied-over", g.base+uint64(g.size), g.copied-g.size)
 	}
 	a.detach(g)
-	f.cur++
-	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+	f.next()
 	a.settle(f)
 }
 
@@ -557,6 +560,5 @@ func (a *agent) cut(f *follower, g *generation) {
 	}
 	g.done, g.cut = true, true
 	a.noteGap(f, "truncated", g.base+uint64(g.size), 0)
-	f.cur++
-	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+	f.next()
 }

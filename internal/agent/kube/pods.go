@@ -75,18 +75,18 @@ func (p *Pods) Run(ctx context.Context) {
 
 // wait returns after a minute, or soon after a pod was asked for that is not known.
 func (p *Pods) wait(ctx context.Context) {
-	for _, d := range []time.Duration{atMostEvery, atLeast} {
-		t := time.NewTimer(d)
-		wants := p.wants
-		if d == atMostEvery {
-			wants = nil
-		}
-		select {
-		case <-ctx.Done():
-		case <-wants:
-		case <-t.C:
-		}
-		t.Stop()
+	soon, later := time.NewTimer(atMostEvery), time.NewTimer(atLeast)
+	defer soon.Stop()
+	defer later.Stop()
+	select {
+	case <-ctx.Done():
+		return
+	case <-soon.C:
+	}
+	select {
+	case <-ctx.Done():
+	case <-p.wants:
+	case <-later.C:
 	}
 }
 
