@@ -101,6 +101,7 @@ type Output struct {
 	Remora   *ship.HTTP   `yaml:"remora"`
 	Loki     *ship.HTTP   `yaml:"loki"`
 	Stdout   *ship.Stdout `yaml:"stdout"`
+	Sources  []string     `yaml:"sources"` // names of those that it takes; none means all
 	Pipeline []yaml.Node  `yaml:"pipeline"`
 
 	Any bool `yaml:"-"` // of --url: whether it is a Remora or a Loki is found out

@@ -116,6 +116,8 @@ func TestMistakesAreTold(t *testing.T) {
 		{"state: s\noutputs:\n  - remora: {url: http://x, tennant: y}", "3:29: outputs[0].remora.tennant: unknown key, did you mean tenant?"},
 		{base + "sources:\n- files:\n    includes: [x]", "5:5: sources[0].files.includes: unknown key, did you mean include?"},
 		{base + "cluster: a\ncluster: b", "4:1: cluster: is there twice"},
+		{"state: s\nsources: [{name: app, files: {include: [/x/*]}}]\noutputs:\n  - stdout:\n    sources: [ap]", `5:15: outputs[0].sources[0]: no source has the name "ap", did you mean app?`},
+		{"state: s\nsources:\n  - ray:\n  - name: app\n    files: {include: [/x/*]}\noutputs: [{stdout: {}, sources: [ray]}]", `4:5: sources[1]: no output takes its lines: name "app" in the sources of one`},
 		{base + "readers: many", `3:10: readers: "many" is not a whole number`},
 		{base + "readers: -1", "3:1: readers: too small"},
 		{base + "hold_bytes: 5 potatoes", `hold_bytes: "5 potatoes" is not a size: write 512MiB`},

@@ -4,6 +4,7 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
+	"slices"
 
 	"github.com/remora-ray/remora/internal/agent/ship"
 )
@@ -14,6 +15,11 @@ func (o *Output) HTTP() *ship.HTTP {
 		return o.Remora
 	}
 	return o.Loki
+}
+
+// Takes reports whether the lines of a source go to the output.
+func (o *Output) Takes(source string) bool {
+	return len(o.Sources) == 0 || slices.Contains(o.Sources, source)
 }
 
 // check reports all that is wrong with the output's options.

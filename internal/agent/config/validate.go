@@ -49,6 +49,7 @@ func (k checker) validate(c *Config) {
 	}
 	k.sources(c)
 	k.outputs(c)
+	k.routes(c)
 	k.pipelines(c)
 }
 
@@ -166,6 +167,29 @@ func (k checker) outputs(c *Config) {
 		}
 		if err := o.check(); err != nil {
 			k.each(what+"."+kind, err)
+		}
+	}
+}
+
+// routes checks which sources go to which outputs.
+func (k checker) routes(c *Config) {
+	var names []string
+	for i := range c.Sources {
+		names = append(names, c.Sources[i].Name)
+	}
+	for i := range c.Outputs {
+		for j, name := range c.Outputs[i].Sources {
+			if !slices.Contains(names, name) {
+				k.wrong(fmt.Sprintf("outputs[%d].sources[%d]", i, j), "no source has the name %q, %s", name, hint(name, names))
+			}
+		}
+	}
+	if len(c.Outputs) == 0 || len(k.errs) > 0 {
+		return
+	}
+	for i, name := range names {
+		if !slices.ContainsFunc(c.Outputs, func(o Output) bool { return o.Takes(name) }) {
+			k.wrong(fmt.Sprintf("sources[%d]", i), "no output takes its lines: name %q in the sources of one", name)
 		}
 	}
 }

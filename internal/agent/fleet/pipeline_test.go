@@ -95,3 +95,27 @@ func TestVolumesOfPods(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 }
+
+func TestAnOutputTakesTheSourcesItNames(t *testing.T) {
+	w := newWorld(t)
+	a, b := newReceiver(t), newReceiver(t)
+	w.mkdir("app")
+	if err := os.WriteFile(filepath.Join(w.dir, "app/x.log"), []byte("of the app\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	configure := func(sources string) {
+		w.write(fmt.Sprintf("state: %[1]s/state\nlisten: 127.0.0.1:0\nscan_interval: 100ms\nsources:\n- ray: {root: %[1]s/ray}\n- name: app\n  files: {include: [%[1]s/app/*.log]}\n"+
+			"outputs:\n- name: a\n  remora: {url: %[2]q}\n  sources: [app]\n- name: b\n  remora: {url: %[3]q}\n%[4]s", w.dir, a.URL, b.URL, sources))
+	}
+	configure("  sources: [ray]\n")
+	w.append("raylet.out", "of Ray\n")
+	w.start()
+	w.arrived(a, "of the app")
+	w.arrived(b, "of Ray")
+	configure("")
+	w.arrived(b, "of Ray", "of the app")
+	w.arrived(a, "of the app")
+	if got := w.metric("remora_agent_lines_total", `{output="b",source="ray"}`); got != "1" {
+		t.Errorf("the engine that stays the same has read %q lines: it was disturbed", got)
+	}
+}

@@ -29,7 +29,7 @@ type spec struct {
 // settings are what makes an engine differ from another: plain data, compared deeply.
 type settings struct {
 	Source   config.Source
-	Output   config.Output // without its pipeline
+	Output   config.Output // without its pipeline and sources
 	Pipeline string        // of all outputs and of this one, without places and comments
 	State    string
 	Node     parse.Node
@@ -42,16 +42,18 @@ type settings struct {
 	Open, Readers, Size int
 }
 
-// plan makes a spec for each source and output.
+// plan makes a spec for each source and each output that takes its lines.
 func plan(c *config.Config) []*spec {
-	n := len(c.Sources) * len(c.Outputs)
 	var specs []*spec
 	for i := range c.Sources {
 		for j := range c.Outputs {
-			s := specOf(c, &c.Sources[i], &c.Outputs[j])
-			s.alone, s.hold = n == 1 && c.Plain, max(1, int64(c.HoldBytes)/int64(n))
-			specs = append(specs, s)
+			if c.Outputs[j].Takes(c.Sources[i].Name) {
+				specs = append(specs, specOf(c, &c.Sources[i], &c.Outputs[j]))
+			}
 		}
+	}
+	for _, s := range specs {
+		s.alone, s.hold = len(specs) == 1 && c.Plain, max(1, int64(c.HoldBytes)/int64(len(specs)))
 	}
 	return specs
 }
@@ -66,7 +68,7 @@ func specOf(c *config.Config, src *config.Source, out *config.Output) *spec {
 		Drain: c.DrainTimeout, Scan: c.ScanInterval, Wait: c.BatchWait,
 		Open: c.MaxOpenFiles, Readers: c.Readers, Size: int(c.BatchBytes),
 	}}
-	s.Output.Pipeline = nil
+	s.Output.Pipeline, s.Output.Sources = nil, nil
 	var text strings.Builder
 	for _, list := range [][]yaml.Node{c.Pipeline, out.Pipeline} {
 		for k := range list {
