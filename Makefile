@@ -13,7 +13,7 @@ export CGO_ENABLED := 0
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/test-results/*' 2>/dev/null)
 
-.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray faults loki bench bench-agent fuzz lint fmt clean
+.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray faults loki loki-diff bench bench-agent fuzz lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -77,6 +77,13 @@ bin/remora-agent-clockstep:
 LOKI_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/remora
 loki: ## build Loki 3.7.8, a program to test against, into the cache; takes long
 	cd test/loki && nice go build -trimpath -ldflags '-s -w' -o $(LOKI_CACHE)/loki-3.7.8 github.com/grafana/loki/v3/cmd/loki
+
+$(LOKI_CACHE)/loki-3.7.8:
+	$(MAKE) loki
+
+DIFF_FLAGS ?=
+loki-diff: build $(LOKI_CACHE)/loki-3.7.8 ## ask Loki 3.7.8 and Remora the same questions; DIFF_FLAGS='-seed 2 -n 5000 -run REGEXP'
+	go run ./test/lokidiff -bin bin $(DIFF_FLAGS)
 
 BENCH_FLAGS ?=
 bench: build ## CPU, memory, disk and query times on 1 GiB, beside a floor program

@@ -1,0 +1,92 @@
+package main
+
+import (
+	_ "embed"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+//go:embed accepted.txt
+var acceptedText string
+
+// rule is a difference that is accepted: its name, its reason, and what it looks
+// like. Every pattern that is given must match.
+type rule struct {
+	name, why                        string
+	path, query, where, loki, remora *regexp.Regexp
+	used                             int
+}
+
+func readAccepted() ([]*rule, error) {
+	var rules []*rule
+	var r *rule
+	for n, line := range strings.Split(acceptedText, "\n") {
+		line = strings.TrimSpace(line)
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		key, value, _ := strings.Cut(line, ":")
+		value = strings.TrimSpace(value)
+		if key == "name" {
+			r = &rule{name: value}
+			rules = append(rules, r)
+			continue
+		}
+		if r == nil {
+			return nil, fmt.Errorf("accepted.txt:%d: %s before a name", n+1, key)
+		}
+		if err := r.set(key, value); err != nil {
+			return nil, fmt.Errorf("accepted.txt:%d: %w", n+1, err)
+		}
+	}
+	for _, r := range rules {
+		if r.why == "" || r.where == nil {
+			return nil, fmt.Errorf("accepted.txt: %s needs a why and a where", r.name)
+		}
+	}
+	return rules, nil
+}
+
+func (r *rule) set(key, value string) (err error) {
+	target := map[string]**regexp.Regexp{
+		"path": &r.path, "query": &r.query, "where": &r.where, "loki": &r.loki, "remora": &r.remora,
+	}[key]
+	switch {
+	case key == "why":
+		r.why = value
+	case target == nil:
+		return fmt.Errorf("unknown key %q", key)
+	default:
+		*target, err = regexp.Compile(value)
+	}
+	return err
+}
+
+func (r *rule) accepts(q *question, d difference) bool {
+	for _, x := range []struct {
+		re   *regexp.Regexp
+		text string
+	}{{r.path, q.path}, {r.query, q.params.Get("query")}, {r.where, d.where}, {r.loki, d.loki}, {r.remora, d.remora}} {
+		if x.re != nil && !x.re.MatchString(x.text) {
+			return false
+		}
+	}
+	return true
+}
+
+// judge returns the names of accepted differences and those that have none.
+func judge(rules []*rule, q *question, found []difference) (names []string, rest []difference) {
+next:
+	for _, d := range found {
+		for _, r := range rules {
+			if r.accepts(q, d) {
+				r.used++
+				names = append(names, r.name)
+				continue next
+			}
+		}
+		rest = append(rest, d)
+	}
+	return names, rest
+}

@@ -1,0 +1,188 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"mime"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// difference is one place where a client sees something else.
+type difference struct {
+	where        string // like data.result[3].values[0][1]
+	loki, remora string
+}
+
+func (d difference) String() string {
+	return fmt.Sprintf("%s: Loki %s, Remora %s", d.where, quoteShort(d.loki, 600), quoteShort(d.remora, 600))
+}
+
+// Of one answer at most so many differences are kept.
+const maxDifferences = 5
+
+// unseen are parts of an answer that no client reads as an answer: what the
+// query cost.
+var unseen = []string{"data.stats"}
+
+// compare returns nothing where a client sees the same.
+func compare(loki, remora *answer) []difference {
+	if loki.err != nil || remora.err != nil {
+		return []difference{{"request", fmt.Sprint(loki.err), fmt.Sprint(remora.err)}}
+	}
+	var c comparison
+	if loki.status != remora.status {
+		c.differ("status", fmt.Sprintf("%d %s", loki.status, loki.body), fmt.Sprintf("%d %s", remora.status, remora.body))
+		return c.found
+	}
+	if a, b := mediaType(loki.contentType), mediaType(remora.contentType); a != b {
+		c.differ("content type", a, b)
+	}
+	a, aJSON := decode(loki.body)
+	b, bJSON := decode(remora.body)
+	if !aJSON || !bJSON {
+		if x, y := strings.TrimSpace(loki.body), strings.TrimSpace(remora.body); x != y {
+			c.differ("text", x, y)
+		}
+		return c.found
+	}
+	c.values("", a, b)
+	return c.found
+}
+
+func mediaType(s string) string {
+	m, params, err := mime.ParseMediaType(s)
+	if err != nil {
+		return s
+	}
+	return m + " " + strings.ToLower(params["charset"])
+}
+
+func decode(body string) (v any, ok bool) {
+	d := json.NewDecoder(strings.NewReader(body))
+	d.UseNumber()
+	if err := d.Decode(&v); err != nil || d.More() {
+		return nil, false
+	}
+	return v, true
+}
+
+type comparison struct{ found []difference }
+
+func (c *comparison) differ(where, loki, remora string) {
+	if len(c.found) < maxDifferences {
+		c.found = append(c.found, difference{where, loki, remora})
+	}
+}
+
+func (c *comparison) values(where string, a, b any) {
+	if slices.Contains(unseen, where) || len(c.found) >= maxDifferences {
+		return
+	}
+	switch x := a.(type) {
+	case map[string]any:
+		if y, ok := b.(map[string]any); ok {
+			c.objects(where, x, y)
+			return
+		}
+	case []any:
+		if y, ok := b.([]any); ok {
+			c.lists(where, x, y)
+			return
+		}
+	case json.Number:
+		if y, ok := b.(json.Number); ok && near(x.String(), y.String()) {
+			return
+		}
+	case string:
+		// A sample's value is a number in a string.
+		if y, ok := b.(string); ok && (x == y || strings.HasSuffix(where, "][1]") && !strings.Contains(where, "stream") && near(x, y)) {
+			return
+		}
+	default:
+		if a == b {
+			return
+		}
+	}
+	c.differ(where, text(a), text(b))
+}
+
+func (c *comparison) objects(where string, a, b map[string]any) {
+	names := maps.Clone(a)
+	maps.Copy(names, b)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		at := strings.TrimPrefix(where+"."+name, ".")
+		x, inA := a[name]
+		y, inB := b[name]
+		switch {
+		case slices.Contains(unseen, at):
+		case !inA:
+			c.differ(at, "nothing", text(y))
+		case !inB:
+			c.differ(at, text(x), "nothing")
+		default:
+			c.values(at, x, y)
+		}
+	}
+}
+
+func (c *comparison) lists(where string, a, b []any) {
+	if len(a) != len(b) {
+		c.differ(where+" length", strconv.Itoa(len(a)), strconv.Itoa(len(b)))
+		c.onlyIn(where, a, b)
+		return
+	}
+	for i := range a {
+		c.values(fmt.Sprintf("%s[%d]", where, i), a[i], b[i])
+	}
+}
+
+// onlyIn shows the first element that the other list has not.
+func (c *comparison) onlyIn(where string, a, b []any) {
+	inA, inB := texts(a), texts(b)
+	for _, t := range slices.Sorted(maps.Keys(inA)) {
+		if !inB[t] {
+			c.differ(where+" has", t, "not")
+			break
+		}
+	}
+	for _, t := range slices.Sorted(maps.Keys(inB)) {
+		if !inA[t] {
+			c.differ(where+" has", "not", t)
+			break
+		}
+	}
+}
+
+func texts(list []any) map[string]bool {
+	m := make(map[string]bool, len(list))
+	for _, v := range list {
+		m[text(v)] = true
+	}
+	return m
+}
+
+func text(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
+
+// near compares numbers to 1e-9 of their size.
+func near(a, b string) bool {
+	if a == b {
+		return true
+	}
+	x, errX := strconv.ParseFloat(a, 64)
+	y, errY := strconv.ParseFloat(b, 64)
+	if errX != nil || errY != nil {
+		return false
+	}
+	return x == y || math.IsNaN(x) && math.IsNaN(y) ||
+		math.Abs(x-y) <= 1e-9*math.Max(1, math.Max(math.Abs(x), math.Abs(y)))
+}
