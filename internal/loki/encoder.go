@@ -2,7 +2,7 @@ package loki
 
 import (
 	"encoding/binary"
-	"strconv"
+	"math/bits"
 
 	"github.com/remora-ray/remora/internal/logs"
 )
@@ -64,22 +64,31 @@ func OffsetLen(at uint64) int { return 12 + decimals(at) }
 func AppendOffset(dst []byte, at uint64) []byte {
 	n := decimals(at)
 	dst = append(dst, tagMetadata, byte(10+n), tagLabelName, 6, 'o', 'f', 'f', 's', 'e', 't', tagLabelValue, byte(n))
-	return strconv.AppendUint(dst, at, 10)
+	dst = append(dst, "00000000000000000000"[:n]...)
+	for i := len(dst) - 1; at > 0; i-- {
+		dst[i] += byte(at % 10)
+		at /= 10
+	}
+	return dst
 }
 
+// decimals is how many digits v has.
 func decimals(v uint64) int {
-	n := 1
-	for ; v >= 1000; v /= 1000 {
-		n += 3
-	}
-	switch {
-	case v >= 100:
-		return n + 2
-	case v >= 10:
-		return n + 1
+	n := bits.Len64(v|1) * 1233 >> 12 // log10(2) ≈ 1233/4096: right, or one too few
+	if v|1 >= powersOfTen[n] {
+		n++
 	}
 	return n
 }
+
+// powersOfTen are all that a uint64 holds.
+var powersOfTen = func() (p [20]uint64) {
+	p[0] = 1
+	for i := 1; i < len(p); i++ {
+		p[i] = 10 * p[i-1]
+	}
+	return p
+}()
 
 // AppendStream appends one stream of a push: labels as logs.Labels.String writes
 // them, entries as AppendEntry wrote them, and r where it is not nil.
@@ -135,11 +144,4 @@ func appendBytes[B string | []byte](dst []byte, tag byte, b B) []byte {
 
 func uvarintLen(n int) int { return uvarintLen64(uint64(n)) }
 
-func uvarintLen64(v uint64) int {
-	n := 1
-	for v >= 0x80 {
-		v >>= 7
-		n++
-	}
-	return n
-}
+func uvarintLen64(v uint64) int { return (bits.Len64(v|1) + 6) / 7 }

@@ -84,12 +84,16 @@ func (n serveName) named(s []byte) bool {
 }
 
 // request keeps a request's id. Text before "--" that holds a file name
-// (until 2.9: "name.py:13 - ") is none.
+// (until 2.9: "name.py:13 - ") is none. An id that differs from the line before is
+// mostly a new one, so that it is not looked up among those seen.
 func (p *Parser) request(b []byte) string {
 	if len(b) == 0 || len(b) > 128 || bytes.IndexByte(b, ':') >= 0 {
 		return ""
 	}
-	return p.intern.latest(&p.last.Request, b)
+	if string(b) != p.last.Request {
+		p.last.Request = string(b)
+	}
+	return p.last.Request
 }
 
 // takeServe takes a JSON line's Serve members. "deployment" is

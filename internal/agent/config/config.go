@@ -118,7 +118,7 @@ func defaults() *Config {
 const maxFile = 1 << 20
 
 // Load reads the file at path, where path is not "", applies what wins over the
-// file, in order, and checks the whole. Its error is Errors, or says why the file
+// file, in order, and checks the whole. Its error is a *Refusal, or says why the file
 // could not be read.
 func Load(path string, env func(string) (string, bool), over ...func(*Config) error) (*Config, error) {
 	return LoadAs(path, nil, env, over...)
@@ -140,7 +140,9 @@ func LoadAs(path string, translate func(name string, text []byte) ([]byte, error
 		}
 	}
 	c, err := load(path, b, env, over...)
-	if err != nil {
+	var refusal *Refusal
+	if errors.As(err, &refusal) {
+		refusal.Files = append([]File{file}, refusal.Files...)
 		return nil, err
 	}
 	c.Files = append([]File{file}, c.Files...)
@@ -151,16 +153,14 @@ func LoadAs(path string, translate func(name string, text []byte) ([]byte, error
 func load(path string, b []byte, env func(string) (string, bool), over ...func(*Config) error) (*Config, error) {
 	c := defaults()
 	d := &decoder{file: path, expand: newExpander(env), places: map[string]Position{}}
-	if path != "" && !d.document(b, c) {
-		return nil, d.errs.err()
+	if path == "" || d.document(b, c) {
+		d.override(c, over)
+		checker{d}.validate(c)
+	}
+	if len(d.errs) > 0 {
+		return nil, &Refusal{Errors: d.errs.sorted(), Files: d.expand.files}
 	}
 	c.Files = d.expand.files
-	d.override(c, over)
-	k := checker{d}
-	k.validate(c)
-	if err := d.errs.err(); err != nil {
-		return nil, err
-	}
 	return c, nil
 }
 

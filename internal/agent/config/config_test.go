@@ -163,16 +163,16 @@ func TestMistakesAreTold(t *testing.T) {
 
 func TestAllMistakesAtOnce(t *testing.T) {
 	_, err := Load(write(t, "clustr: x\nreaders: many\noutputs: [{stdot: {}}]\nhold_bytes: ${NOPE}\n"), environ())
-	es, ok := err.(Errors)
+	es, ok := err.(*Refusal)
 	if !ok {
 		t.Fatalf("%T: %v", err, err)
 	}
 	for _, says := range []string{"clustr", "readers", "outputs[0].stdot", "NOPE", "no state directory"} {
-		if !slices.ContainsFunc(es, func(e *Error) bool { return strings.Contains(e.Msg, says) }) {
+		if !slices.ContainsFunc(es.Errors, func(e *Error) bool { return strings.Contains(e.Msg, says) }) {
 			t.Errorf("nothing of %s in:\n%v", says, err)
 		}
 	}
-	if !slices.IsSortedFunc(es, func(a, b *Error) int { return a.Line - b.Line }) {
+	if !slices.IsSortedFunc(es.Errors, func(a, b *Error) int { return a.Line - b.Line }) {
 		t.Errorf("not in the order of the file:\n%v", err)
 	}
 }
@@ -189,7 +189,7 @@ func TestAMistakeIsToldOnce(t *testing.T) {
 		base + "sources:\n- filez: {}\n",
 	} {
 		_, err := Load(write(t, text), environ())
-		if es, ok := err.(Errors); !ok || len(es) != 1 {
+		if es, ok := err.(*Refusal); !ok || len(es.Errors) != 1 {
 			t.Errorf("%s\n%v", text, err)
 		}
 	}

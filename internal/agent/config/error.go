@@ -44,15 +44,19 @@ func (es Errors) Error() string {
 	return strings.Join(all, "\n")
 }
 
-// err is nil where nothing is wrong.
-func (es Errors) err() error {
-	if len(es) == 0 {
-		return nil
-	}
+// sorted puts the errors in the order of the file.
+func (es Errors) sorted() Errors {
 	slices.SortStableFunc(es, func(a, b *Error) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	return es
+}
+
+// Refusal is a configuration that cannot be used: what is wrong, and the files that
+// it was read from, of which each may mend it.
+type Refusal struct {
+	Errors
+	Files []File
 }
 
 // Position is where in the file something stands; the zero value is nowhere.

@@ -61,6 +61,7 @@ type fleet struct {
 
 	mu      sync.Mutex // guards what follows; the loop alone writes it
 	conf    *config.Config
+	watched []config.File      // of the configuration that was last read, in force or refused
 	engines map[string]*engine // by name
 	last    outcome
 }
@@ -115,7 +116,7 @@ func open(conf *config.Config, o Options) (*fleet, error) {
 	f := &fleet{
 		o: o, log: o.Logger, met: newMetrics(o.Registry), web: &server{log: o.Logger, told: o.listening}, conf: conf,
 		pods: newPods(o.Env), began: time.Now(), ended: make(chan *engine), reloads: make(chan reload), drained: make(chan struct{}),
-		engines: map[string]*engine{}, last: outcome{Time: time.Now()},
+		watched: conf.Files, engines: map[string]*engine{}, last: outcome{Time: time.Now()},
 	}
 	if o.podLogs != "" {
 		f.pods.logs = o.podLogs
@@ -192,6 +193,13 @@ func (f *fleet) reload(why string) error {
 	f.met.reloaded(err == nil, now)
 	f.mu.Lock()
 	f.last = outcome{Time: now}
+	var refusal *config.Refusal
+	switch {
+	case conf != nil:
+		f.watched = conf.Files
+	case errors.As(err, &refusal):
+		f.watched = refusal.Files
+	}
 	if err != nil {
 		f.last.Error = err.Error()
 	} else {

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -83,6 +84,28 @@ func TestABadFileChangesNothing(t *testing.T) {
 	}
 	if got := w.metric("remora_agent_lines_total", `{output="a",source="ray"}`); got != "2" {
 		t.Errorf("%q lines: it was disturbed", got)
+	}
+}
+
+// What is wrong may be a file that the configuration in force does not know.
+func TestAFileThatOnlyARefusedConfigurationNamesMendsIt(t *testing.T) {
+	w := newWorld(t)
+	a := newReceiver(t)
+	w.configure("", "a", a.URL)
+	w.append("raylet.out", "one\n")
+	w.start()
+	w.arrived(a, "one")
+	w.configure(fmt.Sprintf("labels: {team: \"${file:%s/team}\"}", w.dir), "a", a.URL)
+	w.until("it is refused", w.reloads("failure"))
+	if err := os.WriteFile(w.dir+"/team", []byte("blue\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	w.until("it is read", w.reloads("success"))
+	w.until("the engine is replaced", func() bool { return w.metric("remora_agent_lines_total", `{output="a",source="ray"}`) == "0" })
+	w.append("raylet.out", "two\n")
+	w.arrived(a, "one", "two")
+	if got := a.stored()[1].labels.Get("team"); got != "blue" {
+		t.Errorf("the label is %q", got)
 	}
 }
 

@@ -44,7 +44,7 @@ func lookAt(files []config.File) []config.File {
 func (f *fleet) files() []config.File {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.conf.Files
+	return f.watched
 }
 
 // ask has the loop reload and waits for what comes of it.

@@ -259,6 +259,9 @@ func (s *Stream) Streams() int {
 // NodeID is the node id that the last lines told, if any did.
 func (s *Stream) NodeID() string { return s.node }
 
+// Wire is how the stream is written.
+func (s *Stream) Wire() Wire { return s.wire }
+
 // Labels are the stream labels as a push carries them.
 func (s *Stream) Labels() string { return s.labels }
 

@@ -25,6 +25,7 @@ type Part struct {
 	From, To uint64 // logical
 	Lines    int
 	Gap      string
+	Wire     parse.Wire     // how its bytes are written
 	Position parse.Position // behind the part
 	Mark     tail.Mark      // of the bytes before Position.Offset
 	Anchors  []parse.Anchor

@@ -12,9 +12,10 @@ import (
 // some more, so that a split is always seen to be needed.
 const ChunkBytes = parse.MaxLine + 64<<10
 
-// partBytes is about how long the entries of one part may be. A part must fit
-// into a batch of the default size, a longest line included.
-const partBytes = 256 << 10
+// partBytes is about how long the entries of one part may be, where a batch holds
+// as much: two of them fit into a batch of the default size, and with their
+// metadata the lines of a chunk fill one.
+const partBytes = 448 << 10
 
 // streamRoom is what labels, range and constant metadata of a part take at most,
 // as far as names and values are of ordinary length.
@@ -57,13 +58,15 @@ type Done struct {
 // Reader runs jobs. Each has one read buffer and one for encoded entries.
 type Reader struct {
 	builder *Builder
+	limit   int // of a part's entries
 	buf     []byte
 	entries []byte
 }
 
 // NewReader makes a reader that adds parts to b.
 func NewReader(b *Builder) *Reader {
-	return &Reader{builder: b, buf: make([]byte, tail.MarkLen+ChunkBytes), entries: make([]byte, 0, partBytes+32<<10)}
+	limit := min(partBytes, b.max)
+	return &Reader{builder: b, limit: limit, buf: make([]byte, tail.MarkLen+ChunkBytes), entries: make([]byte, 0, limit+32<<10)}
 }
 
 // Run runs jobs until the channel closes or ctx ends.
@@ -125,7 +128,7 @@ func (r *Reader) parse(ctx context.Context, d Done, data, all []byte, before int
 	r.entries, res = j.Stream.Append(r.entries[:0], parse.Chunk{
 		Data: data, At: at, Ended: j.Ended && d.AtEnd, Emit: j.Emit, File: j.Range.File,
 		Now: j.Now, Written: j.Written, Idle: j.Idle,
-	}, partBytes)
+	}, r.limit)
 	d.Lines, d.Dropped = res.Lines, res.Dropped
 	d.Cursor.Offset += int64(res.Consumed)
 	d.Cursor.Seen = max(d.Cursor.Offset, j.Cursor.Offset+int64(len(data)))
@@ -146,7 +149,7 @@ func (r *Reader) send(ctx context.Context, d *Done, from, to uint64, res parse.R
 	rng := d.Range
 	rng.From, rng.To = from, to
 	p := Part{
-		Follower: d.Follower, Epoch: d.Epoch, File: rng.File, From: from, To: to, Gap: rng.Gap,
+		Follower: d.Follower, Epoch: d.Epoch, File: rng.File, From: from, To: to, Gap: rng.Gap, Wire: d.Stream.Wire(),
 		Lines: res.Lines, Position: d.Stream.Position(to), Mark: d.Mark, Anchors: res.Anchors,
 	}
 	err := r.builder.Add(ctx, p, len(r.entries)+d.Stream.Streams()*streamRoom, func(dst []byte) []byte {

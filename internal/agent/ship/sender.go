@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/pipeline"
 	"github.com/remora-ray/remora/internal/loki"
 )
@@ -92,7 +93,7 @@ func (s *Sender) deliver(ctx context.Context, b *pipeline.Batch) (Result, bool) 
 	s.Before(b)
 	r.Sent = true
 	var ok bool
-	if body := b.Span(0, len(b.Parts)); len(body) > 0 && !ranged(body) {
+	if b.Parts[0].Wire == parse.Loki && len(b.Span(0, len(b.Parts))) > 0 {
 		ok = s.toLoki(ctx, b, &r)
 	} else {
 		ok = s.some(ctx, b, 0, len(b.Parts), &r)

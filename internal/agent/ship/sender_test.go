@@ -32,7 +32,10 @@ func batchOf(t *testing.T, parts ...part) *pipeline.Batch {
 	b := pipeline.NewBuilder(8<<20, 1)
 	for i, streams := range parts {
 		body := loki.AppendPush(nil, &loki.Push{Streams: streams})
-		p := pipeline.Part{Follower: &follower{}, File: loki.FileID{byte(i + 1)}, From: 100, To: 200}
+		p := pipeline.Part{Follower: &follower{}, File: loki.FileID{byte(i + 1)}, From: 100, To: 200, Wire: parse.Loki}
+		if len(streams) > 0 && streams[0].Range != nil {
+			p.Wire = parse.Remora
+		}
 		if err := b.Add(t.Context(), p, len(body), func(dst []byte) []byte { return append(dst, body...) }); err != nil {
 			t.Fatal(err)
 		}

@@ -15,7 +15,6 @@ const (
 	fieldStreams  = 1
 	fieldLabels   = 1
 	fieldEntries  = 2
-	fieldRange    = 1000
 	fieldTime     = 1
 	fieldLine     = 2
 	fieldSeconds  = 1
@@ -86,17 +85,6 @@ func timeOf(entry []byte) (ns int64, err error) {
 		return 0, fmt.Errorf("time stamp %d s is out of range", sec)
 	}
 	return sec*perSecond + nsec, err
-}
-
-// ranged reports whether a body's first stream carries the range of a file, as all
-// do or none.
-func ranged(body []byte) bool {
-	stream, ok, err := easyproto.GetMessageData(body, fieldStreams)
-	if err != nil || !ok {
-		return false
-	}
-	_, ok, err = easyproto.GetMessageData(stream, fieldRange)
-	return err == nil && ok
 }
 
 // item is an entry of a batch on its way to a Loki.
