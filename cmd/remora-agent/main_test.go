@@ -6,8 +6,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -188,6 +190,51 @@ func TestOnceToStandardOutput(t *testing.T) {
 	}
 	if got = runs(t, "", nil, args...); got.exit != exitDone || got.out != "" {
 		t.Errorf("a second run: %+v", got)
+	}
+}
+
+// TestMain is the program itself where its arguments are in the environment.
+func TestMain(m *testing.M) {
+	if args, given := os.LookupEnv("REMORA_TEST_ARGUMENTS"); given {
+		os.Args = append(os.Args[:1], strings.Split(args, " ")...)
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+func TestOnceNamesAFileThatItMayNotRead(t *testing.T) {
+	dir := t.TempDir()
+	logs := filepath.Join(dir, "ray/session_2026-11-21_05-06-01_604983_1/logs")
+	write(t, filepath.Join(logs, "raylet.out"), "one\n")
+	write(t, filepath.Join(logs, "secret.log"), "two\n")
+	for path, mode := range map[string]os.FileMode{"raylet.out": 0o644, "secret.log": 0} {
+		if err := os.Chmod(filepath.Join(logs, path), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	state := t.TempDir()
+	for path, mode := range map[string]os.FileMode{filepath.Dir(dir): 0o755, state: 0o777} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// As somebody who is not user 0, who may read everything.
+	c := exec.Command("/proc/self/exe")
+	c.Env = []string{"REMORA_TEST_ARGUMENTS=--once --url - --state " + state + "/s --ray-root " + dir + "/ray"}
+	if os.Getuid() == 0 {
+		c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	}
+	var out, said bytes.Buffer
+	c.Stdout, c.Stderr = &out, &said
+	err := c.Run()
+	if c.ProcessState.ExitCode() != exitFailed {
+		t.Errorf("%v, want exit status 1", err)
+	}
+	if want := "cannot read " + filepath.Join(logs, "secret.log") + ","; !strings.Contains(said.String(), want) {
+		t.Errorf("it says\n%s\nwithout %q", said.String(), want)
+	}
+	if !strings.Contains(out.String(), `"line":"one"`) {
+		t.Errorf("what can be read is not delivered: %s", out.String())
 	}
 }
 

@@ -107,7 +107,8 @@ type agent struct {
 	lastGrowth              time.Time
 	progress                time.Time
 	bytesRead, acknowledged uint64
-	lost                    int // bytes and lines that could not be had, for Once's answer
+	lost                    int             // bytes and lines that could not be had, for Once's answer
+	unread                  map[string]bool // paths that could not be read when they were last tried
 	head                    [tail.HeadLen]byte
 }
 
@@ -167,7 +168,7 @@ func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
 		results:  make(chan ship.Result, batches),
 		answers:  make(chan answers, 1),
 		sessions: map[string]*session{}, roots: map[string]struct{}{}, streams: map[streamKey]*follower{}, all: map[*follower]struct{}{},
-		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, linkLocks: map[string]*os.File{}, born: wall.Now().UnixNano(), began: wall.Mono(),
+		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, linkLocks: map[string]*os.File{}, unread: map[string]bool{}, born: wall.Now().UnixNano(), began: wall.Mono(),
 	}
 	a.watcher = discover.New(conf.Source, conf.ScanEvery, func(reason string) { a.met.drops.WithLabelValues(reason).Inc() }, conf.Logger)
 	if conf.RayRoot != "" {
@@ -278,6 +279,9 @@ func (a *agent) finished() (bool, error) {
 	}
 	if a.conf.Once && !a.begun {
 		return true, fmt.Errorf("%w: %w", ErrIncomplete, a.health.Ready())
+	}
+	if a.conf.Once && len(a.unread) > 0 {
+		return true, fmt.Errorf("%w: cannot read %s, run the agent as the user who runs Ray, or as root", ErrIncomplete, a.unreadPaths())
 	}
 	if a.conf.Once && a.lost > 0 {
 		return true, fmt.Errorf("%w: %d gaps or refused parts, see the log", ErrIncomplete, a.lost)

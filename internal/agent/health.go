@@ -37,7 +37,7 @@ func (h *Health) Ready() error {
 	case h.scan.IsZero():
 		errs = append(errs, errors.New("starting"))
 	case h.rootErr != nil:
-		errs = append(errs, fmt.Errorf("ray root: %w", h.rootErr))
+		errs = append(errs, fmt.Errorf("the directory to follow: %w", h.rootErr))
 	}
 	if h.state != nil {
 		errs = append(errs, h.state)

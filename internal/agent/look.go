@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -197,10 +198,27 @@ func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (
 // unreadable tells once of a file that is there and cannot be read; each scan
 // tries it again.
 func (a *agent) unreadable(path string, err error) {
+	if len(a.unread) < mostUnread {
+		a.unread[path] = true
+	}
 	if a.health.once(path) {
 		a.met.drops.WithLabelValues("unreadable").Inc()
 		a.log.Warn("cannot read a file, will try again", "path", path, "error", err, "hint", "run the agent as the user who runs Ray, or as root")
 	}
+}
+
+// mostUnread bounds how many paths that cannot be read are remembered.
+const mostUnread = 1000
+
+// unreadPaths names a few paths that cannot be read.
+func (a *agent) unreadPaths() string {
+	const few = 5
+	paths := slices.Sorted(maps.Keys(a.unread))
+	more := ""
+	if n := len(paths) - few; n > 0 {
+		paths, more = paths[:few], fmt.Sprintf(" and %d more", n)
+	}
+	return strings.Join(paths, ", ") + more
 }
 
 // known finds the generation that a file is, if it is one already.
@@ -356,6 +374,7 @@ func (a *agent) hold(f *follower, path string, rot int) (*generation, []byte, er
 		tail.CloseFile(fd)
 		return nil, nil, err
 	}
+	delete(a.unread, path)
 	now := wall.Mono()
 	g := &generation{
 		of: f, key: st.Key, head: tail.HeadOf(head), path: path, rotation: rot,

@@ -476,7 +476,7 @@ func TestRootAppearsLate(t *testing.T) {
 	w := newWorld(t)
 	w.start()
 	w.until("the agent says so", func() bool {
-		return w.a.health.Ready() != nil && strings.Contains(w.a.health.Ready().Error(), "ray root")
+		return w.a.health.Ready() != nil && strings.Contains(w.a.health.Ready().Error(), "the directory to follow")
 	})
 	w.mkdir()
 	text, want := numbered("a", 0, 30)

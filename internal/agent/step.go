@@ -412,6 +412,7 @@ func (a *agent) failed(g *generation, err error) {
 
 func (a *agent) took(f *follower, g *generation, d *pipeline.Done) {
 	g.wait = 0
+	delete(a.unread, g.path)
 	f.cursor, f.mark = d.Cursor, d.Mark
 	f.idle = 0
 	if d.AtEnd {
