@@ -19,23 +19,14 @@ const (
 	maxStepPoints = 11_000
 )
 
-// ParamError is a parameter that cannot be used: a user's mistake.
-type ParamError struct {
-	Name string // "" where several together are wrong
-	Err  error
-}
+// ParamError is a parameter that cannot be used: a user's mistake. Its text is
+// Loki's, as people and programs know it.
+type ParamError struct{ Text string }
 
-func (e *ParamError) Error() string {
-	if e.Name == "" {
-		return e.Err.Error()
-	}
-	return fmt.Sprintf("parameter %s: %v", e.Name, e.Err)
-}
+func (e *ParamError) Error() string { return e.Text }
 
-func (e *ParamError) Unwrap() error { return e.Err }
-
-func paramError(name, format string, args ...any) error {
-	return &ParamError{Name: name, Err: fmt.Errorf(format, args...)}
+func paramError(format string, args ...any) error {
+	return &ParamError{Text: fmt.Sprintf(format, args...)}
 }
 
 // RangeParams are the parameters of query_range. Times are Unix nanoseconds.
@@ -60,10 +51,10 @@ func ParseRangeParams(v url.Values, now time.Time) (RangeParams, error) {
 	}
 	if text := v.Get("interval"); text != "" {
 		if p.Interval, err = ParseStep(text); err != nil {
-			return p, paramError("interval", "%w", err)
+			return p, paramError("%v", err)
 		}
 		if p.Interval < 0 {
-			return p, paramError("interval", "%s is negative", quoteShort(text))
+			return p, paramError("interval must be >= 0")
 		}
 	}
 	if p.Limit, err = ParseLimit(v, defaultLimit); err != nil {
@@ -87,7 +78,7 @@ func ParseInstantParams(v url.Values, now time.Time) (InstantParams, error) {
 	var err error
 	if text := v.Get("time"); text != "" {
 		if p.Time, err = ParseTime(text); err != nil {
-			return p, paramError("time", "%w", err)
+			return p, paramError("%v", err)
 		}
 	}
 	if p.Limit, err = ParseLimit(v, defaultLimit); err != nil {
@@ -103,42 +94,45 @@ func ParseTimeRange(v url.Values, now time.Time) (start, end int64, err error) {
 	end = now.UnixNano()
 	if text := v.Get("end"); text != "" {
 		if end, err = ParseTime(text); err != nil {
-			return 0, 0, paramError("end", "%w", err)
+			return 0, 0, paramError("could not parse 'end' parameter: %v", err)
 		}
 	}
 	since := int64(defaultSince)
 	if text := v.Get("since"); text != "" {
 		if since, err = ParseDuration(text); err != nil {
-			return 0, 0, paramError("since", "%w", err)
+			return 0, 0, paramError("could not parse 'since' parameter: not a valid duration string: %s", quoteShort(text))
 		}
 	}
 	start = min(end, now.UnixNano()) - since
 	if text := v.Get("start"); text != "" {
 		if start, err = ParseTime(text); err != nil {
-			return 0, 0, paramError("start", "%w", err)
+			return 0, 0, paramError("could not parse 'start' parameter: %v", err)
 		}
 	}
 	if end < start {
-		return 0, 0, &ParamError{Err: errors.New("end timestamp must not be before or equal to start time")}
+		return 0, 0, paramError("end timestamp must not be before or equal to start time")
 	}
 	if end-start < 0 {
-		return 0, 0, &ParamError{Err: errors.New("start and end are further apart than 292 years")}
+		return 0, 0, paramError("start and end are further apart than 292 years")
 	}
 	return start, end, nil
 }
 
 // ParseLimit reads limit.
-func ParseLimit(v url.Values, byDefault int) (int, error) {
-	text := v.Get("limit")
+func ParseLimit(v url.Values, byDefault int) (int, error) { return ParseCount(v, "limit", byDefault) }
+
+// ParseCount reads a positive number by the name that it has.
+func ParseCount(v url.Values, name string, byDefault int) (int, error) {
+	text := v.Get(name)
 	if text == "" {
 		return byDefault, nil
 	}
 	limit, err := strconv.Atoi(text)
 	if err != nil {
-		return 0, paramError("limit", "%s is not a whole number", quoteShort(text))
+		return 0, paramError("strconv.Atoi: parsing %s: %v", quoteShort(text), errors.Unwrap(err))
 	}
 	if limit <= 0 {
-		return 0, paramError("limit", "%d is not positive, limit must be a positive value", limit)
+		return 0, paramError("limit must be a positive value")
 	}
 	return limit, nil
 }
@@ -151,7 +145,7 @@ func ParseDirection(text string) (logs.Direction, error) {
 	case "forward":
 		return logs.Forward, nil
 	}
-	return 0, paramError("direction", "%s is neither forward nor backward", quoteShort(text))
+	return 0, paramError("invalid direction '%s'", short(text))
 }
 
 // ParseTime reads a time: seconds with a point (the fraction to the millisecond),
@@ -183,7 +177,7 @@ func ParseTime(text string) (int64, error) {
 	}
 	t, err := time.Parse(time.RFC3339Nano, text)
 	if err != nil {
-		return 0, fmt.Errorf("%s is not a time: give Unix seconds or nanoseconds, or RFC 3339 such as 2006-01-02T15:04:05Z", quoteShort(text))
+		return 0, fmt.Errorf("strconv.ParseInt: parsing %s: invalid syntax", quoteShort(text))
 	}
 	if sec := t.Unix(); sec < -9_223_372_035 || sec > 9_223_372_035 {
 		return 0, outOfRange(text)
@@ -192,7 +186,7 @@ func ParseTime(text string) (int64, error) {
 }
 
 func outOfRange(text string) error {
-	return fmt.Errorf("%s lies outside of the years 1678 to 2261", quoteShort(text))
+	return fmt.Errorf("strconv.ParseInt: parsing %s: value out of range", quoteShort(text))
 }
 
 // parseStep reads the step of a range query that is rangeNS long.
@@ -201,15 +195,15 @@ func parseStep(text string, rangeNS int64) (int64, error) {
 	if text != "" {
 		var err error
 		if step, err = ParseStep(text); err != nil {
-			return 0, paramError("step", "%w", err)
+			return 0, paramError("%v", err)
 		}
 	}
 	if step <= 0 {
-		return 0, paramError("step", "zero or negative query resolution step widths are not accepted, try a positive integer")
+		return 0, paramError("zero or negative query resolution step widths are not accepted. Try a positive integer")
 	}
 	if rangeNS/step > maxStepPoints {
-		return 0, &ParamError{Err: errors.New("exceeded maximum resolution of 11,000 points per time series, " +
-			"try decreasing the query resolution (?step=XX)")}
+		return 0, paramError("exceeded maximum resolution of 11,000 points per time series. " +
+			"Try increasing the value of the step parameter")
 	}
 	return step, nil
 }
@@ -219,7 +213,7 @@ func ParseStep(text string) (int64, error) {
 	if sec, err := strconv.ParseFloat(text, 64); err == nil {
 		ns := sec * float64(time.Second)
 		if !(math.Abs(ns) < math.MaxInt64) {
-			return 0, fmt.Errorf("%s s is too long, at most 292 years", quoteShort(text))
+			return 0, fmt.Errorf("cannot parse %s to a valid duration. It overflows int64", quoteShort(text))
 		}
 		return int64(ns), nil
 	}
@@ -258,7 +252,7 @@ func ParseDuration(text string) (int64, error) {
 			return 0, notADuration(text)
 		}
 		if n > (math.MaxInt64-total)/units[0].ns {
-			return 0, fmt.Errorf("%s is too long, at most 292 years", quoteShort(text))
+			return 0, notADuration(text)
 		}
 		total += n * units[0].ns
 		units, rest = units[1:], rest[digits+letters:]
@@ -270,5 +264,13 @@ func ParseDuration(text string) (int64, error) {
 }
 
 func notADuration(text string) error {
-	return fmt.Errorf("%s is not a duration such as 30s, 5m or 1h30m", quoteShort(text))
+	return fmt.Errorf("cannot parse %s to a valid duration", quoteShort(text))
+}
+
+// short cuts text for an error message.
+func short(text string) string {
+	if len(text) > 64 {
+		return strings.ToValidUTF8(text[:64], "") + "…"
+	}
+	return text
 }
