@@ -18,6 +18,7 @@ type Entry struct {
 // stream; a record is valid only until the callback it was given to returns,
 // its strings and Labels for as long as anybody holds them.
 type Record struct {
+	Tenant string // whose it is, "" where one tenant alone is asked
 	Stream Labels
 	Entry
 }
@@ -33,7 +34,7 @@ func (r *Record) Label(name string) string {
 
 // Clone returns a copy that shares no memory with r.
 func (r *Record) Clone() Record {
-	c := Record{Stream: r.Stream.Clone(), Entry: r.Entry}
+	c := Record{Tenant: r.Tenant, Stream: r.Stream.Clone(), Entry: r.Entry}
 	c.Line, c.Metadata = strings.Clone(r.Line), r.Metadata.Clone()
 	return c
 }
@@ -146,18 +147,19 @@ type Selection struct {
 
 // BucketQuery asks for counts of the selected records in half-open buckets
 // (b-Width, b] that end at b = Origin + n·Width, grouped by the values of the
-// labels By (stream label, else structured metadata; absent is "").
-// Selection.Direction and Limit are not used.
+// labels By (stream label, else structured metadata; absent is ""), or by the
+// stream with all its labels. Selection.Direction and Limit are not used.
 type BucketQuery struct {
 	Selection
 	Origin, Width int64 // nanoseconds
 	By            []string
+	ByStream      bool // By is empty then
 }
 
 // Bucket is one non-empty bucket of one group.
 type Bucket struct {
 	End   int64  // Unix nanoseconds, included in the bucket
-	Group Labels // the labels of By that are not empty
+	Group Labels // the labels of By that are not empty, or the stream's
 	Lines uint64
 	Bytes uint64 // of the lines, without their ends and without labels
 }

@@ -40,7 +40,8 @@ type Store interface {
 
 	// Select calls yield for each selected record in order of time (sel.Direction)
 	// and, where times are equal, of offset or arrival. Records come one at a time
-	// from one goroutine. It stops with yield's error.
+	// from one goroutine. It stops with yield's error. Where several tenants are
+	// asked, each record tells whose it is.
 	Select(ctx context.Context, tenants []string, sel logs.Selection, yield func(*logs.Record) error) error
 
 	// Buckets calls yield for each non-empty bucket, in no particular order.

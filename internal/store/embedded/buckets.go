@@ -68,6 +68,9 @@ const (
 func bucketsLogsQL(filter string, q logs.BucketQuery) string {
 	offset := (q.Origin + 1) % q.Width
 	by := []string{fmt.Sprintf("_time:%dns offset %dns", q.Width, offset)}
+	if q.ByStream {
+		by = append(by, "_stream")
+	}
 	for _, name := range q.By {
 		by = append(by, quote(fieldName(name)))
 	}
@@ -81,6 +84,7 @@ type counter struct {
 
 	mu      sync.Mutex
 	buckets map[string]*logs.Bucket
+	streams map[string]logs.Labels // by the engine's text
 	key     []byte
 	err     error
 }
@@ -105,6 +109,10 @@ func (c *counter) block(_ uint, b *logstorage.DataBlock) {
 	for i, name := range c.query.By {
 		groups[i] = column(fieldName(name))
 	}
+	var streams []string
+	if c.query.ByStream {
+		streams = column("_stream")
+	}
 	for i, at := range times {
 		n, err := strconv.ParseUint(lines[i], 10, 64)
 		if err != nil {
@@ -116,16 +124,56 @@ func (c *counter) block(_ uint, b *logstorage.DataBlock) {
 			c.err = fmt.Errorf("the engine counted %q bytes", bytes[i])
 			return
 		}
-		got := c.bucket(at+c.query.Width-1, func(g int) string { return valueAt(groups[g], i) })
-		got.Lines += n
-		got.Bytes += size
+		end := at + c.query.Width - 1
+		if c.query.ByStream {
+			c.add(c.ofStream(end, valueAt(streams, i)), n, size)
+			continue
+		}
+		got := c.bucket(end, func(g int) string { return valueAt(groups[g], i) })
+		c.add(got, n, size)
 	}
 }
 
+func (c *counter) add(b *logs.Bucket, lines, bytes uint64) {
+	b.Lines += lines
+	b.Bytes += bytes
+}
+
 func (c *counter) count(r *logs.Record) {
-	b := c.bucket(bucketEnd(r.Time, c.query.Origin, c.query.Width), func(g int) string { return r.Label(c.query.By[g]) })
-	b.Lines++
-	b.Bytes += uint64(len(r.Line))
+	end := bucketEnd(r.Time, c.query.Origin, c.query.Width)
+	if c.query.ByStream {
+		c.add(c.ofLabels(end, r.Stream), 1, uint64(len(r.Line)))
+		return
+	}
+	c.add(c.bucket(end, func(g int) string { return r.Label(c.query.By[g]) }), 1, uint64(len(r.Line)))
+}
+
+// ofStream finds or makes the bucket of a stream, given as the engine writes it.
+func (c *counter) ofStream(end int64, text string) *logs.Bucket {
+	ls, ok := c.streams[text]
+	if !ok {
+		if c.streams == nil {
+			c.streams = make(map[string]logs.Labels)
+		}
+		text = strings.Clone(text)
+		ls = parseStream(text)
+		c.streams[text] = ls
+	}
+	return c.ofLabels(end, ls)
+}
+
+func (c *counter) ofLabels(end int64, ls logs.Labels) *logs.Bucket {
+	c.key = binary.LittleEndian.AppendUint64(c.key[:0], uint64(end))
+	for _, l := range ls {
+		c.key = append(binary.AppendUvarint(c.key, uint64(len(l.Name))), l.Name...)
+		c.key = append(binary.AppendUvarint(c.key, uint64(len(l.Value))), l.Value...)
+	}
+	if b := c.buckets[string(c.key)]; b != nil {
+		return b
+	}
+	b := &logs.Bucket{End: end, Group: ls}
+	c.buckets[string(c.key)] = b
+	return b
 }
 
 // bucket finds or makes the bucket that ends at end of the group whose label By[g]

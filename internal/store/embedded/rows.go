@@ -40,7 +40,7 @@ func (a *row) compare(b *row) int {
 
 // record builds the record; its metadata is cut from chunk.
 func (r *row) record(chunk *[]logs.Label) logs.Record {
-	out := logs.Record{Stream: r.stream.labels, Entry: logs.Entry{Time: r.time, Line: r.line}}
+	out := logs.Record{Tenant: r.stream.tenant, Stream: r.stream.labels, Entry: logs.Entry{Time: r.time, Line: r.line}}
 	columns := r.block.columns
 	if cap(*chunk)-len(*chunk) < len(columns) {
 		*chunk = make([]logs.Label, 0, max(1024, len(columns)))
@@ -78,8 +78,9 @@ type column struct {
 }
 
 // decoder turns the engine's blocks into rows. One belongs to one worker of a
-// query.
+// query for one tenant.
 type decoder struct {
+	tenant  string
 	streams map[string]*streamInfo
 	times   []int64
 	names   map[string]string // copies of the columns' names
@@ -89,6 +90,7 @@ type decoder struct {
 }
 
 type streamInfo struct {
+	tenant string
 	text   string
 	labels logs.Labels
 	pass   bool
@@ -255,7 +257,7 @@ func (d *decoder) stream(text string, r *residual) *streamInfo {
 	}
 	text = strings.Clone(text)
 	ls := parseStream(text)
-	info := &streamInfo{text: text, labels: ls, pass: r.stream(ls)}
+	info := &streamInfo{tenant: d.tenant, text: text, labels: ls, pass: r.stream(ls)}
 	d.streams[text] = info
 	return info
 }

@@ -44,7 +44,7 @@ func (e *Engine) Select(ctx context.Context, tenants []string, sel logs.Selectio
 	left := sel.Limit
 	var chunk []logs.Label
 	for s.next() {
-		rows, used, err := e.slice(ctx, ts, p.filter, r, s.from, s.to, sel.Direction, left, s.width > 1)
+		rows, used, err := e.slice(ctx, ts, p.filter, r, s.from, s.to, sel.Direction, left, s.width > 1, len(tenants) > 1)
 		if errors.Is(err, errOverBudget) {
 			s.shrink()
 			continue
@@ -106,7 +106,7 @@ func (s *slicer) shrink() { s.width = max(min(s.width, s.to-s.from)/8, 1) }
 var errOverBudget = errors.New("a slice of time holds too much")
 
 // slice returns the rows of one slice in order, at most limit of them (0: all).
-func (e *Engine) slice(ctx context.Context, ts []*tenant, query string, r *residual, from, to int64, dir logs.Direction, limit int, bounded bool) (rows []row, used int, err error) {
+func (e *Engine) slice(ctx context.Context, ts []*tenant, query string, r *residual, from, to int64, dir logs.Direction, limit int, bounded, named bool) (rows []row, used int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	c := &collector{limit: limit, direction: dir, residual: r, budget: sliceBudget, over: func() { cancel(errOverBudget) }}
@@ -114,7 +114,16 @@ func (e *Engine) slice(ctx context.Context, ts []*tenant, query string, r *resid
 		c.budget = 1 << 62
 	}
 	for _, t := range ts {
-		if err := t.run(ctx, query, from, to, c.block); err != nil {
+		key := decoderKey{}
+		if named {
+			key.tenant = t.name
+		}
+		block := func(worker uint, b *logstorage.DataBlock) {
+			key := key
+			key.worker = worker
+			c.block(key, b)
+		}
+		if err := t.run(ctx, query, from, to, block); err != nil {
 			if context.Cause(ctx) == errOverBudget {
 				return nil, 0, errOverBudget
 			}
@@ -133,7 +142,7 @@ type collector struct {
 	over      func()
 
 	mu       sync.Mutex
-	decoders map[uint]*decoder
+	decoders map[decoderKey]*decoder
 	chunks   [][]row
 	count    int // rows in them
 	bytes    int
@@ -142,15 +151,21 @@ type collector struct {
 	bound int64
 }
 
-func (c *collector) block(worker uint, b *logstorage.DataBlock) {
+// decoderKey tells the workers of a query apart.
+type decoderKey struct {
+	tenant string
+	worker uint
+}
+
+func (c *collector) block(key decoderKey, b *logstorage.DataBlock) {
 	c.mu.Lock()
-	d := c.decoders[worker]
+	d := c.decoders[key]
 	if d == nil {
 		if c.decoders == nil {
-			c.decoders = make(map[uint]*decoder)
+			c.decoders = make(map[decoderKey]*decoder)
 		}
-		d = &decoder{}
-		c.decoders[worker] = d
+		d = &decoder{tenant: key.tenant}
+		c.decoders[key] = d
 	}
 	full, bound := c.full, c.bound
 	c.mu.Unlock()
