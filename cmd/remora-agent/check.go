@@ -54,6 +54,9 @@ func check(p *process, args []string) int {
 	for _, s := range conf.Sources {
 		for i := range conf.Outputs {
 			out := &conf.Outputs[i]
+			if !out.Takes(s.Name) {
+				continue
+			}
 			fmt.Fprintf(p.stdout, "  %s → %s (%s), positions in %s\n", s.Name, out.Name, out.Place(), conf.Dir(s.Name, out.Name))
 		}
 	}

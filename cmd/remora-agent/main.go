@@ -13,7 +13,6 @@ import (
 	"github.com/remora-ray/remora/internal/agent/config"
 	"github.com/remora-ray/remora/internal/agent/convert"
 	"github.com/remora-ray/remora/internal/agent/install"
-	"github.com/remora-ray/remora/internal/agent/pipe"
 )
 
 // Set by the linker: -X main.version=… -X main.commit=….
@@ -58,14 +57,6 @@ func commands() []command {
 // elsewhere makes a command of a package's Main.
 func elsewhere(main func(args []string, stdin io.Reader, stdout, stderr io.Writer) int) func(*process, []string) int {
 	return func(p *process, args []string) int { return main(args, p.stdin, p.stdout, p.stderr) }
-}
-
-func pipes(p *process, args []string) int {
-	env := func(name string) string {
-		v, _ := p.env(name)
-		return v
-	}
-	return pipe.Main(args, or(version, "dev"), env, p.stdin, p.stdout, p.stderr)
 }
 
 func main() {

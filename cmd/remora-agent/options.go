@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"slices"
 
 	"github.com/remora-ray/remora/internal/agent/config"
 	"github.com/remora-ray/remora/internal/agent/convert"
@@ -52,10 +53,13 @@ var settings = []setting{
 	{"log-level", "", "log_level", "`LEVEL`: debug, info, warn or error (default info)"},
 }
 
-// register adds the flags of the settings to fs.
-func (o *options) register(fs *flag.FlagSet) {
+// register adds the flags of the settings to fs, but for some.
+func (o *options) register(fs *flag.FlagSet, without ...string) {
 	o.given = map[string]string{}
 	for _, s := range settings {
+		if slices.Contains(without, s.flag) {
+			continue
+		}
 		fs.Func(s.flag, s.usage, func(text string) error {
 			if s.key != "" {
 				if err := new(config.Config).Set(s.key, text); err != nil {

@@ -9,6 +9,9 @@ import (
 	"github.com/remora-ray/remora/internal/agent/ship"
 )
 
+// Stdin names what remora-agent pipe reads among the sources that an output takes.
+const Stdin = "stdin"
+
 // HTTP is the options of an output over HTTP, nil for one that is none.
 func (o *Output) HTTP() *ship.HTTP {
 	if o.Remora != nil {

@@ -98,7 +98,7 @@ var outputKeys = []Key{
 	{"remora", "mapping", "", "A Remora server."},
 	{"loki", "mapping", "", "A Loki, or what takes its pushes."},
 	{"stdout", "mapping", "", "Standard output."},
-	{"sources", "list of names", "all", "Sources whose lines go to this output."},
+	{"sources", "list of names", "all", "Sources whose lines go to this output; `stdin` is what `remora-agent pipe` reads."},
 	{"pipeline", "list of stages", "", "Further stages, of this output alone."},
 }
 

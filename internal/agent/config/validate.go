@@ -179,7 +179,7 @@ func (k checker) routes(c *Config) {
 	}
 	for i := range c.Outputs {
 		for j, name := range c.Outputs[i].Sources {
-			if !slices.Contains(names, name) {
+			if name != Stdin && !slices.Contains(names, name) {
 				k.wrong(fmt.Sprintf("outputs[%d].sources[%d]", i, j), "no source has the name %q, %s", name, hint(name, names))
 			}
 		}

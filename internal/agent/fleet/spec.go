@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"strings"
 	"time"
@@ -43,12 +44,14 @@ type settings struct {
 }
 
 // plan makes a spec for each source and each output that takes its lines.
-func plan(c *config.Config) []*spec {
+func plan(c *config.Config) []*spec { return planOf(c, c.Sources) }
+
+func planOf(c *config.Config, sources []config.Source) []*spec {
 	var specs []*spec
-	for i := range c.Sources {
+	for i := range sources {
 		for j := range c.Outputs {
-			if c.Outputs[j].Takes(c.Sources[i].Name) {
-				specs = append(specs, specOf(c, &c.Sources[i], &c.Outputs[j]))
+			if c.Outputs[j].Takes(sources[i].Name) {
+				specs = append(specs, specOf(c, &sources[i], &c.Outputs[j]))
 			}
 		}
 	}
@@ -99,35 +102,44 @@ func (s *spec) same(t *spec) bool { return reflect.DeepEqual(s.settings, t.setti
 // configOf is the configuration of an engine's run.
 func (f *fleet) configOf(e *engine) (agent.Config, error) {
 	s := e.spec
-	stages, err := s.conf.Program(s.output)
-	if err != nil {
-		return agent.Config{}, err
-	}
 	layout, err := s.Source.Layout()
 	if err != nil {
 		return agent.Config{}, err
 	}
-	log, labels := f.log, prometheus.Labels{"source": s.Source.Name, "output": s.Output.Name}
-	if !s.alone {
-		log = log.With("source", s.Source.Name, "output", s.Output.Name)
-	}
-	target, err := s.output.Target(f.o.Output, f.o.Version, log)
+	c, err := s.agentConfig(&f.o, f.log)
 	if err != nil {
 		return agent.Config{}, err
 	}
-	c := agent.Config{
-		Source: layout, State: s.State, Target: target, Stages: stages, Labels: s.Labels, Metadata: s.Metadata,
-		Node: s.Node, PodUID: s.PodUID, Location: s.conf.Timezone, Once: f.o.Once,
-		DrainTimeout: s.Drain, BatchBytes: s.Size, BatchWait: s.Wait, ScanEvery: s.Scan, Readers: s.Readers,
-		MaxOpen: s.Open, Hold: e.hold.Load, Version: f.o.Version, Logger: log,
-		Registerer: prometheus.WrapRegistererWith(labels, f.o.Registry),
-		Health:     func(h *agent.Health) { e.health.Store(h) },
-	}
+	c.Source, c.Once, c.Hold = layout, f.o.Once, e.hold.Load
+	c.Registerer = prometheus.WrapRegistererWith(prometheus.Labels{"source": s.Source.Name, "output": s.Output.Name}, f.o.Registry)
+	c.Health = func(h *agent.Health) { e.health.Store(h) }
 	if ray, ok := layout.(discover.Ray); ok {
 		c.RayRoot = ray.Root
 	}
 	if ofVolumes(&s.Source) {
 		c.Place = f.place(s)
+	}
+	return c, nil
+}
+
+// agentConfig is what the specification says of an agent, whatever its files are.
+func (s *spec) agentConfig(o *Options, log *slog.Logger) (agent.Config, error) {
+	stages, err := s.conf.Program(s.output)
+	if err != nil {
+		return agent.Config{}, err
+	}
+	if !s.alone {
+		log = log.With("source", s.Source.Name, "output", s.Output.Name)
+	}
+	target, err := s.output.Target(o.Output, o.Version, log)
+	if err != nil {
+		return agent.Config{}, err
+	}
+	c := agent.Config{
+		State: s.State, Target: target, Stages: stages, Labels: s.Labels, Metadata: s.Metadata,
+		Node: s.Node, PodUID: s.PodUID, Location: s.conf.Timezone,
+		DrainTimeout: s.Drain, BatchBytes: s.Size, BatchWait: s.Wait, ScanEvery: s.Scan, Readers: s.Readers,
+		MaxOpen: s.Open, Version: o.Version, Logger: log,
 	}
 	if h := s.output.HTTP(); h != nil {
 		c.BatchBytes, c.BatchWait = cmp.Or(int(h.Batch.Bytes), c.BatchBytes), cmp.Or(h.Batch.Wait, c.BatchWait)

@@ -120,12 +120,13 @@ func (r *receiver) count() int {
 }
 
 func newPipe(t *testing.T, r *receiver, in io.Reader) *Pipe {
+	dir := t.TempDir()
 	return &Pipe{
-		Conf: agent.Config{
-			URL: r.URL, State: t.TempDir(), Node: parse.Node{Cluster: "test"}, PodUID: "pod-1", Location: time.UTC,
+		State: dir, Drain: 20 * time.Second,
+		Outputs: []Output{{Conf: agent.Config{
+			URL: r.URL, State: dir, Node: parse.Node{Cluster: "test"}, PodUID: "pod-1", Location: time.UTC,
 			BatchWait: 10 * time.Millisecond, MinWait: 5 * time.Millisecond, MaxWait: 20 * time.Millisecond, ScanEvery: 100 * time.Millisecond,
-			DrainTimeout: 20 * time.Second,
-		},
+		}}},
 		Input: in, Most: 4 << 20, Logger: slog.New(slog.DiscardHandler),
 	}
 }
@@ -154,7 +155,7 @@ func want(t *testing.T, got, want []string) {
 // left are the files of a spool.
 func left(t *testing.T, p *Pipe) []string {
 	t.Helper()
-	all, err := filepath.Glob(filepath.Join(p.Conf.State, "pipe", stem+"*"))
+	all, err := filepath.Glob(filepath.Join(p.State, "pipe", stem+"*"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,7 +245,7 @@ func TestWhatIsLeftIsSentByTheNextRun(t *testing.T) {
 	one, lines := numbered(0, 1000)
 	pr, pw := io.Pipe()
 	p := newPipe(t, r, pr)
-	p.Conf.DrainTimeout = 300 * time.Millisecond
+	p.Drain = 300 * time.Millisecond
 	done := make(chan error, 1)
 	go func() { done <- p.Run(t.Context()) }()
 	if _, err := io.WriteString(pw, one); err != nil {
@@ -262,7 +263,7 @@ func TestWhatIsLeftIsSentByTheNextRun(t *testing.T) {
 	}
 	r.away.Store(false)
 	three, last := numbered(30000, 30100)
-	p.Input, p.Conf.DrainTimeout = strings.NewReader(three), 20*time.Second
+	p.Input, p.Drain = strings.NewReader(three), 20*time.Second
 	if err := p.Run(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -277,7 +278,7 @@ func TestInputThatDoesNotEndIsLeftAtTheDeadline(t *testing.T) {
 	pr, pw := io.Pipe()
 	defer pw.Close()
 	p := newPipe(t, r, pr)
-	p.Conf.DrainTimeout = 200 * time.Millisecond
+	p.Drain = 200 * time.Millisecond
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- p.Run(ctx) }()
@@ -294,7 +295,7 @@ func TestInputThatDoesNotEndIsLeftAtTheDeadline(t *testing.T) {
 func TestTwoCannotShareASpool(t *testing.T) {
 	r := newReceiver(t)
 	p := newPipe(t, r, strings.NewReader("x\n"))
-	s, err := openSpool(filepath.Join(p.Conf.State, "pipe"), 1<<20)
+	s, err := openSpool(filepath.Join(p.State, "pipe"), 1<<20)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -317,45 +318,40 @@ func TestTheEndOfStandardOutputIsNotTheEndOfTheInput(t *testing.T) {
 	want(t, r.got(), lines)
 }
 
-func TestCommand(t *testing.T) {
-	r := newReceiver(t)
-	env := map[string]string{"REMORA_URL": r.URL, "REMORA_CLUSTER": "from-env"}
-	t.Setenv("TMPDIR", t.TempDir())
-	for _, c := range []struct {
-		args string
-		exit int
-		says string
-	}{
-		{"--help", exitDone, "Exit status: 0 done"},
-		{"--url -  --tee", exitUsage, "both write to standard output"},
-		{"--ur x", exitUsage, "flag provided but not defined"},
-		{"more", exitUsage, `unexpected argument "more"`},
-		{"--spool-bytes 1KiB", exitUsage, "1MiB or more"},
-		{"--spool-bytes many", exitUsage, "give a number of bytes"},
-		{"--label 1=2", exitUsage, "is not NAME=VALUE"},
-		{"--url nonsense", exitUsage, "is not http://HOST:PORT"},
-		{"--tee --label team=a --metadata run=7 --spool-bytes 2MiB", exitDone, "one\ntwo\n"},
-		{"--url -", exitDone, `"line":"two"`},
-	} {
-		var out, errs bytes.Buffer
-		got := Main(strings.Fields(c.args), "test", func(k string) string { return env[k] }, strings.NewReader("one\ntwo\n"), &out, &errs)
-		if got != c.exit || !strings.Contains(out.String()+errs.String(), c.says) {
-			t.Errorf("%s: exit %d, want %d saying %q\n%s%s", c.args, got, c.exit, c.says, &out, &errs)
-		}
+// Two outputs: what one has acknowledged stays for the other.
+func TestEachOutputGetsEachLine(t *testing.T) {
+	a, b := newReceiver(t), newReceiver(t)
+	text, lines := numbered(0, 20000)
+	p := newPipe(t, a, strings.NewReader(text))
+	other := p.Outputs[0]
+	other.Name, other.Conf.URL, other.Conf.State = "b", b.URL, t.TempDir()
+	p.Outputs[0].Name = "a"
+	p.Outputs = append(p.Outputs, other)
+	b.away.Store(true)
+	p.Drain = 300 * time.Millisecond
+	if err := p.Run(t.Context()); !errors.Is(err, agent.ErrIncomplete) {
+		t.Fatalf("error is %v, want that not everything was delivered", err)
 	}
-	if len(r.lines) != 2 || r.lines[0].labels.Get("team") != "a" || r.lines[0].labels.Get("RayCluster") != "from-env" ||
-		r.lines[0].meta.Get("run") != "7" || r.lines[0].meta.Get("filename") != "stdin" {
-		t.Errorf("arrived: %v", r.lines)
+	want(t, a.got(), lines)
+	if l := left(t, p); len(l) == 0 {
+		t.Fatal("nothing is left for the output that is away")
 	}
-	if dirs, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(dirs) > 0 {
-		t.Errorf("left behind: %v %v", dirs, err)
+	b.away.Store(false)
+	p.Input, p.Drain = strings.NewReader("last\n"), 20*time.Second
+	if err := p.Run(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	want(t, a.got(), append(slices.Clone(lines), "last"))
+	want(t, b.got(), append(slices.Clone(lines), "last"))
+	if l := left(t, p); len(l) > 0 {
+		t.Errorf("files are left: %q", l)
 	}
 }
 
 func TestOnlyWhatIsOnRecordAsAcknowledgedIsRemoved(t *testing.T) {
 	r := newReceiver(t)
 	p := newPipe(t, r, strings.NewReader("two\n"))
-	s, err := openSpool(filepath.Join(p.Conf.State, "pipe"), p.Most)
+	s, err := openSpool(filepath.Join(p.State, "pipe"), p.Most)
 	if err != nil {
 		t.Fatal(err)
 	}

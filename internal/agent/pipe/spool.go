@@ -26,6 +26,7 @@ type spool struct {
 	dir     string
 	most    int64 // bytes on disk
 	segment int64 // bytes of a file, more or less
+	wants   uint64 // the outputs, a bit each
 
 	mu    sync.Mutex
 	room  *sync.Cond
@@ -43,6 +44,7 @@ type spool struct {
 type segment struct {
 	name string
 	size int64
+	by   uint64 // outputs that have acknowledged all of it, a bit each
 }
 
 // segmentBytes is how large a file of the spool gets.
@@ -60,7 +62,7 @@ func openSpool(dir string, most int64) (*spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("lock spool: %w", err)
 	}
-	s := &spool{dir: dir, most: most, segment: min(segmentBytes, most/4), files: map[uint64]segment{}, lock: lock, ended: make(chan struct{})}
+	s := &spool{dir: dir, most: most, segment: min(segmentBytes, most/4), files: map[uint64]segment{}, wants: 1, lock: lock, ended: make(chan struct{})}
 	s.room = sync.NewCond(&s.mu)
 	if err := unix.Flock(int(lock.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		lock.Close()
@@ -108,7 +110,7 @@ func (s *spool) add(name string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.files[i.Sys().(*syscall.Stat_t).Ino] = segment{name, i.Size()}
+	s.files[i.Sys().(*syscall.Stat_t).Ino] = segment{name: name, size: i.Size()}
 	s.full += i.Size()
 	return nil
 }
@@ -184,14 +186,23 @@ func (s *spool) write(b []byte) (int, error) {
 	return n, nil
 }
 
-// spent removes a file of which everything is acknowledged.
-func (s *spool) spent(inode uint64) {
+// spent notes that an output has acknowledged all of a file, and removes it when
+// every output has.
+func (s *spool) spent(output int, inode uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	x, ok := s.files[inode]
 	if !ok {
 		return
 	}
+	if x.by |= 1 << output; x.by != s.wants {
+		s.files[inode] = x
+		return
+	}
+	s.remove(inode, x)
+}
+
+func (s *spool) remove(inode uint64, x segment) {
 	_ = os.Remove(filepath.Join(s.dir, x.name))
 	delete(s.files, inode)
 	s.full -= x.size
@@ -222,20 +233,22 @@ func (s *spool) finish() error {
 }
 
 // spentIf is spent for a file that has that size.
-func (s *spool) spentIf(inode uint64, size int64) {
+func (s *spool) spentIf(output int, inode uint64, size int64) {
 	s.mu.Lock()
 	x, ok := s.files[inode]
 	s.mu.Unlock()
 	if ok && x.size == size {
-		s.spent(inode)
+		s.spent(output, inode)
 	}
 }
 
 // removeEmpty removes files that hold nothing.
 func (s *spool) removeEmpty() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for inode, x := range s.files {
 		if x.size == 0 {
-			s.spent(inode)
+			s.remove(inode, x)
 		}
 	}
 }
