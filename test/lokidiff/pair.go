@@ -35,7 +35,7 @@ schema_config:
   configs:
     - {from: 2020-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {prefix: index_, period: 24h}}
 memberlist: {bind_addr: [127.0.0.1], bind_port: %[4]d}
-querier: {multi_tenant_queries_enabled: true, query_ingesters_within: 0}
+querier: {multi_tenant_queries_enabled: true, query_ingesters_within: 12h}
 ingester: {max_chunk_age: 6h, chunk_idle_period: 6h}
 pattern_ingester: {enabled: true}
 query_range: {cache_results: false}

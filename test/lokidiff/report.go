@@ -31,7 +31,7 @@ func (r *report) add(q *question, loki, remora *answer) {
 	if r.rows == nil {
 		r.rows = map[string]*row{}
 	}
-	name, _, _ := strings.Cut(q.name, "/")
+	name := q.name[:strings.LastIndexByte(q.name, '/')]
 	if r.rows[name] == nil {
 		r.rows[name] = &row{}
 	}
