@@ -68,17 +68,40 @@ const maxList = 64 << 20
 
 // podList is what is read of a list of pods.
 type podList struct {
-	Items []struct {
-		Metadata struct {
-			Name, Namespace, UID string
-			Labels               map[string]string
+	Items []podItem
+}
+
+type podItem struct {
+	Metadata struct {
+		Name, Namespace, UID string
+		Labels, Annotations  map[string]string
+		CreationTimestamp    time.Time
+	}
+	Spec struct {
+		NodeName                   string
+		ServiceAccountName         string
+		InitContainers, Containers []container
+		Volumes                    []struct {
+			Name     string
+			HostPath *struct{ Path string }
 		}
-		Spec struct {
-			Containers []struct{ Name string }
+	}
+	Status struct {
+		PodIP  string `json:"podIP"`
+		HostIP string `json:"hostIP"`
+	}
+}
+
+type container struct {
+	Name string
+	Env  []struct {
+		Name, Value string
+		ValueFrom   *struct {
+			FieldRef *struct{ FieldPath string }
 		}
-		Status struct {
-			PodIP string `json:"podIP"`
-		}
+	}
+	VolumeMounts []struct {
+		Name, SubPath, SubPathExpr string
 	}
 }
 
@@ -109,21 +132,28 @@ func (a *API) Pods(ctx context.Context) ([]Pod, error) {
 	}
 	pods := make([]Pod, 0, len(list.Items))
 	for i := range list.Items {
-		m, labels := &list.Items[i].Metadata, list.Items[i].Metadata.Labels
-		p := Pod{
-			UID: m.UID, Namespace: m.Namespace, Name: m.Name, IP: list.Items[i].Status.PodIP, Known: true,
-			Cluster: labels["ray.io/cluster"], Type: nodeType(labels["ray.io/node-type"]), Group: labels["ray.io/group"],
-			Owner: owner(labels),
-		}
-		if p.Type == "head" {
-			p.Group = "" // KubeRay calls the head's group headgroup
-		}
-		if c := list.Items[i].Spec.Containers; len(c) > 0 {
-			p.Container = c[0].Name
-		}
-		pods = append(pods, p)
+		pods = append(pods, list.Items[i].pod())
 	}
 	return pods, nil
+}
+
+// TenantAnnotation of a pod names the tenant that its lines go to.
+const TenantAnnotation = "remora.dev/tenant"
+
+func (x *podItem) pod() Pod {
+	m, labels := &x.Metadata, x.Metadata.Labels
+	p := Pod{
+		UID: m.UID, Namespace: m.Namespace, Name: m.Name, IP: x.Status.PodIP, Known: true, Created: m.CreationTimestamp,
+		Cluster: labels["ray.io/cluster"], Type: nodeType(labels["ray.io/node-type"]), Group: labels["ray.io/group"],
+		Owner: owner(labels), Tenant: m.Annotations[TenantAnnotation], Mounts: x.mounts(),
+	}
+	if p.Type == "head" {
+		p.Group = "" // KubeRay calls the head's group headgroup
+	}
+	if c := x.Spec.Containers; len(c) > 0 {
+		p.Container = c[0].Name
+	}
+	return p
 }
 
 func nodeType(label string) string {

@@ -25,6 +25,9 @@ type Pod struct {
 	Cluster, Type, Group, Owner string
 	Container                   string // the first one, which is Ray's
 	IP                          string
+	Tenant                      string  // of the annotation remora.dev/tenant
+	Mounts                      []Mount // directories of the node that it mounts
+	Created                     time.Time
 	Known                       bool // by the API server: what is empty is not there
 }
 
@@ -35,9 +38,11 @@ type Pods struct {
 	api    *API   // nil for none
 	logger *slog.Logger
 
-	mu    sync.Mutex
-	pods  map[string]Pod // by UID
-	wants chan struct{}  // a pod is asked for that is not known
+	mu     sync.Mutex
+	pods   map[string]Pod       // by UID
+	wants  chan struct{}        // a pod is asked for that is not known
+	listed time.Time            // when the last answer of the API server was asked for
+	asked  map[string]time.Time // since when somebody asks for what is not known
 }
 
 // How often the API server is asked: soon after a pod turned up that is not known,
@@ -50,7 +55,7 @@ const (
 // New makes Pods of what the directory of pod logs tells ("" for none) and, where api
 // is not nil, of what the API server does.
 func New(logs string, api *API, logger *slog.Logger) *Pods {
-	return &Pods{logs: logs, api: api, logger: logger, pods: map[string]Pod{}, wants: make(chan struct{}, 1)}
+	return &Pods{logs: logs, api: api, logger: logger, pods: map[string]Pod{}, asked: map[string]time.Time{}, wants: make(chan struct{}, 1)}
 }
 
 // Run asks the API server until ctx ends. Without one it returns at once.
@@ -60,11 +65,12 @@ func (p *Pods) Run(ctx context.Context) {
 	}
 	told := false
 	for ctx.Err() == nil {
+		at := time.Now()
 		pods, err := p.api.Pods(ctx)
 		switch {
 		case err == nil:
 			told = false
-			p.set(pods)
+			p.set(pods, at)
 		case ctx.Err() == nil && !told:
 			told = true
 			p.logger.Warn("the API server does not tell of this node's pods, trying again: lines carry what directories tell", "error", err)
@@ -90,7 +96,7 @@ func (p *Pods) wait(ctx context.Context) {
 	}
 }
 
-func (p *Pods) set(pods []Pod) {
+func (p *Pods) set(pods []Pod, at time.Time) {
 	now := make(map[string]Pod, len(pods))
 	for _, x := range pods {
 		now[x.UID] = x
@@ -104,29 +110,48 @@ func (p *Pods) set(pods []Pod) {
 			now[uid] = x
 		}
 	}
-	p.pods = now
+	p.pods, p.listed = now, at
 }
 
 // maxPods bounds what is remembered of pods that are gone.
 const maxPods = 5000
 
-// Of tells what is known of the pod of that UID now.
+// Of tells what is known of the pod of that UID now. One that the API server has been
+// asked about since and does not know is known to be gone.
 func (p *Pods) Of(uid string) Pod {
 	p.mu.Lock()
 	x, ok := p.pods[uid]
+	gone := !ok && p.unknown(uid)
 	p.mu.Unlock()
-	if ok {
-		return x
+	if !ok {
+		x = p.byLogs(uid)
+		x.UID, x.Known = uid, gone
 	}
-	if p.api != nil {
-		select {
-		case p.wants <- struct{}{}:
-		default:
-		}
-	}
-	x = p.byLogs(uid)
-	x.UID = uid
 	return x
+}
+
+// unknown notes that something is asked for that is not known, and reports whether
+// the API server has answered since without it.
+func (p *Pods) unknown(what string) bool {
+	if p.api == nil {
+		return false
+	}
+	since, asked := p.asked[what]
+	if !asked {
+		if len(p.asked) >= maxPods {
+			clear(p.asked)
+		}
+		since = time.Now()
+		p.asked[what] = since
+	}
+	if p.listed.After(since) {
+		return true
+	}
+	select {
+	case p.wants <- struct{}{}:
+	default:
+	}
+	return false
 }
 
 // byLogs finds the pod's directory of logs, which is named NAMESPACE_NAME_UID; none

@@ -118,18 +118,18 @@ func TestAPodIsKnownByItsDirectoryThenByTheServer(t *testing.T) {
 	}
 	cancel()
 	<-done
-	p.set(nil)
+	p.set(nil, time.Now())
 	if p.Of("u-1").Cluster != "rc" {
 		t.Error("a pod that is gone is forgotten while its directory may be there")
 	}
 }
 
 func TestNamesOfDirectories(t *testing.T) {
-	if got := ParseLogDir("ns_pod-1_0a1b"); got != (Pod{Namespace: "ns", Name: "pod-1", UID: "0a1b"}) {
+	if got, want := ParseLogDir("ns_pod-1_0a1b"), (Pod{Namespace: "ns", Name: "pod-1", UID: "0a1b"}); !cmp.Equal(got, want) {
 		t.Errorf("%+v", got)
 	}
 	for _, name := range []string{"", "a_b", "a_b_c_d", "__", "ns__uid"} {
-		if got := ParseLogDir(name); got != (Pod{}) {
+		if got := ParseLogDir(name); !cmp.Equal(got, Pod{}) {
 			t.Errorf("%q: %+v", name, got)
 		}
 	}

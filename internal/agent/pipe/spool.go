@@ -24,8 +24,8 @@ const stem = "stdin"
 // may be called from any.
 type spool struct {
 	dir     string
-	most    int64 // bytes on disk
-	segment int64 // bytes of a file, more or less
+	most    int64  // bytes on disk
+	segment int64  // bytes of a file, more or less
 	wants   uint64 // the outputs, a bit each
 
 	mu    sync.Mutex
