@@ -20,7 +20,7 @@ type fault struct {
 // deck is every fault that can be made in this world.
 func (w *world) deck(only interface{ MatchString(string) bool }) []*fault {
 	var deck []*fault
-	all := slices.Concat(processFaults(), networkFaults(), diskFaults(), stateFaults(), limitFaults(), clockFaults())
+	all := slices.Concat(processFaults(), networkFaults(), diskFaults(), stateFaults(), limitFaults(), clockFaults(), reloadFaults())
 	for _, f := range all {
 		if !only.MatchString(f.name) {
 			continue

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
 	"syscall"
 	"time"
 )
@@ -21,7 +23,6 @@ func processFaults() []*fault {
 		{name: "SIGSTOP agent", touches: agent, make: stopAgent},
 		{name: "SIGSTOP server", touches: server, make: stopServer},
 		{name: "inotify overflow", touches: agent, make: overflow},
-		{name: "reload", touches: agent, make: reload},
 		{name: "nothing", make: func(_ context.Context, _ *world, inside func() error) error { return inside() }},
 	}
 }
@@ -109,16 +110,19 @@ func stopServer(ctx context.Context, w *world, inside func() error) error {
 
 // overflow makes more events than inotify keeps while the agent is stopped.
 func overflow(_ context.Context, w *world, inside func() error) error {
+	text, err := os.ReadFile("/proc/sys/fs/inotify/max_queued_events")
+	if err != nil {
+		return err
+	}
+	var kept int
+	if _, err := fmt.Sscan(string(text), &kept); err != nil {
+		return err
+	}
 	w.watch.stop(time.Now())
 	if err := w.agent.signal(syscall.SIGSTOP); err != nil {
 		return err
 	}
-	err := errors.Join(w.writers.flood(10000), inside(), w.agent.signal(syscall.SIGCONT))
+	err = errors.Join(w.writers.flood(kept+2000), inside(), w.agent.signal(syscall.SIGCONT))
 	w.watch.begin(false)
 	return err
-}
-
-// reload gives the agent another configuration while it runs.
-func reload(_ context.Context, w *world, inside func() error) error {
-	return first(w.configure, func() error { return w.agent.signal(syscall.SIGHUP) }, inside)
 }

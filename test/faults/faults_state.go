@@ -21,6 +21,9 @@ func stateFaults() []*fault {
 	}
 }
 
+// overBudget is why what was deleted is not kept.
+const overBudget = "too much unread"
+
 var touchesState = []string{"agent", "state"}
 
 // spoils kills the agent, does something to its state, and starts it again.
@@ -148,6 +151,6 @@ func smallBudget(ctx context.Context, w *world, inside func() error) error {
 	}, w.killAgent)
 	w.agent.args = usual
 	w.proxy.set(&mode{})
-	w.excuse("too much unread")
+	w.excuse(overBudget)
 	return first(func() error { return err }, func() error { return w.startAgent(ctx) })
 }

@@ -183,31 +183,72 @@ func (f *file) retire() error {
 	return os.Rename(f.path(0), filepath.Join(f.dir, "old", f.name(0)))
 }
 
-const truncated = "truncated"
+// Why bytes may be missing though there was time to read them: they were destroyed in
+// place, whether they could be delivered before or not.
+const (
+	truncated  = "truncated"
+	copiedOver = "copied over"
+)
 
-// truncate empties the file in place; with a copy it is logrotate's copytruncate.
-func (f *file) truncate(copied bool) error {
-	if copied {
-		text, err := os.ReadFile(f.path(0))
-		if err != nil {
+// truncate empties the file in place.
+func (f *file) truncate() error {
+	f.spoil(f.live, truncated)
+	return f.empty()
+}
+
+// copyTruncate copies the file and empties it, as logrotate does: the copies before it
+// are renamed first. With over the copy is made over the one before it, as cp does.
+func (f *file) copyTruncate(over bool) error {
+	switch {
+	case len(f.backups) == 0:
+	case over:
+		f.spoil(f.backups[0], copiedOver)
+		f.backups = f.backups[1:]
+	default:
+		if err := f.shift(2); err != nil {
 			return err
 		}
-		if _, err := patient(func() (int, error) { return len(text), os.WriteFile(f.path(1), text, 0o644) }); err != nil {
-			return err
-		}
-		if len(f.backups) > 0 {
-			f.remove(f.backups[0])
-		}
-		f.backups = []*generation{f.live}
-		f.mu.Lock()
-		f.live.born = time.Now() // its last lines are nowhere else
-		f.mu.Unlock()
-	} else {
-		f.mu.Lock()
-		f.live.excuse = truncated
-		f.mu.Unlock()
-		f.remove(f.live)
 	}
+	text, err := os.ReadFile(f.path(0))
+	if err != nil {
+		return err
+	}
+	if _, err := patient(func() (int, error) { return len(text), os.WriteFile(f.path(1), text, 0o644) }); err != nil {
+		return err
+	}
+	f.backups = append([]*generation{f.live}, f.backups...)
+	f.mu.Lock()
+	f.live.born = time.Now() // its last lines are nowhere else
+	f.mu.Unlock()
+	return f.empty()
+}
+
+// shift makes room for the next copy: of so many the last is removed.
+func (f *file) shift(keep int) error {
+	if len(f.backups) >= keep {
+		f.remove(f.backups[keep-1])
+		if err := os.Remove(f.path(keep)); err != nil {
+			return err
+		}
+		f.backups = f.backups[:keep-1]
+	}
+	for i := len(f.backups); i > 0; i-- {
+		if err := os.Rename(f.path(i), f.path(i+1)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// spoil notes that the bytes of a generation are destroyed in place.
+func (f *file) spoil(g *generation, how string) {
+	f.mu.Lock()
+	g.excuse = how
+	f.mu.Unlock()
+	f.remove(g)
+}
+
+func (f *file) empty() error {
 	if err := f.f.Truncate(0); err != nil {
 		return err
 	}

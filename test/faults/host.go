@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -18,17 +19,23 @@ type host struct {
 	alone string // why there are no namespaces of our own; "" where there are
 	net   *network
 	cut   string // why no network can be cut; "" where it can
+	share int    // of the worlds, which are made here
 }
 
-const insideMark = "REMORA_FAULTS_INSIDE"
+// What a program in namespaces of its own is told: which share of the worlds it has,
+// and where it leaves its table.
+const (
+	insideMark = "REMORA_FAULTS_INSIDE"
+	tableMark  = "REMORA_FAULTS_TABLE"
+)
 
 func inside() bool { return os.Getenv(insideMark) != "" }
 
 // again runs this program once more in namespaces of its own: when it ends, all
 // that it started and mounted ends with it. An error means that it did not start.
-func again(ctx context.Context) (int, error) {
+func again(ctx context.Context, share int, table string) (int, error) {
 	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
-	cmd.Env = append(os.Environ(), insideMark+"=1")
+	cmd.Env = append(os.Environ(), insideMark+"="+strconv.Itoa(share), tableMark+"="+table)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID,
@@ -69,6 +76,9 @@ func newHost() (*host, error) {
 		os.Exit(exitAlone)
 	}
 	h := &host{}
+	if h.share, err = strconv.Atoi(os.Getenv(insideMark)); err != nil {
+		return nil, fmt.Errorf("%s: %w", insideMark, err)
+	}
 	if h.net, err = newNetwork(); err != nil {
 		h.cut = err.Error()
 	}

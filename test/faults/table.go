@@ -1,9 +1,13 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"os"
 	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -12,11 +16,16 @@ import (
 type row struct {
 	faults, lines         int
 	lost, twice, disorder int
-	gone, told, untold    int // lines that nobody could have; of which a gap is told, or is not
+	told, untold          int // lines of known files that nobody could have; of which a gap is told, or is not
 	unseen                int // lines of files that came and went while the agent could see nothing
 	rushed                int // the same while it had hardly a moment
 	catch                 []time.Duration
 	stored                int // lines stored more than once that queries show once
+}
+
+// counts are all that is counted, in the order of the table.
+func (r *row) counts() []*int {
+	return []*int{&r.faults, &r.lines, &r.lost, &r.twice, &r.disorder, &r.told, &r.untold, &r.unseen, &r.rushed, &r.stored}
 }
 
 // table is what the proof prints at its end.
@@ -39,6 +48,66 @@ func (t *table) row(name string) *row {
 		t.rows[name] = r
 	}
 	return r
+}
+
+// saved is a table as one process leaves it to another.
+type saved struct {
+	Counts map[string][]int
+	Catch  map[string][]time.Duration
+	Skips  map[string]string
+	Notes  map[string]int
+	Wrongs []string
+	More   int
+}
+
+func (t *table) save(path string) error {
+	s := saved{Counts: map[string][]int{}, Catch: map[string][]time.Duration{}, Skips: t.skips, Notes: t.notes, Wrongs: t.wrongs, More: t.more}
+	for name, r := range t.rows {
+		for _, n := range r.counts() {
+			s.Counts[name] = append(s.Counts[name], *n)
+		}
+		s.Catch[name] = r.catch
+	}
+	text, err := json.Marshal(s)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, text, 0o600)
+}
+
+func loadTable(path string) (*table, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var s saved
+	if err := json.Unmarshal(text, &s); err != nil {
+		return nil, fmt.Errorf("table: %w", err)
+	}
+	t := newTable()
+	for name, counts := range s.Counts {
+		r := t.row(name)
+		for i, n := range r.counts() {
+			*n = counts[i]
+		}
+		r.catch = s.Catch[name]
+	}
+	maps.Copy(t.skips, s.Skips)
+	maps.Copy(t.notes, s.Notes)
+	t.wrongs, t.more = s.Wrongs, s.More
+	return t, nil
+}
+
+// join adds what another process has found.
+func (t *table) join(o *table) {
+	for name, r := range o.rows {
+		t.row(name).add(r)
+	}
+	maps.Copy(t.skips, o.skips)
+	for text, n := range o.notes {
+		t.notes[text] += n
+	}
+	t.wrongs, t.more = append(t.wrongs, o.wrongs...), t.more+o.more
 }
 
 // examples is how much that is wrong is told in full.
@@ -67,24 +136,16 @@ func (t *table) faults() (n int) {
 }
 
 func (r *row) add(o *row) {
-	r.faults += o.faults
-	r.lines += o.lines
-	r.lost += o.lost
-	r.twice += o.twice
-	r.disorder += o.disorder
-	r.gone += o.gone
-	r.told += o.told
-	r.untold += o.untold
-	r.unseen += o.unseen
-	r.rushed += o.rushed
-	r.stored += o.stored
+	for i, n := range o.counts() {
+		*r.counts()[i] += *n
+	}
 	r.catch = append(r.catch, o.catch...)
 }
 
 func (t *table) print(out io.Writer) {
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "fault\tfaults\tlines\tlost\ttwice\tdisorder\tgone\ttold\tuntold\tunseen\trushed\tstored twice\tcaught up: median\tworst\t")
+	fmt.Fprintln(w, "fault\tfaults\tlines\tlost\ttwice\tout of order\tgone, told\tgone, untold\tunseen\trushed\tstored twice\tcaught up: median\tworst\t")
 	total := &row{}
 	names := make([]string, 0, len(t.rows))
 	for name := range t.rows {
@@ -97,9 +158,8 @@ func (t *table) print(out io.Writer) {
 	}
 	total.print(w, "all")
 	w.Flush()
-	fmt.Fprint(out, "\ngone: bytes that nobody could have (emptied, beyond the budget, state lost), told as a gap or not\n"+
-		"unseen: lines of files that came and went while no agent ran or could see, or of which\n"+
-		"nothing was left when its state was lost\n"+
+	fmt.Fprint(out, "\ngone: bytes of known files that ceased to be before an agent could read them, each told as a gap in its place or not\n"+
+		"unseen: lines of files that came and went while no agent ran or could see: nothing is left to tell of them\n"+
 		"rushed: the same while the agent ran, and worked or waited for a processor nearly all the time\n")
 	for name, why := range t.skips {
 		fmt.Fprintf(out, "not made: %s: %s\n", name, why)
@@ -108,7 +168,8 @@ func (t *table) print(out io.Writer) {
 		fmt.Fprintf(out, "note, %d times: %s\n", n, text)
 	}
 	for _, text := range t.wrongs {
-		fmt.Fprintln(out, "wrong:", text)
+		what, _, _ := strings.Cut(text, "\n")
+		fmt.Fprintln(out, "wrong:", what)
 	}
 	if t.more > 0 {
 		fmt.Fprintf(out, "and %d more\n", t.more)
@@ -127,6 +188,9 @@ func (r *row) print(w io.Writer, name string) {
 		slices.Sort(c)
 		median, worst = c[len(c)/2], c[len(c)-1]
 	}
-	fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%.1fs\t%.1fs\t\n", name, r.faults, r.lines, r.lost, r.twice, r.disorder,
-		r.gone, r.told, r.untold, r.unseen, r.rushed, r.stored, median.Seconds(), worst.Seconds())
+	fmt.Fprintf(w, "%s\t", name)
+	for _, n := range r.counts() {
+		fmt.Fprintf(w, "%d\t", *n)
+	}
+	fmt.Fprintf(w, "%.1fs\t%.1fs\t\n", median.Seconds(), worst.Seconds())
 }

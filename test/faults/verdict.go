@@ -93,20 +93,20 @@ func (w *world) examine(ctx context.Context, r *row, final bool) (bool, error) {
 	if err != nil {
 		return false, err
 	}
+	gaps, err := w.gapsByFile(ctx)
+	if err != nil {
+		return false, err
+	}
 	for _, s := range odd {
-		if !final && !w.excusable(s, seen[s]) {
+		if !final && !w.excusable(s, seen[s], gaps[s.file()]) {
 			done = false
 		}
 	}
 	if !done {
 		return false, nil
 	}
-	gaps, err := w.gapsByFile(ctx)
-	if err != nil {
-		return false, err
-	}
 	for _, s := range odd {
-		w.account(s, seen[s], gaps[s.session+"/"+s.name], r)
+		w.account(s, seen[s], gaps[s.file()], r)
 	}
 	return true, nil
 }
@@ -175,20 +175,25 @@ func (w *world) linesOf(ctx context.Context, streams []*stream) (map[*stream][]i
 // arrived too often.
 func (s *stream) missing(times []int, each func(n int, g *generation)) {
 	for n, k := range times {
-		if _, cut := s.half[n]; k == 0 && !cut && !s.gone[n] {
+		if k > 0 {
+			continue
+		}
+		_, cut := s.half[n]
+		if _, known := s.gone[n]; !cut && !known {
 			each(n, s.generationOf(n))
 		}
 	}
 }
 
 // excusable reports whether all that is wrong with a stream is lines that nobody
-// could have.
-func (w *world) excusable(s *stream, times []int) bool {
+// could have, and that this is told if it can be.
+func (w *world) excusable(s *stream, times []int, gaps []string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	ok := true
 	s.missing(times, func(n int, g *generation) {
-		ok = ok && n >= s.sure && w.beyond(s, g)
+		fate := w.fate(s, times, n, g)
+		ok = ok && fate != lost && (fate != gone || len(gaps) > s.gaps)
 	})
 	for _, k := range times {
 		ok = ok && k <= 1
@@ -196,65 +201,112 @@ func (w *world) excusable(s *stream, times []int) bool {
 	return ok
 }
 
-// beyond reports whether a generation's bytes were beyond the agent's reach.
-func (w *world) beyond(s *stream, g *generation) bool {
-	return g.excuse != "" || w.watch.of(g) != plainly
+// fate is why a line is not there.
+type fate uint8
+
+const (
+	lost    fate = iota // its bytes could be had
+	gone                // its bytes could not be had, and that must be told
+	unseen              // nobody knew, or could still know, that there was anything
+	hurried             // likewise, of a file that came and went while the agent ran and was busy
+)
+
+// fate judges line n of a stream, of which times says how often each line is there.
+// Its loss can be told if the agent had something of the stream before it, and has
+// anything behind it, or a state that tells of it.
+func (w *world) fate(s *stream, times []int, n int, g *generation) fate {
+	sight := w.watch.of(g)
+	stored := func(n int) bool { return times[n] > 0 }
+	switch {
+	case n < s.sure || g.excuse == "" && sight == plainly:
+		return lost
+	case g.excuse == truncated, g.excuse == copiedOver:
+		return gone
+	case anyLine(0, n, stored) && (s.stands() || anyLine(n+1, len(times), stored) || g.excuse == overBudget):
+		return gone
+	case sight == rushed:
+		return hurried
+	default:
+		return unseen
+	}
+}
+
+func anyLine(from, to int, is func(n int) bool) bool {
+	for n := from; n < to; n++ {
+		if is(n) {
+			return true
+		}
+	}
+	return false
 }
 
 // account counts what is wrong with a stream.
 func (w *world) account(s *stream, times []int, gaps []string, r *row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var lost []int
-	var goneLines int
-	excuse := ""
+	var short, missing, never []int
 	s.missing(times, func(n int, g *generation) {
-		switch {
-		case n < s.sure || !w.beyond(s, g):
-			lost = append(lost, n)
-		case g.excuse == truncated, g.excuse != "" && w.watch.of(g) == plainly && s.stands():
-			goneLines++
-			excuse = g.excuse
-			s.gone[n] = true
-		case w.watch.of(g) == rushed:
+		switch w.fate(s, times, n, g) {
+		case lost:
+			short = append(short, n)
+		case gone:
+			missing = append(missing, n)
+		case hurried:
 			r.rushed++
-			s.gone[n] = true
-		default:
+			never = append(never, n)
+		case unseen:
 			r.unseen++
-			s.gone[n] = true
+			never = append(never, n)
 		}
 	})
+	w.gone(s, missing, gaps, r)
+	for _, n := range never {
+		s.gone[n] = false
+	}
 	s.pending = 0
 	for n := range s.half {
 		if times[n] == 0 {
 			s.pending++
 		}
 	}
+	w.twice(s, times, r)
+	if k := len(short); k > s.short {
+		r.lost += k - s.short
+		s.short = k
+		w.table.wrong("%s: %d lines of %s are lost, lines %d to %d; gaps told: %v%s", w.now, k, s, short[0], short[k-1], gaps, w.story(s, short))
+	}
+}
+
+// gone counts lines that nobody could have, though it can be known that they were:
+// for these a gap must be told.
+func (w *world) gone(s *stream, missing []int, gaps []string, r *row) {
+	k := len(missing)
+	switch {
+	case k > 0 && len(gaps) > s.gaps:
+		r.told += k
+	case k > 0:
+		r.untold += k
+		w.table.wrong("%s: %d lines of %s are gone and no gap is told, lines %d to %d; gaps told before: %v%s",
+			w.now, k, s, missing[0], missing[k-1], gaps, w.story(s, missing))
+	}
+	for _, n := range missing {
+		s.gone[n] = true
+	}
+	s.gaps = len(gaps)
+}
+
+// twice counts lines that are there more than once.
+func (w *world) twice(s *stream, times []int, r *row) {
 	twice := 0
 	for n, k := range times {
 		if k > 1 {
-			twice += k - 1
-			if twice <= 3 && !(w.target == "loki" && w.state) {
+			if twice += k - 1; twice <= 3 && !(w.target == "loki" && w.state) {
 				w.table.wrong("%s: line %d of %s is there %d times", w.now, n, s, k)
 			}
 		}
 	}
 	r.twice += max(0, twice-s.over)
 	s.over = twice
-	r.gone += goneLines
-	switch {
-	case goneLines > 0 && len(gaps) > s.gaps:
-		r.told += goneLines
-	case goneLines > 0:
-		r.untold += goneLines
-		w.table.wrong("%s: %d lines of %s are gone (%s) and no gap is told", w.now, goneLines, s, excuse)
-	}
-	s.gaps = len(gaps)
-	if k := len(lost); k > s.short {
-		r.lost += k - s.short
-		s.short = k
-		w.table.wrong("%s: %d lines of %s are lost, lines %d to %d; gaps told: %v%s", w.now, k, s, lost[0], lost[k-1], gaps, w.story(s, lost))
-	}
 }
 
 // stands reports whether anything is left of the stream's files: where nothing is,
@@ -268,6 +320,9 @@ func (s *stream) stands() bool {
 	return false
 }
 
+// file is what the stream is called in what is stored.
+func (s *stream) file() string { return s.session + "/" + s.name }
+
 func (s *stream) String() string { return fmt.Sprintf("%s/%s (stream %d)", s.session, s.name, s.id) }
 
 // story tells what became of the generations of lines, and when the agent could see.
@@ -278,7 +333,7 @@ func (w *world) story(s *stream, lines []int) string {
 		}
 		return t.Format("15:04:05.000")
 	}
-	text := ""
+	text, some := "", 0
 	var last *generation
 	for _, n := range lines {
 		g := s.generationOf(n)
@@ -286,6 +341,9 @@ func (w *world) story(s *stream, lines []int) string {
 			continue
 		}
 		last = g
+		if some++; some > 3 {
+			continue
+		}
 		text += fmt.Sprintf("\n    line %d: file from line %d, first byte %s, removed %s %s", n, g.first, at(g.born), at(g.removed), g.excuse)
 	}
 	w.watch.mu.Lock()
@@ -298,7 +356,7 @@ func (w *world) story(s *stream, lines []int) string {
 
 // final compares each stored line with what was written.
 func (w *world) final(ctx context.Context, r *row) error {
-	j := &judge{world: w, row: r, streams: w.writers.all(), split: map[string]*piece{}}
+	j := &judge{world: w, row: r, streams: w.writers.all(), split: map[string]*piece{}, gap: map[string]bool{}}
 	j.times, j.last = make([][]int, len(j.streams)), make([]int, len(j.streams))
 	for i, s := range j.streams {
 		j.times[i], j.last[i] = make([]int, s.lines), -1
@@ -318,7 +376,7 @@ func (w *world) final(ctx context.Context, r *row) error {
 		for _, k := range j.times[i] {
 			distinct += k
 		}
-		w.account(s, j.times[i], gaps[s.session+"/"+s.name], r)
+		w.account(s, j.times[i], gaps[s.file()], r)
 		w.broken(s, j.times[i], r)
 	}
 	// What a metric query counts is what is stored; a Loki shows equal entries once.
@@ -333,7 +391,7 @@ func (w *world) broken(s *stream, times []int, r *row) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for n := range s.half {
-		if g := s.generationOf(n); times[n] == 0 && !w.beyond(s, g) {
+		if g := s.generationOf(n); times[n] == 0 && g.excuse == "" && w.watch.of(g) == plainly {
 			r.lost++
 			w.table.wrong("end: half line %d of %s is lost%s", n, s, w.story(s, []int{n}))
 		}
@@ -348,6 +406,7 @@ type judge struct {
 	times   [][]int
 	last    []int
 	split   map[string]*piece // by session/filename
+	gap     map[string]bool   // by session/filename: a gap was told behind the last line
 }
 
 // piece is a line that is stored in pieces, as far as they have come.
@@ -359,6 +418,11 @@ type piece struct {
 func (j *judge) take(l *client.Line) {
 	session := l.Label("session")
 	file := session + "/" + l.Label("filename")
+	if l.Label("gap") != "" {
+		j.flush(file)
+		j.gap[file] = true
+		return
+	}
 	split := l.Label("split")
 	if split == "" || split == "1" {
 		j.flush(file)
@@ -403,5 +467,19 @@ func (j *judge) line(session, line string) {
 		j.row.disorder++
 		j.world.table.wrong("end: line %d of %s comes after line %d", n, s, j.last[id])
 	}
+	j.inPlace(s, j.last[id]+1, n)
 	j.last[id] = max(j.last[id], n)
+}
+
+// inPlace checks that there is a gap where lines are gone between two that are there.
+func (j *judge) inPlace(s *stream, from, to int) {
+	told := j.gap[s.file()]
+	delete(j.gap, s.file())
+	for n := from; n < to && !told; n++ {
+		if s.gone[n] {
+			j.row.untold++
+			j.world.table.wrong("end: line %d of %s is gone, and the gap that is told of it is not between %d and %d", n, s, from-1, to)
+			return
+		}
+	}
 }

@@ -97,7 +97,7 @@ func (w *watch) busy(from, to time.Time) (d time.Duration) {
 	return d
 }
 
-const meterTick = 20 * time.Millisecond
+const meterTick = 40 * time.Millisecond
 
 // meter notes what the agent does until done.
 func (w *watch) meter(agent *process, done <-chan struct{}) {

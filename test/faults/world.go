@@ -34,6 +34,7 @@ type world struct {
 	web           http.Client
 	metrics       string // address of the agent's
 	writers       *writers
+	ray           *realRay // nil in most worlds
 	watch         watch
 	table         *table
 	now           string // fault being made
@@ -124,12 +125,6 @@ func (w *world) prepareServer(listen string) error {
 		filepath.Join(w.bin, "remora"), "server", "--data", w.path("data"), "--listen", listen, "--disk-floor", "64MiB",
 	}
 	return nil
-}
-
-// configure writes the agent's configuration, each time another one.
-func (w *world) configure() error {
-	w.configs++
-	return os.WriteFile(w.path("agent.yaml"), fmt.Appendf(nil, "metadata: {configuration: \"%d\"}\n", w.configs), 0o644)
 }
 
 func (w *world) prepareAgent(listen string) {
@@ -230,7 +225,7 @@ func (w *world) until(ctx context.Context, what string, within time.Duration, do
 }
 
 func (w *world) say(format string, args ...any) {
-	fmt.Printf("%s  %s\n", time.Now().Format("15:04:05.000"), fmt.Sprintf(format, args...))
+	fmt.Printf("%s %2d  %s\n", time.Now().Format("15:04:05.000"), w.i, fmt.Sprintf(format, args...))
 }
 
 // live lets n faults happen and then looks at every line.
@@ -242,10 +237,14 @@ func (w *world) live(ctx context.Context, only *regexp.Regexp, n int, t *table) 
 		return errors.New("no fault can be made here")
 	}
 	w.say("world %d: %s, Ray on %s, %s", w.i, w.dir, map[bool]string{true: "a small disk", false: "the disk"}[w.small], filepath.Base(w.agent.args[0]))
-	if err := w.writers.start(ctx); err != nil {
+	writing, err := w.writers.start(ctx)
+	if err != nil {
 		return err
 	}
 	w.now = "start"
+	if err := w.addRay(writing); err != nil {
+		return err
+	}
 	if err := errors.Join(w.writers.crowd(1000), w.writers.long()); err != nil {
 		return err
 	}
@@ -295,7 +294,7 @@ func (w *world) suffer(ctx context.Context, f *fault, deck []*fault) error {
 		return err
 	}
 	w.table.row(f.name).add(r)
-	w.say("    caught up after %.1fs: %d lines, lost %d, twice %d, gone %d, unseen %d, rushed %d", r.catch[0].Seconds(), r.lines, r.lost, r.twice, r.gone, r.unseen, r.rushed)
+	w.say("    caught up after %.1fs: %d lines, lost %d, twice %d, gone %d, unseen %d, rushed %d", r.catch[0].Seconds(), r.lines, r.lost, r.twice, r.told+r.untold, r.unseen, r.rushed)
 	return w.health()
 }
 
@@ -345,6 +344,9 @@ func (w *world) lastWords(ctx context.Context) error {
 // end stops everything and removes it unless it is to be kept.
 func (w *world) end(failed bool) {
 	_ = w.writers.stop()
+	if w.ray != nil {
+		w.ray.end()
+	}
 	_ = w.agent.kill()
 	_ = w.server.kill()
 	w.proxy.set(&mode{})

@@ -75,10 +75,10 @@ func (w *writers) flip() error {
 	return nil
 }
 
-// start begins everything that writes.
-func (w *writers) start(ctx context.Context) error {
+// start begins everything that writes; the context that it returns ends with stop.
+func (w *writers) start(ctx context.Context) (context.Context, error) {
 	if _, err := patient(func() (int, error) { return 0, w.flip() }); err != nil {
-		return err
+		return nil, err
 	}
 	ctx, w.cancel = context.WithCancelCause(ctx)
 	first := w.session()
@@ -106,7 +106,7 @@ func (w *writers) start(ctx context.Context) error {
 	for i, play := range more {
 		w.play(ctx, 100+i, play)
 	}
-	return nil
+	return ctx, nil
 }
 
 func (w *writers) play(ctx context.Context, i int, f func(context.Context, *rand.Rand) error) {
@@ -219,9 +219,9 @@ func (w *writers) driver(ctx context.Context, r *rand.Rand) error {
 			case w.nocut:
 				return f.write()
 			case x < 3 && f.size > 3000:
-				return f.truncate(true)
+				return f.copyTruncate(x == 0)
 			case x < 4 && f.size > 3000:
-				return f.truncate(false)
+				return f.truncate()
 			default:
 				return f.write()
 			}
