@@ -3,6 +3,8 @@ package server
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/remora-ray/remora/internal/logql/syntax"
 	"github.com/remora-ray/remora/internal/logs"
@@ -12,25 +14,22 @@ import (
 // labelNames answers /loki/api/v1/labels.
 func (s *Server) labelNames(w http.ResponseWriter, r *request) error {
 	return s.list(w, r, func(ctx context.Context, matchers []logs.Matcher, start, end int64) ([]string, error) {
-		return s.store.LabelNames(ctx, r.tenants, matchers, start, end)
+		return s.source(r).labelNames(ctx, matchers, start, end)
 	})
 }
 
 // labelValues answers /loki/api/v1/label/{name}/values.
 func (s *Server) labelValues(w http.ResponseWriter, r *request) error {
 	name := r.PathValue("name")
-	if !logs.ValidName(name) {
-		return failf(http.StatusBadRequest, "label name %q does not match [a-zA-Z_][a-zA-Z0-9_]*", shorten(name, 64))
-	}
 	return s.list(w, r, func(ctx context.Context, matchers []logs.Matcher, start, end int64) ([]string, error) {
-		return s.store.LabelValues(ctx, r.tenants, name, matchers, start, end)
+		return s.source(r).labelValues(ctx, name, matchers, start, end)
 	})
 }
 
 func (s *Server) list(w http.ResponseWriter, r *request,
 	read func(ctx context.Context, matchers []logs.Matcher, start, end int64) ([]string, error),
 ) error {
-	matchers, start, end, err := s.selected(w, r)
+	matchers, start, end, err := s.selected(w, r, "")
 	if err != nil {
 		return err
 	}
@@ -46,29 +45,38 @@ func (s *Server) list(w http.ResponseWriter, r *request,
 	return reply(w, r, loki.AppendStrings(nil, list))
 }
 
-// selected reads a time range and the selector that query may hold.
-func (s *Server) selected(w http.ResponseWriter, r *request) (matchers []logs.Matcher, start, end int64, err error) {
+// selected reads a time range and the selector in query. Those in all stand for
+// every stream.
+func (s *Server) selected(w http.ResponseWriter, r *request, all ...string) (matchers []logs.Matcher, start, end int64, err error) {
 	if err := s.form(w, r); err != nil {
 		return nil, 0, 0, err
 	}
 	if start, end, err = loki.ParseTimeRange(r.Form, s.now()); err != nil {
 		return nil, 0, 0, err
 	}
-	matchers, err = parseSelector(r.Form.Get("query"))
+	query := r.Form.Get("query")
+	if slices.Contains(all, strings.TrimSpace(query)) {
+		return nil, start, end, nil
+	}
+	matchers, err = parseSelector(query)
 	return matchers, start, end, err
 }
 
-// parseSelector reads {a="b"}; "" selects everything.
+// everything selects all streams where an endpoint allows that.
+const everything = "{}"
+
+// parseSelector reads {a="b"}.
 func parseSelector(text string) ([]logs.Matcher, error) {
-	if text == "" {
-		return nil, nil
-	}
-	parsed, err := syntax.ParseSelector(text)
+	e, err := syntax.Parse(text)
 	if err != nil {
 		return nil, err
 	}
-	matchers := make([]logs.Matcher, len(parsed))
-	for i, m := range parsed {
+	q, ok := e.(*syntax.LogQuery)
+	if !ok || len(q.Stages) > 0 {
+		return nil, failf(http.StatusBadRequest, "only label matchers are supported")
+	}
+	matchers := make([]logs.Matcher, len(q.Matchers))
+	for i, m := range q.Matchers {
 		if matchers[i], err = logs.NewMatcher(m.Name, m.Op, m.Value); err != nil {
 			return nil, &syntax.Error{Pos: m.At, Msg: err.Error()}
 		}

@@ -7,13 +7,15 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/remora-ray/remora/internal/detect"
 	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
 )
 
 // pushCheck holds a push against the limits. What a client other than our agent
-// sends wrong is taken out line by line and told; the rest is stored, as Loki
-// does. Our agent's streams (those with a range) may have any age, and their
+// sends wrong is taken out line by line and told in Loki's words, as clients know
+// them; the rest is stored, with the service and the levels that Loki would add.
+// Our agent's streams (those with a range) may have any age, and their
 // faults fail the whole push, as a line taken out would be a line lost.
 type pushCheck struct {
 	limits *Limits
@@ -22,19 +24,23 @@ type pushCheck struct {
 
 	rejected int
 	changed  bool // the push is no longer what was sent
-	reasons  []string
+	reasons  []complaint
+	alone    map[string]logs.Labels // see levelAlone
 }
 
-// Told at most so many rejected lines of a stream, and streams of a push.
-const (
-	toldLines   = 10
-	toldStreams = 20
-)
+// complaint is a reason for which lines were taken out.
+type complaint struct {
+	text  string
+	count int
+}
+
+// toldReasons is how many different reasons an answer tells.
+const toldReasons = 20
 
 func (c *pushCheck) run(p *loki.Push) error {
 	for _, wrong := range p.Unreadable {
 		c.changed = true
-		c.reject(wrong.Lines, shorten(wrong.Error(), 1024))
+		c.reject(max(wrong.Lines, 1), shorten(wrong.Error(), 1024))
 	}
 	kept := p.Streams[:0]
 	for i := range p.Streams {
@@ -62,68 +68,84 @@ func (c *pushCheck) stream(s *loki.Stream) (keep bool, err error) {
 	if len(s.Entries) == 0 {
 		return false, nil
 	}
-	if reason := c.labels(s.Labels); reason != "" {
-		c.reject(len(s.Entries), reason)
+	reason := c.labels(s.Labels)
+	if s.Labels.Get(detect.ServiceName) == "" {
+		s.Labels = withLabel(s.Labels, detect.ServiceName, detect.Service(s.Labels))
+		c.changed = true
+	}
+	shown := shorten(s.Labels.String(), 1024)
+	if reason != "" {
+		c.reject(len(s.Entries), strings.ReplaceAll(reason, theStream, shown))
 		return false, nil
 	}
 	kept := s.Entries[:0] // in place: nobody else holds them
-	var told []string
-	total := len(s.Entries)
 	for _, e := range s.Entries {
-		reason := c.entry(s, &e)
-		if reason == "" {
-			kept = append(kept, e)
+		if reason := c.entry(s, &e); reason != "" {
+			c.reject(1, strings.ReplaceAll(reason, theStream, shown))
+			c.changed = true
 			continue
 		}
-		if len(told) < toldLines {
-			told = append(told, fmt.Sprintf("entry with timestamp %s ignored, reason: '%s',\n", stamp(e.Time), reason))
-		}
+		kept = append(kept, e)
 	}
 	s.Entries = kept
-	if bad := total - len(kept); bad > 0 {
-		c.changed = true
-		c.reject(bad, fmt.Sprintf("%suser '%s', total ignored: %d out of %d for stream: %s",
-			strings.Join(told, ""), c.tenant, bad, total, shorten(s.Labels.String(), 1024)))
-	}
 	return len(kept) > 0, nil
+}
+
+// theStream stands for a stream in a reason until the reason is told.
+const theStream = "\x00stream"
+
+func withLabel(ls logs.Labels, name, value string) logs.Labels {
+	out := append(make([]logs.Label, 0, len(ls)+1), ls...)
+	return logs.Normalize(append(out, logs.Label{Name: name, Value: value}))
 }
 
 func (c *pushCheck) reject(lines int, reason string) {
 	c.rejected += lines
-	if len(c.reasons) < toldStreams {
-		c.reasons = append(c.reasons, reason)
+	for i := range c.reasons {
+		if c.reasons[i].text == reason {
+			c.reasons[i].count += lines
+			return
+		}
+	}
+	if len(c.reasons) < toldReasons {
+		c.reasons = append(c.reasons, complaint{reason, lines})
 	}
 }
 
 // complaint is the answer about what was taken out, nil for nothing.
 func (c *pushCheck) complaint() error {
-	if len(c.reasons) == 0 {
+	switch len(c.reasons) {
+	case 0:
 		return nil
+	case 1:
+		if c.reasons[0].count == 1 {
+			return failf(http.StatusBadRequest, "%s", c.reasons[0].text)
+		}
 	}
-	return failf(http.StatusBadRequest, "%s", strings.Join(c.reasons, "\n"))
+	texts := make([]string, len(c.reasons))
+	for i, r := range c.reasons {
+		texts[i] = fmt.Sprintf("%d errors like: %s", r.count, r.text)
+	}
+	return failf(http.StatusBadRequest, "%s", strings.Join(texts, "; "))
 }
 
 // labels says what is wrong with a stream's labels, "" for nothing.
 func (c *pushCheck) labels(ls logs.Labels) string {
-	if len(ls) == 0 {
-		return "error at least one label pair is required per stream"
-	}
 	if len(ls) > c.limits.LabelCount {
-		return fmt.Sprintf("stream %s has %d labels, at most %d are allowed", shorten(ls.String(), 1024), len(ls), c.limits.LabelCount)
+		return fmt.Sprintf("entry for stream '%s' has %d label names; limit %d", theStream, len(ls), c.limits.LabelCount)
 	}
 	size := 0
 	for _, l := range ls {
 		size += len(l.Name) + len(l.Value) + labelOverhead
 		switch {
 		case len(l.Name) > c.limits.LabelName:
-			return fmt.Sprintf("stream %s has a label name of %d bytes, at most %d are allowed", shorten(ls.String(), 1024), len(l.Name), c.limits.LabelName)
+			return fmt.Sprintf("stream '%s' has label name too long: '%s'", theStream, shorten(l.Name, 256))
 		case len(l.Value) > c.limits.LabelValue:
-			return fmt.Sprintf("stream %s has a value of %d bytes for label %s, at most %d are allowed",
-				shorten(ls.String(), 1024), len(l.Value), shorten(l.Name, 128), c.limits.LabelValue)
+			return fmt.Sprintf("stream '%s' has label value too long: '%s'", theStream, shorten(l.Value, 256))
 		}
 	}
 	if size > c.limits.LabelBytes {
-		return fmt.Sprintf("stream %s has labels of %d bytes, at most %d are allowed", shorten(ls.String(), 1024), size, c.limits.LabelBytes)
+		return fmt.Sprintf("stream '%s' has labels of %d bytes, at most %d are allowed", theStream, size, c.limits.LabelBytes)
 	}
 	return ""
 }
@@ -136,31 +158,67 @@ func (c *pushCheck) entry(s *loki.Stream, e *logs.Entry) string {
 	oldest, newest := c.now.Add(-c.limits.OldestLine), c.now.Add(c.limits.FurthestLine)
 	switch {
 	case e.Time < oldest.UnixNano():
-		return "entry too far behind, entry timestamp is: " + stamp(e.Time) + ", oldest acceptable timestamp is: " + stamp(oldest.UnixNano())
+		return fmt.Sprintf("entry for stream '%s' has timestamp too old: %s, oldest acceptable timestamp is: %s",
+			theStream, stamp(e.Time), stamp(oldest.UnixNano()))
 	case e.Time > newest.UnixNano():
-		return "entry too far in the future, entry timestamp is: " + stamp(e.Time) + ", newest acceptable timestamp is: " + stamp(newest.UnixNano())
+		return fmt.Sprintf("entry for stream '%s' has timestamp too new: %s", theStream, stamp(e.Time))
 	case len(e.Line) > c.limits.LineBytes:
-		return fmt.Sprintf("line has %d bytes, at most %d are allowed", len(e.Line), c.limits.LineBytes)
+		return fmt.Sprintf("max entry size '%d' bytes exceeded for stream '%s' while adding an entry with length '%d' bytes",
+			c.limits.LineBytes, theStream, len(e.Line))
 	}
 	if meta, changed := cleanMetadata(e.Metadata); changed {
 		e.Metadata = meta
 		c.changed = true
 	}
-	return metadataFault(e.Metadata, c.limits.MetadataCount, c.limits.MetadataBytes)
+	if fault := metadataFault(e.Metadata, c.limits.MetadataCount, c.limits.MetadataBytes); fault != "" {
+		return fault
+	}
+	c.addLevel(s, e)
+	return ""
+}
+
+// addLevel adds the level of a line to its metadata, where it is not there as
+// usually spelled.
+func (c *pushCheck) addLevel(s *loki.Stream, e *logs.Entry) {
+	if level := detect.Level(s.Labels, e.Metadata, e.Line); level != e.Metadata.Get(detect.LevelName) {
+		c.changed = true
+		if len(e.Metadata) == 0 {
+			e.Metadata = c.levelAlone(level)
+			return
+		}
+		e.Metadata = withLabel(e.Metadata, detect.LevelName, level)
+	}
+}
+
+// levelAlone is the metadata of a line that has no other, shared by all such
+// lines of the push.
+func (c *pushCheck) levelAlone(level string) logs.Labels {
+	ls, ok := c.alone[level]
+	if !ok {
+		if c.alone == nil {
+			c.alone = make(map[string]logs.Labels)
+		}
+		ls = logs.LabelsOf(detect.LevelName, level)
+		c.alone[level] = ls
+	}
+	return ls
 }
 
 // ours checks a stream of our agent.
 func (c *pushCheck) ours(s *loki.Stream) error {
+	if len(s.Labels) == 0 {
+		return failf(http.StatusBadRequest, "error at least one label pair is required per stream")
+	}
 	if reason := c.labels(s.Labels); reason != "" {
-		return failf(http.StatusBadRequest, "%s", reason)
+		return failf(http.StatusBadRequest, "%s", strings.ReplaceAll(reason, theStream, shorten(s.Labels.String(), 1024)))
 	}
 	count, size := 4*c.limits.MetadataCount, 4*c.limits.MetadataBytes
 	if fault := metadataFault(s.Range.Metadata, count, size); fault != "" {
-		return failf(http.StatusBadRequest, "file %s: %s", s.Range.File, fault)
+		return failf(http.StatusBadRequest, "file %s: %s", s.Range.File, strings.ReplaceAll(fault, theStream, shorten(s.Labels.String(), 1024)))
 	}
 	for i := range s.Entries {
 		e := &s.Entries[i]
-		fault := metadataFault(e.Metadata, count, size)
+		fault := strings.ReplaceAll(metadataFault(e.Metadata, count, size), theStream, shorten(s.Labels.String(), 1024))
 		if len(e.Line) > 4*c.limits.LineBytes {
 			fault = fmt.Sprintf("line has %d bytes, at most %d are allowed", len(e.Line), 4*c.limits.LineBytes)
 		}
@@ -173,7 +231,7 @@ func (c *pushCheck) ours(s *loki.Stream) error {
 
 func metadataFault(ls logs.Labels, count, size int) string {
 	if len(ls) > count {
-		return fmt.Sprintf("line has %d structured metadata labels, at most %d are allowed", len(ls), count)
+		return fmt.Sprintf("stream '%s' has too many structured metadata labels: '%d', limit: '%d'", theStream, len(ls), count)
 	}
 	bytes := 0
 	for _, l := range ls {
@@ -183,7 +241,7 @@ func metadataFault(ls logs.Labels, count, size int) string {
 		}
 	}
 	if bytes > size {
-		return fmt.Sprintf("line has structured metadata of %d bytes, at most %d are allowed", bytes, size)
+		return fmt.Sprintf("stream '%s' has structured metadata too large: '%d' bytes, limit: '%d' bytes", theStream, bytes, size)
 	}
 	return ""
 }
@@ -217,10 +275,10 @@ func cleanName(name string) string {
 		}
 	}
 	if '0' <= b[0] && b[0] <= '9' {
-		return "_" + string(b)
+		return "key_" + string(b)
 	}
 	return string(b)
 }
 
 // stamp writes a time for people.
-func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339Nano) }
+func stamp(ns int64) string { return time.Unix(0, ns).UTC().Format(time.RFC3339) }

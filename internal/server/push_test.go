@@ -91,7 +91,11 @@ func TestPushForms(t *testing.T) {
 				t.Errorf("204 with a body: %q", got.body)
 			}
 			batch := r.store.(*memoryStore).batches[0]
-			if d := cmp.Diff(plain, batch.Push); d != "" {
+			want := stream(logs.LabelsOf("app", "x", "service_name", "x"), "one", "two")
+			for i := range want.Entries {
+				want.Entries[i].Metadata = logs.LabelsOf("detected_level", "unknown")
+			}
+			if d := cmp.Diff(&loki.Push{Streams: []loki.Stream{want}}, batch.Push); d != "" {
 				t.Errorf("stored differs (-want +got):\n%s", d)
 			}
 			if batch.Tenant != "fake" || !batch.Received.Equal(noon) {
@@ -134,8 +138,6 @@ func TestBadPushes(t *testing.T) {
 		{"list as metadata", []byte(jsonPush(`["1","x",[]]`)), nil, 400, "structured metadata is not an object"},
 		{"label a.b", []byte(`{"streams":[{"stream":{"a.b":"c"},"values":[]}]}`), nil, 400, `couldn't parse labels: label name "a.b" does not match`},
 		{"label a.b in protobuf", rawPush(`{a.b="c"}`), []string{"Content-Type", ""}, 400, `couldn't parse labels: label name "a.b"`},
-		{"no labels", []byte(`{"streams":[{"stream":{},"values":[["1","x"]]}]}`), nil, 400, "error at least one label pair is required per stream"},
-		{"only empty labels", []byte(`{"streams":[{"stream":{"a":""},"values":[["1","x"]]}]}`), nil, 400, "at least one label pair"},
 		{"unknown encoding", []byte(ok), []string{"Content-Encoding", "br"}, 400, `Content-Encoding "br" is not supported`},
 		{"not gzip", []byte(ok), []string{"Content-Encoding", "gzip"}, 400, "push is not gzip"},
 		{"gzip cut short", gzipped([]byte(ok))[:40], []string{"Content-Encoding", "gzip"}, 400, "decompress push (gzip)"},
@@ -189,25 +191,21 @@ func TestPartialSuccess(t *testing.T) {
 	}{
 		{
 			"too old", jsonPush(jsonLine(noon.Add(-8*24*time.Hour), "old"), good),
-			[]string{
-				"entry with timestamp 2026-11-13T12:00:00Z ignored, reason: 'entry too far behind, entry timestamp is: 2026-11-13T12:00:00Z, oldest acceptable timestamp is: 2026-11-14T12:00:00Z',\n",
-				`user 'fake', total ignored: 1 out of 2 for stream: {app="x"}`,
-			},
+			[]string{`entry for stream '{app="x", service_name="x"}' has timestamp too old: 2026-11-13T12:00:00Z, oldest acceptable timestamp is: 2026-11-14T12:00:00Z`},
 		},
 		{
 			"in the future", jsonPush(good, jsonLine(noon.Add(11*time.Minute), "new"), jsonLine(time.Unix(0, 1<<63-1), "far")),
-			[]string{"2026-11-21T12:11:00Z ignored, reason: 'entry too far in the future", "total ignored: 2 out of 3"},
+			[]string{`1 errors like: entry for stream '{app="x", service_name="x"}' has timestamp too new: 2026-11-21T12:11:00Z; 1 errors like: `},
 		},
-		{"before 1970", jsonPush(`["-1","x"]`, good), []string{"1969-12-31T23:59:59.999999999Z ignored", "1 out of 2"}},
-		{"line too long", jsonPush(jsonLine(noon, strings.Repeat("x", 256<<10+1)), good), []string{"line has 262145 bytes, at most 262144 are allowed", "1 out of 2"}},
-		{"too many labels", `{"streams":[{"stream":{` + strings.Join(many, ",") + `},"values":[` + good + `]},{"stream":{"app":"x"},"values":[` + good + `]}]}`, []string{"has 16 labels, at most 15 are allowed"}},
-		{"label value too long", `{"streams":[{"stream":{"a":"` + strings.Repeat("v", 2049) + `"},"values":[` + good + `]},{"stream":{"app":"x"},"values":[` + good + `]}]}`, []string{"value of 2049 bytes for label a"}},
-		{"label name too long", `{"streams":[{"stream":{"` + strings.Repeat("n", 1025) + `":"v"},"values":[` + good + `]},{"stream":{"app":"x"},"values":[` + good + `]}]}`, []string{"label name of 1025 bytes"}},
-		{"too much metadata", jsonPush(`["`+at(0)+`","x",{"a":"`+strings.Repeat("m", 64<<10)+`"}]`, good), []string{"structured metadata of 65537 bytes, at most 65536"}},
-		{"too many metadata labels", jsonPush(`["`+at(0)+`","x",{`+strings.Join(manyMeta, ",")+`}]`, good), []string{"129 structured metadata labels, at most 128"}},
+		{"before 1970", jsonPush(`["-1","x"]`, good), []string{"has timestamp too old: 1969-12-31T23:59:59Z"}},
+		{"line too long", jsonPush(jsonLine(noon, strings.Repeat("x", 256<<10+1)), good), []string{`max entry size '262144' bytes exceeded for stream '{app="x", service_name="x"}' while adding an entry with length '262145' bytes`}},
+		{"too many labels", `{"streams":[{"stream":{` + strings.Join(many, ",") + `},"values":[` + good + `]},{"stream":{"app":"x"},"values":[` + good + `]}]}`, []string{"has 16 label names; limit 15"}},
+		{"label value too long", `{"streams":[{"stream":{"a":"` + strings.Repeat("v", 2049) + `"},"values":[` + good + `]},{"stream":{"app":"x"},"values":[` + good + `]}]}`, []string{"has label value too long: 'vvv"}},
+		{"label name too long", `{"streams":[{"stream":{"` + strings.Repeat("n", 1025) + `":"v"},"values":[` + good + `]},{"stream":{"app":"x"},"values":[` + good + `]}]}`, []string{"has label name too long: 'nnn"}},
+		{"too much metadata", jsonPush(`["`+at(0)+`","x",{"a":"`+strings.Repeat("m", 64<<10)+`"}]`, good), []string{"has structured metadata too large: '65537' bytes, limit: '65536' bytes"}},
+		{"too many metadata labels", jsonPush(`["`+at(0)+`","x",{`+strings.Join(manyMeta, ",")+`}]`, good), []string{"has too many structured metadata labels: '129', limit: '128'"}},
 		{"label a.b", `{"streams":[{"stream":{"a.b":"c"},"values":[` + good + `]},{"stream":{"app":"x"},"values":[` + good + `]}]}`, []string{`couldn't parse labels: label name "a.b" does not match`}},
-		{"no labels", `{"streams":[{"stream":{"a":""},"values":[` + good + `]},{"stream":{"app":"x"},"values":[` + good + `]}]}`, []string{"error at least one label pair is required per stream"}},
-		{"hostile times", jsonPush(`["9223372036854775807","x"]`, `["-9223372036854775808","y"]`, good), []string{"2 out of 3"}},
+		{"hostile times", jsonPush(`["9223372036854775807","x"]`, `["-9223372036854775808","y"]`, good), []string{"has timestamp too new: 2262-04-11T23:47:16Z; 1 errors like", "has timestamp too old: 1677-09-21T00:12:43Z"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -225,7 +223,7 @@ func TestComplaintIsBounded(t *testing.T) {
 		values[i] = `["1","old"]`
 	}
 	got := start(t).pushJSON(jsonPush(values...))
-	got.want(t, 400, "total ignored: 5000 out of 5000")
+	got.want(t, 400, "5000 errors like: entry for stream")
 	if len(got.body) > 4096 {
 		t.Errorf("answer has %d bytes", len(got.body))
 	}
@@ -235,7 +233,7 @@ func TestMetadataNamesAreCleaned(t *testing.T) {
 	r := start(t, withStore(openStore(t)))
 	r.pushJSON(jsonPush(`["`+nanos(noon)+`","x",{"trace.id":"1","0day":"2","größe":"3","ok":"4"}]`)).want(t, 204)
 	r.get("/loki/api/v1/query_range", "query", `{app="x"}`, "end", nanos(noon.Add(1))).want(t, 200,
-		`"_0day":"2"`, `"trace_id":"1"`, `"gr____e":"3"`, `"ok":"4"`)
+		`"key_0day":"2"`, `"trace_id":"1"`, `"gr____e":"3"`, `"ok":"4"`)
 }
 
 // Our agent's lines may be of any age, for the range says that they belong.
@@ -390,4 +388,23 @@ func TestFluentBit(t *testing.T) {
 	got := r.do("GET", address("/loki/api/v1/query_range", "query", `sum by (file) (count_over_time({RayCluster=~"raycluster-.*"} | json file="true" [1h]))`,
 		"start", "1795243768", "end", "1795243768", "step", "60"), nil, "X-Scope-OrgID", "test")
 	got.want(t, 200, `{"file":"/tmp/ray/session_latest/logs/dashboard.log"}`, `"3"]`)
+}
+
+// A foreign stream gets a service and its lines a level; our agent's are kept as
+// they are.
+func TestServiceAndLevelAreAdded(t *testing.T) {
+	r := start(t, withStore(openStore(t)))
+	body := `{"streams":[{"stream":{},"values":[` + jsonLine(noon.Add(-3), `{"level":"wrn"}`) + `]},
+		{"stream":{"job":"a/b","service_name":""},"values":[["` + nanos(noon.Add(-2)) + `","x",{"level":"ERROR"}]]},
+		{"stream":{"service_name":"mine","app":"other"},"values":[["` + nanos(noon.Add(-1)) + `","x",{"detected_level":"warning"}]]}]}`
+	r.pushJSON(body).want(t, 204)
+	ours := stream(logs.LabelsOf("job", "ray/logs"), "error: not looked at")
+	ours.Entries[0].Metadata = logs.LabelsOf("offset", "0")
+	ours.Range = &loki.FileRange{File: loki.FileID{1}, To: 10}
+	r.push(ours).want(t, 204)
+	got := r.get("/loki/api/v1/query_range", "query", `{service_name=~".+"}`)
+	got.want(t, 200, `"stream":{"detected_level":"warn","service_name":"unknown_service"}`,
+		`"stream":{"detected_level":"error","job":"a/b","level":"ERROR","service_name":"a/b"}`,
+		`"stream":{"app":"other","detected_level":"warn","service_name":"mine"}`)
+	r.get("/loki/api/v1/query_range", "query", `{job="ray/logs"}`).want(t, 200, `"stream":{"job":"ray/logs","offset":"0"}`)
 }

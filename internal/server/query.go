@@ -8,9 +8,7 @@ import (
 
 	"github.com/remora-ray/remora/internal/logql/exec"
 	"github.com/remora-ray/remora/internal/logql/syntax"
-	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
-	"github.com/remora-ray/remora/internal/store"
 )
 
 // queryRange answers /loki/api/v1/query_range.
@@ -70,7 +68,7 @@ func (s *Server) answer(w http.ResponseWriter, r *request, p exec.Params) error 
 	err := s.bounded(r, func(ctx context.Context) error {
 		began := time.Now()
 		var err error
-		result, err = s.engine.Run(ctx, source{s.store, r.tenants}, p)
+		result, err = s.engine.Run(ctx, s.source(r), p)
 		took = time.Since(began)
 		return err
 	})
@@ -106,20 +104,6 @@ func (s *Server) bounded(r *request, work func(context.Context) error) error {
 	defer leave()
 	r.queued = time.Since(began)
 	return work(ctx)
-}
-
-// source is the store bound to the tenants of a request.
-type source struct {
-	store   store.Store
-	tenants []string
-}
-
-func (s source) Select(ctx context.Context, sel logs.Selection, yield func(*logs.Record) error) error {
-	return s.store.Select(ctx, s.tenants, sel, yield)
-}
-
-func (s source) Buckets(ctx context.Context, q logs.BucketQuery, yield func(logs.Bucket) error) error {
-	return s.store.Buckets(ctx, s.tenants, q, yield)
 }
 
 // categorize reports whether the client asked for labels by where they come

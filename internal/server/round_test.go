@@ -33,7 +33,7 @@ func TestRoundTrip(t *testing.T) {
 		{
 			"labels merged", address("/loki/api/v1/query_range", "query", `{job="ray/logs"}`), nil,
 			`{"status":"success","data":{"resultType":"streams","result":[
-			{"stream":{"component":"gcs","job":"ray/logs"},"values":[["1795262399999000000","two"],["1795262399998000000","one"]]},
+			{"stream":{"component":"gcs","detected_level":"unknown","job":"ray/logs","service_name":"gcs"},"values":[["1795262399999000000","two"],["1795262399998000000","one"]]},
 			{"stream":{"component":"worker","detected_level":"error","filename":"worker.out","job":"ray/logs","offset":"7"},"values":[["1795262399999000000","hello <b>"]]}]}}`,
 		},
 		{
@@ -60,7 +60,7 @@ func TestRoundTrip(t *testing.T) {
 		},
 		{
 			"vector", address("/loki/api/v1/query", "query", `count_over_time({component="gcs"}[1m])`), nil,
-			`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"component":"gcs","job":"ray/logs"},"value":[1795262400,"2"]}]}}`,
+			`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"component":"gcs","detected_level":"unknown","job":"ray/logs","service_name":"gcs"},"value":[1795262400,"2"]}]}}`,
 		},
 		{
 			"health check of Grafana", address("/loki/api/v1/query", "query", `vector(1)+vector(1)`, "time", "4000000000"), nil,
@@ -70,22 +70,22 @@ func TestRoundTrip(t *testing.T) {
 			"scalar", address("/loki/api/v1/query", "query", `2*3`, "time", "1.5"), nil,
 			`{"status":"success","data":{"resultType":"scalar","result":[1.500,"6"]}}`,
 		},
-		{"labels", "/loki/api/v1/labels", nil, `{"status":"success","data":["component","job"]}`},
-		{"label, by its older name", "/loki/api/v1/label", nil, `{"status":"success","data":["component","job"]}`},
+		{"labels", "/loki/api/v1/labels", nil, `{"status":"success","data":["component","job","service_name"]}`},
+		{"label, by its older name", "/loki/api/v1/label", nil, `{"status":"success","data":["component","job","service_name"]}`},
 		{"values", "/loki/api/v1/label/component/values", nil, `{"status":"success","data":["gcs","worker"]}`},
 		{
-			"values of some streams", address("/loki/api/v1/label/component/values", "query", `{component!="gcs"}`), nil,
+			"values of some streams", address("/loki/api/v1/label/component/values", "query", `{job="ray/logs",component!="gcs"}`), nil,
 			`{"status":"success","data":["worker"]}`,
 		},
 		{"values of an unknown label", "/loki/api/v1/label/other/values", nil, `{"status":"success"}`},
 		{
 			"series", address("/loki/api/v1/series", "match[]", `{component="gcs"}`, "match", `{job=~".+"}`), nil,
-			`{"status":"success","data":[{"component":"gcs","job":"ray/logs"},{"component":"worker","job":"ray/logs"}]}`,
+			`{"status":"success","data":[{"component":"gcs","job":"ray/logs","service_name":"gcs"},{"component":"worker","job":"ray/logs"}]}`,
 		},
-		{"all series", address("/loki/api/v1/series", "match[]", "{}"), nil, `{"status":"success","data":[{"component":"gcs","job":"ray/logs"},{"component":"worker","job":"ray/logs"}]}`},
+		{"all series", address("/loki/api/v1/series", "match[]", "{}"), nil, `{"status":"success","data":[{"component":"gcs","job":"ray/logs","service_name":"gcs"},{"component":"worker","job":"ray/logs"}]}`},
 		{"no series", address("/loki/api/v1/series", "match[]", `{a="b"}`), nil, `{"status":"success","data":[]}`},
 		{"another tenant", "/loki/api/v1/labels", []string{"X-Scope-OrgID", "other"}, `{"status":"success"}`},
-		{"two tenants", "/loki/api/v1/labels", []string{"X-Scope-OrgID", "other|fake"}, `{"status":"success","data":["component","job"]}`},
+		{"two tenants", "/loki/api/v1/labels", []string{"X-Scope-OrgID", "other|fake"}, `{"status":"success","data":["__tenant_id__","component","job","service_name"]}`},
 		{
 			"formatted query", address("/loki/api/v1/format_query", "query", `{a="b"}|="x"`), nil,
 			`{"status":"success","data":"{a=\"b\"} |= \"x\""}`,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
@@ -26,7 +27,7 @@ func (s *Server) series(w http.ResponseWriter, r *request) error {
 	var all []logs.Labels
 	err = s.bounded(r, func(ctx context.Context) error {
 		for _, matchers := range selectors {
-			streams, err := s.store.Streams(ctx, r.tenants, matchers, start, end)
+			streams, err := s.source(r).streams(ctx, matchers, start, end)
 			if err != nil {
 				return err
 			}
@@ -60,6 +61,12 @@ func (s *Server) selectors(r *request) ([][]logs.Matcher, error) {
 		if total += len(text); total > s.limits.QueryBytes {
 			return nil, failf(http.StatusBadRequest, "selectors have more than %d bytes together", s.limits.QueryBytes)
 		}
+		if strings.TrimSpace(text) == everything {
+			if len(texts) > 1 {
+				return nil, failf(http.StatusBadRequest, "0 matchers in group: {}")
+			}
+			continue
+		}
 		var err error
 		if selectors[i], err = parseSelector(text); err != nil {
 			return nil, err
@@ -76,7 +83,7 @@ func (s *Server) indexStats(w http.ResponseWriter, r *request) error {
 	}
 	var stats loki.IndexStats
 	err = s.bounded(r, func(ctx context.Context) error {
-		read, err := s.store.Stats(ctx, r.tenants, matchers, start, end)
+		read, err := s.source(r).stats(ctx, matchers, start, end)
 		stats = loki.IndexStats(read)
 		return err
 	})

@@ -172,7 +172,7 @@ func (t *tailer) history(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	result, err := s.engine.Run(ctx2, source{s.store, t.tenants}, exec.Params{
+	result, err := s.engine.Run(ctx2, source{store: s.store, tenants: t.tenants}, exec.Params{
 		Query: t.params.query, Start: t.params.start, End: max(s.now().UnixNano(), t.params.start) + 1, Step: int64(time.Hour),
 		Limit: t.params.limit, Direction: logs.Backward,
 	})

@@ -126,7 +126,7 @@ func TestTailRunsThePipeline(t *testing.T) {
 	if d := cmp.Diff([]string{"yes!"}, f.lines()); d != "" || len(f.EncodingFlags) != 1 {
 		t.Fatalf("%v (-want +got):\n%s", f, d)
 	}
-	want := `{"structuredMetadata":{"pid":"7"},"parsed":{"level":"error","msg":"yes"}}`
+	want := `{"structuredMetadata":{"detected_level":"error","pid":"7"},"parsed":{"level":"error","msg":"yes"}}`
 	if got := string(f.Streams[0].Values[0][2]); got != want {
 		t.Errorf("labels %s, want %s", got, want)
 	}

@@ -45,6 +45,10 @@ func (e *Engine) Follow(ctx context.Context, tenants []string, sel logs.Selectio
 	if err != nil {
 		return err
 	}
+	// What was acknowledged before is not followed, however late it is applied.
+	if err := e.catchUp(ctx); err != nil {
+		return err
+	}
 	f := &follower{tenants: slices.Clone(tenants), residual: r, wake: make(chan struct{}, 1), ended: make(chan struct{})}
 	if !e.followers.add(f) {
 		return e.Ready()

@@ -1,0 +1,242 @@
+package detect
+
+import (
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// Kind is what a value of JSON is.
+type Kind uint8
+
+// The kinds of scalars.
+const (
+	String Kind = iota
+	Number
+	Bool
+	Null
+)
+
+// Field is a scalar of a JSON object.
+type Field struct {
+	Kind Kind
+	Raw  string // as written; a string's without its quotes, its escapes as they are
+}
+
+// maxDepth bounds objects in objects.
+const maxDepth = 64
+
+// jsonReader reads one JSON value from front to back and allocates nothing but
+// names with escapes.
+type jsonReader struct {
+	text  string
+	pos   int
+	depth int // of names that are visited
+	path  []string
+	visit func(path []string, f Field) bool
+	ended bool // by visit
+}
+
+// eachField calls visit for each scalar in a JSON object and in the objects in it,
+// as deep as depth names lead; those in arrays are passed over. It is true where
+// the whole line is an object, whatever visit wanted: visit ends its own calls
+// with false. The path is valid until visit returns.
+func eachField(line string, depth int, visit func(path []string, f Field) bool) bool {
+	r := jsonReader{text: line, depth: depth, visit: visit}
+	if r.peek() != '{' || !r.object(1) {
+		return false
+	}
+	r.peek()
+	return r.pos == len(r.text)
+}
+
+func (r *jsonReader) peek() byte {
+	for r.pos < len(r.text) {
+		switch c := r.text[r.pos]; c {
+		case ' ', '\t', '\n', '\r':
+			r.pos++
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+func (r *jsonReader) accept(c byte) bool {
+	if r.peek() != c {
+		return false
+	}
+	r.pos++
+	return true
+}
+
+func (r *jsonReader) object(level int) bool {
+	r.pos++
+	if level > maxDepth {
+		return false
+	}
+	if r.accept('}') {
+		return true
+	}
+	for {
+		name, ok := r.str()
+		if !ok || !r.accept(':') {
+			return false
+		}
+		r.path = append(r.path, unescaped(name))
+		if !r.value(level) {
+			return false
+		}
+		r.path = r.path[:len(r.path)-1]
+		if r.accept('}') {
+			return true
+		}
+		if !r.accept(',') {
+			return false
+		}
+	}
+}
+
+func (r *jsonReader) value(level int) bool {
+	f := Field{Kind: Number}
+	switch c := r.peek(); c {
+	case '{':
+		return r.object(level + 1)
+	case '[':
+		return r.array(level)
+	case '"':
+		text, ok := r.str()
+		if !ok {
+			return false
+		}
+		f = Field{String, text}
+	case 't', 'f', 'n':
+		word, kind := "true", Bool
+		if c == 'f' {
+			word = "false"
+		} else if c == 'n' {
+			word, kind = "null", Null
+		}
+		if !strings.HasPrefix(r.text[r.pos:], word) {
+			return false
+		}
+		r.pos += len(word)
+		f = Field{kind, word}
+	default:
+		start := r.pos
+		for r.pos < len(r.text) && strings.IndexByte("+-.0123456789eE", r.text[r.pos]) >= 0 {
+			r.pos++
+		}
+		f.Raw = r.text[start:r.pos]
+		if _, err := strconv.ParseFloat(f.Raw, 64); err != nil && !strings.HasSuffix(err.Error(), "range") {
+			return false
+		}
+	}
+	if !r.ended && level <= r.depth {
+		r.ended = !r.visit(r.path, f)
+	}
+	return true
+}
+
+func (r *jsonReader) array(level int) bool {
+	r.pos++
+	if level > maxDepth {
+		return false
+	}
+	if r.accept(']') {
+		return true
+	}
+	visited := r.depth
+	r.depth = 0
+	defer func() { r.depth = visited }()
+	for {
+		if !r.value(level + 1) {
+			return false
+		}
+		if r.accept(']') {
+			return true
+		}
+		if !r.accept(',') {
+			return false
+		}
+	}
+}
+
+// str reads a string and leaves its escapes as they are.
+func (r *jsonReader) str() (string, bool) {
+	if !r.accept('"') {
+		return "", false
+	}
+	start := r.pos
+	for ; r.pos < len(r.text); r.pos++ {
+		switch c := r.text[r.pos]; {
+		case c == '"':
+			r.pos++
+			return r.text[start : r.pos-1], true
+		case c == '\\':
+			r.pos++
+		case c < 0x20:
+			return "", false
+		}
+	}
+	return "", false
+}
+
+// unescaped is a JSON string's text.
+func unescaped(raw string) string {
+	if !strings.Contains(raw, `\`) {
+		return raw
+	}
+	text, err := strconv.Unquote(`"` + strings.ReplaceAll(raw, `\/`, `/`) + `"`)
+	if err != nil || !utf8.ValidString(text) {
+		return raw
+	}
+	return text
+}
+
+// eachPair calls visit for each key=value of logfmt, until it returns false or
+// the line is no logfmt any more. It is false where the line is none.
+func eachPair(line string, visit func(key, value string) bool) bool {
+	for i := 0; i < len(line); {
+		if line[i] <= ' ' {
+			i++
+			continue
+		}
+		start := i
+		for i < len(line) && line[i] > ' ' && line[i] != '=' && line[i] != '"' {
+			i++
+		}
+		key := line[start:i]
+		if i == len(line) || line[i] <= ' ' {
+			continue // a word alone
+		}
+		if line[i] == '"' || key == "" {
+			return false
+		}
+		i++
+		value := ""
+		if i < len(line) && line[i] == '"' {
+			quoted, err := strconv.QuotedPrefix(line[i:])
+			if err != nil {
+				return false
+			}
+			if value, err = strconv.Unquote(quoted); err != nil {
+				return false
+			}
+			i += len(quoted)
+		} else {
+			start = i
+			for i < len(line) && line[i] > ' ' {
+				if line[i] == '=' || line[i] == '"' {
+					return false
+				}
+				i++
+			}
+			value = line[start:i]
+		}
+		if !visit(key, value) {
+			return true
+		}
+	}
+	return true
+}
