@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"time"
 )
 
 // stateFaults spoil what the agent remembers.
@@ -130,8 +131,11 @@ func newer(ctx context.Context, w *world, inside func() error) error {
 		return err
 	}
 	err = w.startAgent(ctx)
+	if err == nil {
+		err = w.until(ctx, "the agent ends", 5*time.Second, func() bool { return !w.agent.running() })
+	}
 	w.agent.deaths()
-	if !errors.Is(err, errDied) {
+	if err != nil && !errors.Is(err, errDied) {
 		w.table.wrong("%s: the agent did not refuse it: %v", w.now, err)
 	}
 	after, err := os.ReadFile(w.positions())

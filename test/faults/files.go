@@ -170,6 +170,9 @@ func (f *file) path(n int) string { return filepath.Join(f.dir, f.name(n)) }
 // drop deletes the live file.
 func (f *file) drop() error {
 	f.close()
+	f.mu.Lock()
+	f.live.alone = true
+	f.mu.Unlock()
 	f.remove(f.live)
 	return os.Remove(f.path(0))
 }

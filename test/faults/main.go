@@ -41,6 +41,8 @@ type options struct {
 	only   string
 	long   bool
 	keep   bool
+	on     bool
+	paste  bool
 	plain  bool
 	nocut  bool
 	noray  bool
@@ -62,6 +64,8 @@ func main() {
 	flag.StringVar(&o.only, "only", "", "`REGEXP` of the faults to make")
 	flag.BoolVar(&o.long, "long", false, "programs are stopped for 30 s instead of 2 s")
 	flag.BoolVar(&o.keep, "keep", false, "keep all files of a world that fails")
+	flag.BoolVar(&o.on, "on", false, "a world goes on after something is found wrong")
+	flag.BoolVar(&o.paste, "markdown", false, "print the table as documents show it, too")
 	flag.BoolVar(&o.noray, "noray", false, "no real Ray")
 	flag.BoolVar(&o.nocut, "nocut", false, "no file is emptied in place")
 	flag.BoolVar(&o.plain, "plain", false, "no namespaces")
@@ -115,6 +119,9 @@ func isolated(ctx context.Context, o options) (int, error) {
 		t.join(some)
 	}
 	t.print(os.Stdout)
+	if o.paste {
+		t.markdown(os.Stdout)
+	}
 	return slices.Max(codes), nil
 }
 

@@ -36,6 +36,7 @@ type generation struct {
 	born    time.Time // of its first byte
 	removed time.Time // when its bytes were; zero while they are there
 	excuse  string    // why they may be missing though there was time to read them
+	alone   bool      // it was deleted by the name it was written by: the next file says nothing of it
 }
 
 // form is how lines look.

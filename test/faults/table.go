@@ -7,6 +7,7 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -128,13 +129,6 @@ func (t *table) note(format string, args ...any) { t.notes[fmt.Sprintf(format, a
 
 func (t *table) failed() bool { return len(t.wrongs) > 0 }
 
-func (t *table) faults() (n int) {
-	for _, r := range t.rows {
-		n += r.faults
-	}
-	return n
-}
-
 func (r *row) add(o *row) {
 	for i, n := range o.counts() {
 		*r.counts()[i] += *n
@@ -142,21 +136,51 @@ func (r *row) add(o *row) {
 	r.catch = append(r.catch, o.catch...)
 }
 
+// columns are what is counted, in the order of counts.
+var columns = []string{
+	"faults", "lines", "lost", "twice", "out of order", "gone, told", "gone, untold", "unseen", "rushed", "stored twice",
+	"caught up after: median", "worst",
+}
+
+// cells are the rows by the names of the faults, and all of them together at the end.
+func (t *table) cells() [][]string {
+	total := &row{}
+	var cells [][]string
+	for _, name := range slices.Sorted(maps.Keys(t.rows)) {
+		cells = append(cells, t.rows[name].cells(name))
+		total.add(t.rows[name])
+	}
+	return append(cells, total.cells("all"))
+}
+
+func (r *row) cells(name string) []string {
+	cells := []string{name}
+	for _, n := range r.counts() {
+		cells = append(cells, strconv.Itoa(*n))
+	}
+	median, worst := time.Duration(0), time.Duration(0)
+	if len(r.catch) > 0 {
+		c := slices.Sorted(slices.Values(r.catch))
+		median, worst = c[len(c)/2], c[len(c)-1]
+	}
+	return append(cells, fmt.Sprintf("%.1f s", median.Seconds()), fmt.Sprintf("%.1f s", worst.Seconds()))
+}
+
+// markdown prints the table as documents show it.
+func (t *table) markdown(out io.Writer) {
+	fmt.Fprintf(out, "| fault | %s |\n|---|%s\n", strings.Join(columns, " | "), strings.Repeat("--:|", len(columns)))
+	for _, cells := range t.cells() {
+		fmt.Fprintf(out, "| %s |\n", strings.Join(cells, " | "))
+	}
+}
+
 func (t *table) print(out io.Writer) {
 	fmt.Fprintln(out)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "fault\tfaults\tlines\tlost\ttwice\tout of order\tgone, told\tgone, untold\tunseen\trushed\tstored twice\tcaught up: median\tworst\t")
-	total := &row{}
-	names := make([]string, 0, len(t.rows))
-	for name := range t.rows {
-		names = append(names, name)
+	fmt.Fprintln(w, "fault\t"+strings.Join(columns, "\t")+"\t")
+	for _, cells := range t.cells() {
+		fmt.Fprintln(w, strings.Join(cells, "\t")+"\t")
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		t.rows[name].print(w, name)
-		total.add(t.rows[name])
-	}
-	total.print(w, "all")
 	w.Flush()
 	fmt.Fprint(out, "\ngone: bytes of known files that ceased to be before an agent could read them, each told as a gap in its place or not\n"+
 		"unseen: lines of files that came and went while no agent ran or could see: nothing is left to tell of them\n"+
@@ -179,18 +203,4 @@ func (t *table) print(out io.Writer) {
 	} else {
 		fmt.Fprintln(out, "nothing lost, nothing twice, nothing out of order")
 	}
-}
-
-func (r *row) print(w io.Writer, name string) {
-	median, worst := time.Duration(0), time.Duration(0)
-	if len(r.catch) > 0 {
-		c := slices.Clone(r.catch)
-		slices.Sort(c)
-		median, worst = c[len(c)/2], c[len(c)-1]
-	}
-	fmt.Fprintf(w, "%s\t", name)
-	for _, n := range r.counts() {
-		fmt.Fprintf(w, "%d\t", *n)
-	}
-	fmt.Fprintf(w, "%.1fs\t%.1fs\t\n", median.Seconds(), worst.Seconds())
 }

@@ -222,7 +222,9 @@ func (w *world) fate(s *stream, times []int, n int, g *generation) fate {
 		return lost
 	case g.excuse == truncated, g.excuse == copiedOver:
 		return gone
-	case anyLine(0, n, stored) && (s.stands() || anyLine(n+1, len(times), stored) || g.excuse == overBudget):
+	case g.excuse == overBudget && anyLine(0, n, stored):
+		return gone
+	case !g.alone && anyLine(0, n, stored) && (s.stands() || anyLine(n+1, len(times), stored)):
 		return gone
 	case sight == rushed:
 		return hurried
