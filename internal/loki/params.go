@@ -189,6 +189,11 @@ func outOfRange(text string) error {
 	return fmt.Errorf("strconv.ParseInt: parsing %s: value out of range", quoteShort(text))
 }
 
+// ParseQueryStep reads the step of a query over a range of so many nanoseconds.
+func ParseQueryStep(v url.Values, rangeNS int64) (int64, error) {
+	return parseStep(v.Get("step"), rangeNS)
+}
+
 // parseStep reads the step of a range query that is rangeNS long.
 func parseStep(text string, rangeNS int64) (int64, error) {
 	step := max(rangeNS/int64(250*time.Second), 1) * int64(time.Second)
