@@ -92,6 +92,8 @@ type agent struct {
 	firstDirty  time.Time
 	lastRound   time.Time
 	touched     time.Time   // when this agent last said that it lives
+	shut        map[string]shut
+	placed      time.Time   // when it was last asked whose files are
 	weighed     time.Time   // when pending bytes were last added up
 	ready       []*follower // to be read now, in turn
 	settling    []*follower // to be looked at again soon, whatever happens
@@ -168,7 +170,7 @@ func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
 		results:  make(chan ship.Result, batches),
 		answers:  make(chan answers, 1),
 		sessions: map[string]*session{}, roots: map[string]struct{}{}, streams: map[streamKey]*follower{}, all: map[*follower]struct{}{},
-		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, linkLocks: map[string]*os.File{}, unread: map[string]bool{}, born: wall.Now().UnixNano(), began: wall.Mono(),
+		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, linkLocks: map[string]*os.File{}, unread: map[string]bool{}, shut: map[string]shut{}, born: wall.Now().UnixNano(), began: wall.Mono(),
 	}
 	a.watcher = discover.New(conf.Source, conf.ScanEvery, func(reason string) { a.met.drops.WithLabelValues(reason).Inc() }, conf.Logger)
 	if conf.RayRoot != "" {
@@ -241,7 +243,8 @@ func (a *agent) loop(ctx, work context.Context) error {
 			a.answered(x)
 		case answer := <-a.health.ask:
 			answer <- a.status()
-		case <-timer.C:
+		case now := <-timer.C:
+			a.placeSessions(now)
 		case <-ending:
 			a.draining, ending = true, nil
 			if errors.Is(context.Cause(ctx), ErrReplaced) {

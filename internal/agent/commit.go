@@ -208,7 +208,7 @@ func (a *agent) stand(f *follower, p parse.Position, mark tail.Mark) {
 
 // learn takes what a file told about its node.
 func (a *agent) learn(f *follower, s *parse.Stream) {
-	if id := s.NodeID(); id != "" && f.session.node.ID == "" && f.file.Component == ray.ComponentRaylet {
+	if id := s.NodeID(); id != "" && !f.session.node.Shared && f.session.node.ID == "" && f.file.Component == ray.ComponentRaylet {
 		f.session.node.ID = id
 		f.session.facts++
 	}
@@ -223,7 +223,7 @@ func (a *agent) entry(n *discover.Name, what discover.What) {
 	st, err := tail.StatPath(a.path(n))
 	s := a.session(n.Session)
 	// Two incarnations in one directory leave two ids: the newest is the living one.
-	if err != nil || st.Written < s.idAt || s.node.ID == id {
+	if err != nil || st.Written < s.idAt || s.node.ID == id || s.node.Shared {
 		return
 	}
 	s.idAt, s.node.ID = st.Written, id
@@ -239,9 +239,8 @@ func (a *agent) session(key string) *session {
 		if key != "" {
 			s.name, s.root = path.Base(key), filepath.Join(a.conf.RayRoot, path.Dir(key))
 		}
-		s.node, s.machine, s.placed = a.conf.Node, a.machine, true
-		if a.conf.Place != nil {
-			s.node, s.machine, s.placed = a.conf.Place(path.Dir(key))
+		if s.node, s.machine, s.placed = a.conf.Node, a.machine, true; key != "" {
+			a.settleDown(s, key)
 		}
 		a.sessions[key] = s
 		if key == "" {
@@ -255,30 +254,9 @@ func (a *agent) session(key string) *session {
 	return s
 }
 
-// placeSessions asks again whose a session's files are, where that was not known.
-func (a *agent) placeSessions() {
-	for _, s := range a.sessions {
-		if s.placed {
-			continue
-		}
-		node, _, known := a.conf.Place(path.Dir(s.key))
-		node.ID = s.node.ID
-		if node != s.node {
-			s.node = node
-			s.facts++
-		}
-		s.placed = known
-	}
-}
-
-// sessionReady reports whether the kind of node is known, or will not be.
-func (a *agent) sessionReady(s *session, now time.Time) bool {
-	return s.known || s.node.Type != "" || a.scanned && a.draining || now.Sub(s.since) >= sessionWait
-}
-
 func (s *session) kind(given string) string {
 	switch {
-	case given != "" || s.key == "":
+	case given != "" || s.key == "" || s.node.Shared:
 		return given
 	case s.head:
 		return "head"
@@ -330,7 +308,6 @@ func (a *agent) sweep(there bool) {
 	a.met.rescued.Set(float64(rescued))
 	a.met.files.Set(float64(files))
 	a.met.queue.Set(float64(a.builder.Queued()))
-	a.placeSessions()
 	a.budget()
 	a.sweepStale(now)
 	if there && !a.begun {

@@ -29,11 +29,10 @@ type Config struct {
 	State  string // required: directory for positions
 	// Target, if not nil, is where lines go; URL, Tenant and TokenFile are not looked at.
 	Target ship.Target
-	// Place, where sessions lie in directories below RayRoot, tells whose the files of
-	// such a directory are (a path below RayRoot): where they were written, and the
-	// machine or pod that is part of their identity, which must always be the same. It
-	// is asked again until it says that the rest is known.
-	Place func(dir string) (node parse.Node, machine string, known bool)
+	// Place, where it is not nil, tells whose files are: those of a session by its path
+	// below RayRoot, those of a discover.Placed by what that says. It is asked again
+	// until it says that all is known.
+	Place func(at string) Placement
 	// Labels and Metadata are added to every line, and win over what Ray's files tell.
 	Labels, Metadata logs.Labels
 	Stages           *stage.Program // run for each line; nil for none
@@ -69,6 +68,18 @@ type Config struct {
 	Spent func(inode uint64)
 	// Health, if not nil, is given a Health that may be asked while Run runs.
 	Health func(*Health)
+}
+
+// Placement is whose files are.
+type Placement struct {
+	Node parse.Node
+	// Machine is the machine or pod that is part of their identity, and must always be
+	// the same; "" for this one.
+	Machine string
+	// Apart tells them from other files of this machine, where Machine does not.
+	Apart string
+	Known bool // all that there is to know
+	Wait  bool // until then nothing of them may be sent
 }
 
 // Check names what is wrong with the settings themselves, without a look at the

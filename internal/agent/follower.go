@@ -209,7 +209,9 @@ type session struct {
 	key     string // place below the root: directories, if any, and the name
 	name    string
 	root    string // the directory that it lies in
-	placed  bool   // all is known of where it lies
+	place   string // what Place is asked
+	placed  bool   // all is known of whose it is
+	waits   bool   // nothing may be sent before that
 	machine string // whose files these are: part of their identity
 	follows bool   // an agent was here before: it kept files by names of its own
 	since   time.Time

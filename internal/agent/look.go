@@ -91,7 +91,7 @@ func (a *agent) followerOf(n *discover.Name) *follower {
 }
 
 func (a *agent) newFollower(session string, file ray.File) *follower {
-	f := &follower{session: a.session(session), file: file}
+	f := &follower{session: a.sessionOf(session, file), file: file}
 	f.file.Path, f.file.Rotation = f.file.Stream, 0
 	a.all[f] = struct{}{}
 	return f

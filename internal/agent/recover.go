@@ -118,23 +118,27 @@ func (a *agent) firstScan() {
 
 // answers is what the target said about streams.
 type answers struct {
-	asked []*follower
-	count []int         // identities asked about, of each
-	first []*generation // the oldest file of each that was asked about, if any
-	ask   loki.OffsetsRequest
-	found loki.OffsetsResponse
-	wire  parse.Wire
+	tenant string
+	asked  []*follower
+	failed bool          // of a tenant: it is to be asked again, after the others
+	count  []int         // identities asked about, of each
+	first  []*generation // the oldest file of each that was asked about, if any
+	ask    loki.OffsetsRequest
+	found  loki.OffsetsResponse
+	wire   parse.Wire
 }
 
 // ask asks the target where streams stand, until it answers. Nothing is read
 // before: only the answer tells whether it is our server or a Loki.
 func (a *agent) ask(ctx context.Context) {
+	x := answers{}
+	if x.asked, x.tenant = a.nextToAsk(); a.wired && len(x.asked) == 0 {
+		return
+	}
 	if a.asking || (a.wired && len(a.toAsk) == 0) || (!a.wired && !a.scanned && a.fresh) {
 		return
 	}
 	a.asking = true
-	x := answers{asked: a.toAsk}
-	a.toAsk = nil
 	for _, f := range x.asked {
 		ids := a.candidates(f)
 		x.ask.Files, x.count = append(x.ask.Files, ids...), append(x.count, len(ids))
@@ -156,7 +160,7 @@ const askAtMost = 10 * time.Second
 
 func (a *agent) askUntilAnswered(ctx context.Context, x answers) {
 	for wait := a.conf.MinWait; ctx.Err() == nil; wait = min(2*wait, a.conf.MaxWait, askAtMost) {
-		found, wire, err := a.target.Offsets(ctx, x.ask)
+		found, wire, err := a.offsets(ctx, &x)
 		if n, asked := len(found.Files), len(x.ask.Files); err == nil && wire == parse.Remora && found.Files != nil && asked > 0 && n != asked {
 			err = fmt.Errorf("the server answered %d files of %d", n, asked)
 		}
@@ -166,9 +170,17 @@ func (a *agent) askUntilAnswered(ctx context.Context, x answers) {
 			case a.answers <- x:
 			case <-ctx.Done():
 			}
+		if x.tenant != "" {
+			x.failed = true
+			select {
+			case a.answers <- x:
+			case <-ctx.Done():
+			}
 			return
 		}
 		a.health.failed()
+			return
+		}
 		a.log.Warn("cannot ask the server where files stand, trying again", "error", err, "in", wait)
 		select {
 		case <-ctx.Done():
@@ -189,6 +201,11 @@ func (a *agent) candidates(f *follower) []loki.FileID {
 	}
 	return ids
 }
+	if x.failed {
+		a.shutOut(x)
+		return
+	}
+	delete(a.shut, x.tenant)
 
 func (a *agent) answered(x answers) {
 	a.asking = false

@@ -257,7 +257,7 @@ func (a *agent) read(f *follower, g *generation, st tail.Stat, ended bool) {
 	}
 	j := pipeline.Job{
 		Follower: f, Epoch: f.epochOf, Stream: f.parser, FD: g.fd, Unpack: g.unpack, Cursor: f.cursor, Mark: f.mark,
-		Base: g.base, Ended: ended, Emit: f.emit, Now: wall.Now().UnixNano(), Idle: f.idle, Written: st.Written,
+		Tenant: f.session.node.Tenant, Base: g.base, Ended: ended, Emit: f.emit, Now: wall.Now().UnixNano(), Idle: f.idle, Written: st.Written,
 		Range: loki.FileRange{File: f.id, Generation: f.printOf(g), Gap: f.gapFor(g)},
 	}
 	if f.passed() {
@@ -453,7 +453,7 @@ func (a *agent) tellGap(f *follower) {
 	f.running = true
 	a.running++
 	a.jobs <- pipeline.Job{
-		Follower: f, Epoch: f.epochOf, Stream: f.parser, FD: -1, Base: f.gapAt, TellGap: true,
+		Follower: f, Epoch: f.epochOf, Tenant: f.session.node.Tenant, Stream: f.parser, FD: -1, Base: f.gapAt, TellGap: true,
 		Range: loki.FileRange{File: f.id, Gap: f.gap},
 	}
 }

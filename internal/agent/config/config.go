@@ -73,11 +73,14 @@ type Source struct {
 	Metadata   logs.Labels `yaml:"metadata"`
 }
 
-// Ray is a node's temp directory or, with Volumes, those of the pods of a Kubernetes
-// node.
+// Ray is a node's temp directory or, with Volumes or Dirs, those of the pods of a
+// Kubernetes node.
 type Ray struct {
-	Root    string `yaml:"root"`
-	Volumes string `yaml:"volumes"`
+	Root       string `yaml:"root"`
+	Volumes    string `yaml:"volumes"`
+	Dirs       string `yaml:"dirs"`
+	Pods       bool   `yaml:"pods"`
+	PodTenants bool   `yaml:"pod_tenants"`
 }
 
 // Files are files found by patterns.
@@ -93,6 +96,8 @@ type Containers struct {
 	Root    string   `yaml:"root"`
 	Include []string `yaml:"include"`
 	Exclude []string `yaml:"exclude"`
+
+	PodTenants bool `yaml:"pod_tenants"`
 }
 
 // Output is where lines go: exactly one of Remora, Loki and Stdout is set.

@@ -78,6 +78,9 @@ var sourceKeys = []Key{
 var rayKeys = []Key{
 	{"root", "directory", "/tmp/ray", "Directory that holds `session_…` directories; it may appear later."},
 	{"volumes", "pattern", "", "On a Kubernetes node: names of the `emptyDir` volumes that pods mount at `/tmp/ray`. `root` is then the kubelet's directory of pods, `/var/lib/kubelet/pods`. Whose a volume is tell the API server (with `NODE_NAME` and the right to list pods) or else the directories below `/var/log/pods`."},
+	{"dirs", "pattern", "", "On a Kubernetes node whose Ray pods have `/tmp/ray` on a `hostPath` volume, each in a directory of its own (`subPathExpr`): the directories below `root` that hold `session_…` directories, such as `*`. Whose one is tells the API server by what pods mount, or else its name, where that is a pod's."},
+	{"pods", "true, false", "true with `volumes` or `dirs`", "Whether `root` is a directory of a Kubernetes node that pods mount. Several of them may write there: lines carry what is the same of all, and no pod."},
+	{"pod_tenants", "true, false", "false", "Whether lines go to the tenant that the pod's annotation `remora.dev/tenant` names. They wait until the API server has told it."},
 }
 
 var fileKeys = []Key{
@@ -89,8 +92,9 @@ var fileKeys = []Key{
 
 var containerKeys = []Key{
 	{"root", "directory", "/var/log/pods", "Directory that the kubelet writes."},
-	{"include", "list of patterns", "all", "Pod directories `NAMESPACE_POD_UID` to follow."},
-	{"exclude", "list of patterns", "", "Pod directories to leave out of those."},
+	{"include", "list of patterns", "all", "Containers to follow: `NAMESPACE_POD_UID`, `NAMESPACE_POD_UID/CONTAINER` or `NAMESPACE/POD/CONTAINER`. What labels of the pod tell of Ray is asked of the API server (with `NODE_NAME` and the right to list pods)."},
+	{"exclude", "list of patterns", "", "Containers to leave out of those, likewise."},
+	{"pod_tenants", "true, false", "false", "Whether lines go to the tenant that the pod's annotation `remora.dev/tenant` names. They wait until the API server has told it."},
 }
 
 var outputKeys = []Key{

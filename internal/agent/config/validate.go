@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/bmatcuk/doublestar/v4"
+
 	"github.com/remora-ray/remora/internal/agent/discover"
 	"github.com/remora-ray/remora/internal/logs"
 )
@@ -132,6 +134,7 @@ func (k checker) sources(c *Config) {
 		k.name(what, &s.Name, kind, seen)
 		switch kind {
 		case "ray":
+			k.rayDirs(what+".ray", s)
 			if s.Ray.Volumes != "" {
 				or(&s.Ray.Root, kubeletPods)
 			}
@@ -152,6 +155,20 @@ func (k checker) sources(c *Config) {
 		if _, err := s.Layout(); err != nil {
 			k.each(what+"."+kind, err)
 		}
+	}
+}
+
+// rayDirs checks where the sessions of several pods lie.
+func (k checker) rayDirs(what string, s *Source) {
+	r := s.Ray
+	switch {
+	case r.Dirs != "" && r.Volumes != "":
+		k.wrong(what+".dirs", "give volumes or dirs, not both")
+	case r.Dirs != "" && (!doublestar.ValidatePattern(r.Dirs) || path.Clean(r.Dirs) != r.Dirs || strings.HasPrefix(r.Dirs, "/") || strings.Contains(r.Dirs, "**")):
+		k.wrong(what+".dirs", "%q is not a pattern below root such as * or */ray-*", r.Dirs)
+	}
+	if r.PodTenants && s.Pods() == PodsNone {
+		k.wrong(what+".pod_tenants", "whose the files are is not known: give volumes, dirs or pods too")
 	}
 }
 

@@ -236,3 +236,10 @@ func (f *Files) File(_, rel string) File {
 	}
 	return File{File: x}
 }
+
+// Placed is a Layout that tells whose each file is.
+type Placed interface {
+	Layout
+	// Place names whose the files of a stream are, for all that are of the same alike.
+	Place(stream string) string
+}

@@ -181,3 +181,9 @@ func cutPodRotation(base string) (stem string, rotation int, ok bool) {
 	stem, rotation = cutRotation(base)
 	return stem, rotation, rotation > 0 && stem == number+".log"
 }
+
+// Place is the directory of the pod, NAMESPACE_POD_UID.
+func (p *Pods) Place(stream string) string {
+	dir, _, _ := strings.Cut(stream, "/")
+	return dir
+}

@@ -26,6 +26,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/remora-ray/remora/internal/agent/config"
+	"github.com/remora-ray/remora/internal/agent/kube"
 )
 
 // Options are what a fleet needs beside its configuration.
@@ -45,6 +46,7 @@ type Options struct {
 	// For tests.
 	listening func(addr string)
 	podLogs   string
+	inCluster func(env func(string) string, node string) (*kube.API, error)
 }
 
 // fleet is a running one.
@@ -120,6 +122,9 @@ func open(conf *config.Config, o Options) (*fleet, error) {
 	}
 	if o.podLogs != "" {
 		f.pods.logs = o.podLogs
+	}
+	if o.inCluster != nil {
+		f.pods.inCluster = o.inCluster
 	}
 	if err := f.met.register(); err != nil {
 		return nil, err

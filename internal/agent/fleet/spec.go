@@ -116,10 +116,8 @@ func (f *fleet) configOf(e *engine) (agent.Config, error) {
 	if ray, ok := layout.(discover.Ray); ok {
 		c.RayRoot = ray.Root
 	}
-	if ofVolumes(&s.Source) {
-		c.Place = f.place(s)
-	}
-	return c, nil
+	c.Place, err = f.place(s, layout)
+	return c, err
 }
 
 // agentConfig is what the specification says of an agent, whatever its files are.

@@ -12,6 +12,11 @@ type Node struct {
 	Type                      string // "head" or "worker"
 	ID, IP                    string // Ray's node id; address
 	Pod, Container, Owner     string
+	// Tenant is who its lines belong to; "" for the output's own.
+	Tenant string
+	// Shared says that several nodes write there: what a file tells of one says nothing
+	// of the others.
+	Shared bool
 }
 
 // Labels are the stream labels of a file's lines.

@@ -22,6 +22,7 @@ type Part struct {
 	Follower Follower
 	Epoch    uint32 // of the follower when it was read
 	File     loki.FileID
+	Tenant   string // who its lines belong to; "" for the output's own
 	From, To uint64 // logical
 	Lines    int
 	Gap      string

@@ -26,6 +26,7 @@ const streamRoom = 4 << 10
 type Job struct {
 	Follower Follower
 	Epoch    uint32
+	Tenant   string // who the file's lines belong to; "" for the output's own
 	Stream   *parse.Stream
 	FD       int
 	Unpack   *tail.Unpacker // of a compressed file, of which Cursor counts the content
@@ -149,7 +150,7 @@ func (r *Reader) send(ctx context.Context, d *Done, from, to uint64, res parse.R
 	rng := d.Range
 	rng.From, rng.To = from, to
 	p := Part{
-		Follower: d.Follower, Epoch: d.Epoch, File: rng.File, From: from, To: to, Gap: rng.Gap, Wire: d.Stream.Wire(),
+		Follower: d.Follower, Epoch: d.Epoch, File: rng.File, From: from, To: to, Gap: rng.Gap, Wire: d.Stream.Wire(), Tenant: d.Tenant,
 		Lines: res.Lines, Position: d.Stream.Position(to), Mark: d.Mark, Anchors: res.Anchors,
 	}
 	err := r.builder.Add(ctx, p, len(r.entries)+d.Stream.Streams()*streamRoom, func(dst []byte) []byte {

@@ -2,6 +2,7 @@ package ship
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -128,12 +129,14 @@ func (c *Config) options() (HTTP, error) {
 func (c *Client) Backfill() Backfill { return c.opts.Backfill }
 
 // Push implements Target.
-func (c *Client) Push(ctx context.Context, body []byte) Answer {
+func (c *Client) Push(ctx context.Context, body []byte) Answer { return c.pushAs(ctx, "", body) }
+
+func (c *Client) pushAs(ctx context.Context, tenant string, body []byte) Answer {
 	if len(c.of) != len(body) || len(body) == 0 || &c.of[0] != &body[0] {
 		c.packed = s2.EncodeSnappy(c.packed[:cap(c.packed)], body)
 	}
 	c.of = body
-	resp, err := c.post(ctx, c.push, "application/x-protobuf", c.packed)
+	resp, err := c.post(ctx, tenant, c.push, "application/x-protobuf", c.packed)
 	if err != nil {
 		return Answer{Kind: KindRetry, Err: err}
 	}
@@ -150,6 +153,10 @@ const askAtOnce = 1000
 // Offsets implements Target. A file found by its generations may be in the answer
 // several times, as often as they were asked about in different requests.
 func (c *Client) Offsets(ctx context.Context, ask loki.OffsetsRequest) (loki.OffsetsResponse, parse.Wire, error) {
+	return c.offsetsAs(ctx, "", ask)
+}
+
+func (c *Client) offsetsAs(ctx context.Context, tenant string, ask loki.OffsetsRequest) (loki.OffsetsResponse, parse.Wire, error) {
 	var all loki.OffsetsResponse
 	if c.server == LokiServer {
 		return all, parse.Loki, nil
@@ -159,7 +166,7 @@ func (c *Client) Offsets(ctx context.Context, ask loki.OffsetsRequest) (loki.Off
 	}
 	for len(ask.Files)+len(ask.Generations) > 0 {
 		files, generations := min(askAtOnce, len(ask.Files)), min(askAtOnce, len(ask.Generations))
-		got, wire, err := c.ask(ctx, loki.OffsetsRequest{Files: ask.Files[:files:files], Generations: ask.Generations[:generations]})
+		got, wire, err := c.ask(ctx, tenant, loki.OffsetsRequest{Files: ask.Files[:files:files], Generations: ask.Generations[:generations]})
 		if err != nil || wire == parse.Loki {
 			return loki.OffsetsResponse{}, wire, err
 		}
@@ -172,7 +179,7 @@ func (c *Client) Offsets(ctx context.Context, ask loki.OffsetsRequest) (loki.Off
 // offsetsBytes bounds the answer about askAtOnce files.
 const offsetsBytes = 16 << 20
 
-func (c *Client) ask(ctx context.Context, ask loki.OffsetsRequest) (r loki.OffsetsResponse, wire parse.Wire, err error) {
+func (c *Client) ask(ctx context.Context, tenant string, ask loki.OffsetsRequest) (r loki.OffsetsResponse, wire parse.Wire, err error) {
 	if ask.Files == nil {
 		ask.Files = []loki.FileID{}
 	}
@@ -180,7 +187,7 @@ func (c *Client) ask(ctx context.Context, ask loki.OffsetsRequest) (r loki.Offse
 	if err != nil {
 		return r, 0, err
 	}
-	resp, err := c.post(ctx, c.offsets, "application/json", body)
+	resp, err := c.post(ctx, tenant, c.offsets, "application/json", body)
 	if err != nil {
 		return r, 0, err
 	}
@@ -241,22 +248,24 @@ func checkOffsets(r *loki.OffsetsResponse, ask *loki.OffsetsRequest) error {
 	return nil
 }
 
-func (c *Client) post(ctx context.Context, to, contentType string, body []byte) (*http.Response, error) {
+func (c *Client) post(ctx context.Context, tenant, to, contentType string, body []byte) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", contentType)
 	req.Header.Set("User-Agent", c.agent)
-	if c.opts.Tenant != "" {
-		req.Header.Set("X-Scope-OrgID", c.opts.Tenant)
+	if tenant = cmp.Or(tenant, c.opts.Tenant); tenant != "" {
+		req.Header.Set("X-Scope-OrgID", tenant)
 	}
 	for name, value := range c.opts.Headers {
 		if strings.EqualFold(name, "Host") {
 			req.Host = string(value)
 			continue
 		}
-		req.Header.Set(name, string(value))
+		if tenant == "" || !strings.EqualFold(name, "X-Scope-OrgID") {
+			req.Header.Set(name, string(value))
+		}
 	}
 	if err := c.auth.sign(req); err != nil {
 		return nil, err

@@ -19,6 +19,7 @@ const (
 	FaultLine       Fault = "line-too-long"
 	FaultMetadata   Fault = "metadata"
 	FaultLabels     Fault = "labels"
+	FaultTenant     Fault = "tenant" // the tenant is not the agent's to name
 	FaultOther      Fault = "other"
 
 	faultRate Fault = "rate" // not a refusal for good

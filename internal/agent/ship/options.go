@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/remora-ray/remora/internal/logs"
 )
 
 // HTTP says where and how to push over HTTP. Its zero value lacks nothing but URL.
@@ -14,6 +16,8 @@ import (
 type HTTP struct {
 	URL    string `yaml:"url"`
 	Tenant string `yaml:"tenant"`
+	// TenantFrom names the label or metadata that tells the tenant of a line.
+	TenantFrom string `yaml:"tenant_from"`
 
 	BasicAuth       *BasicAuth        `yaml:"basic_auth"`
 	BearerToken     Secret            `yaml:"bearer_token"`
@@ -90,6 +94,9 @@ func (o *HTTP) Validate() error {
 	errs := []error{checkServer("url", o.URL)}
 	if strings.ContainsAny(o.Tenant, "\r\n\x00/") {
 		errs = append(errs, fmt.Errorf("tenant %q is not a tenant's name: leave out /, line ends and NUL", o.Tenant))
+	}
+	if o.TenantFrom != "" && !logs.ValidName(o.TenantFrom) {
+		errs = append(errs, fmt.Errorf("tenant_from %q is not the name of a label or of metadata: letters, digits and _, no digit first", o.TenantFrom))
 	}
 	errs = append(errs, o.checkAuth(), o.checkHeaders(), o.TLS.check("tls"), o.checkProxy(),
 		between("timeout", o.Timeout, time.Second, maxWait),
@@ -223,8 +230,8 @@ func (o *HTTP) checkHeaders() error {
 			errs = append(errs, fmt.Errorf("headers.%s cannot be given: use %s", name, instead))
 		case own:
 			errs = append(errs, fmt.Errorf("headers.%s cannot be given: the agent sets it", name))
-		case lower == "x-scope-orgid" && o.Tenant != "":
-			errs = append(errs, fmt.Errorf("headers.%s and tenant are given: one of them is enough", name))
+		case lower == "x-scope-orgid" && o.Tenant+o.TenantFrom != "":
+			errs = append(errs, fmt.Errorf("headers.%s and tenant or tenant_from are given: one of them is enough", name))
 		}
 	}
 	return errors.Join(errs...)

@@ -100,7 +100,7 @@ func TestWrongOptionsAreNamed(t *testing.T) {
 		"url: http://h\nheaders: {Content-Type: x}":                                "the agent sets it",
 		"url: http://h\nheaders: {'a b': x}":                                       "not a header's name",
 		"url: http://h\nheaders: {a: \"x\\ny\"}":                                   "control character",
-		"url: http://h\ntenant: a\nheaders: {x-scope-orgid: b}":                    "headers.x-scope-orgid and tenant are given",
+		"url: http://h\ntenant: a\nheaders: {x-scope-orgid: b}":                    "headers.x-scope-orgid and tenant or tenant_from are given",
 		"url: http://h\ntimeout: 1ms":                                              "timeout is 1ms: give a time from 1s",
 		"url: http://h\nbatch: {bytes: 1GiB}":                                      "batch.bytes is 1GiB",
 		"url: http://h\nbackoff: {min: 1m, max: 1s}":                               "backoff.min is 1m0s, more than backoff.max",

@@ -118,6 +118,9 @@ func (t *trial) judge(items []item, a Answer) ([]piece, bool) {
 		return nil, true
 	}
 	t.last = a.Err
+	if a.Err == errShut {
+		return t.refuse(verdicts(items, &EntryError{FaultTenant, errShut.Error()}), a)
+	}
 	var c complaint
 	if a.Status == http.StatusBadRequest || a.Status == http.StatusTooManyRequests {
 		c = readComplaint(a.Complaint)
@@ -131,10 +134,11 @@ func (t *trial) judge(items []item, a Answer) ([]piece, bool) {
 
 // learn remembers how new the stream is of which the complaint tells.
 func (t *trial) learn(items []item, c *complaint) {
-	key := t.s.marks.key(t.load.streams[items[0].stream])
+	marks := t.s.marksOf()
+	key := marks.key(t.load.streams[items[0].stream])
 	for _, r := range c.reasons {
 		if r.fault == FaultFarBehind && r.oldest != 0 {
-			t.s.marks.raise(key, r.oldest+int64(t.fill.Window))
+			marks.raise(key, r.oldest+int64(t.fill.Window))
 		}
 	}
 }

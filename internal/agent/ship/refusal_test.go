@@ -118,7 +118,7 @@ func TestTheWorkIsBounded(t *testing.T) {
 func TestWhatCameTooFastIsSentHoweverMuchWorkThereWas(t *testing.T) {
 	s, dead := newSender(t, HTTP{URL: "http://127.0.0.1:1"})
 	target := &scripted{}
-	s.Target, s.marks = target, newMarks()
+	s.Target, s.marks = target, nil
 	b := batchOf(t, part{{Labels: logs.LabelsOf("app", "a"), Entries: []logs.Entry{lineOf("fast", time.Now())}}})
 	l := &load{}
 	if err := l.take(b); err != nil {

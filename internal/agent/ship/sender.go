@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/http"
 	"slices"
 	"time"
 
@@ -51,9 +52,13 @@ type Sender struct {
 	Attempted func(Attempt)
 
 	MinWait, MaxWait time.Duration // between attempts; 0 means 200 ms and 30 s
+	KnockFor         time.Duration // before a tenant that was never let in is given up; 0 means 10 s
 
-	marks *marks
+	marks map[string]*marks // by tenant
 	load  *load
+	as    string // the tenant that is being spoken as; "" for the target's own
+	guest bool   // which does not keep the files' places
+	doors doors
 	told  time.Time // when it was last said that the server does not take lines
 	away  bool      // and it has not taken any since
 }
@@ -92,28 +97,34 @@ func (s *Sender) deliver(ctx context.Context, b *pipeline.Batch) (Result, bool) 
 	}
 	s.Before(b)
 	r.Sent = true
-	var ok bool
-	if b.Parts[0].Wire == parse.Loki && len(b.Span(0, len(b.Parts))) > 0 {
-		ok = s.toLoki(ctx, b, &r)
+	ok := true
+	if t, several := s.tenants(b); several {
+		ok = s.toTenants(ctx, t, b, &r)
 	} else {
-		ok = s.some(ctx, b, 0, len(b.Parts), &r)
+		ok = s.one(ctx, b, &r)
 	}
 	return r, ok
+}
+
+// one sends a batch to one tenant.
+func (s *Sender) one(ctx context.Context, b *pipeline.Batch, r *Result) bool {
+	if b.Parts[0].Wire == parse.Loki && len(b.Span(0, len(b.Parts))) > 0 {
+		return s.toLoki(ctx, b, r)
+	}
+	return s.some(ctx, b, 0, len(b.Parts), r)
 }
 
 // toLoki sends a batch whose entries may be refused one by one, each stream by
 // itself: of a push of several a Loki tells what became of the last one.
 func (s *Sender) toLoki(ctx context.Context, b *pipeline.Batch, r *Result) bool {
-	if s.marks == nil {
-		s.marks, s.load = newMarks(), &load{}
-	}
+	marks := s.marksOf()
 	l := s.load
 	defer l.release()
 	if l.take(b) != nil {
 		return s.some(ctx, b, 0, len(b.Parts), r) // nobody can read it: let the server say so
 	}
 	t := &trial{s: s, ctx: ctx, b: b, r: r, load: l, fill: s.backfill()}
-	newest := s.marks.newest(l)
+	newest := marks.newest(l)
 	if !t.fill.Disabled {
 		r.Filed = l.file(t.fill, newest)
 	}
@@ -121,9 +132,28 @@ func (s *Sender) toLoki(ctx context.Context, b *pipeline.Batch, r *Result) bool 
 		return false
 	}
 	for i, ns := range newest {
-		s.marks.raise(s.marks.key(l.streams[i]), ns)
+		marks.raise(marks.key(l.streams[i]), ns)
 	}
 	return true
+}
+
+// mostMarked is how many tenants' streams are remembered at a time.
+const mostMarked = 64
+
+// marksOf are the marks of the tenant that is being spoken as.
+func (s *Sender) marksOf() *marks {
+	if s.load == nil {
+		s.load = &load{}
+	}
+	m := s.marks[s.as]
+	if m == nil {
+		if s.marks == nil || len(s.marks) >= mostMarked {
+			s.marks = map[string]*marks{}
+		}
+		m = newMarks()
+		s.marks[s.as] = m
+	}
+	return m
 }
 
 func (s *Sender) backfill() Backfill {
@@ -153,6 +183,8 @@ func (s *Sender) some(ctx context.Context, b *pipeline.Batch, from, to int, r *R
 	case a.Kind == KindReject && to-from > 1:
 		mid := from + (to-from)/2
 		return s.some(ctx, b, from, mid, r) && s.some(ctx, b, mid, to, r)
+	case a.Kind == KindReject && (s.guest || a.Err == errShut):
+		return s.buryLines(ctx, &b.Parts[from], b.Bytes(from), a.Err, r)
 	case a.Kind == KindReject:
 		if !s.insistBurying(ctx, &b.Parts[from], b.Bytes(from), a.Err) {
 			return false
@@ -210,12 +242,16 @@ func (s *Sender) insist(ctx context.Context, body []byte, check func(*Answer)) (
 	}
 	for wait := s.first(); ; wait = s.next(wait) {
 		began := time.Now()
-		a := s.Target.Push(ctx, body)
+		if s.doors.shut(s.as) {
+			return Answer{Kind: KindReject, Status: http.StatusForbidden, Err: errShut}, true
+		}
+		a := s.push(ctx, body)
 		check(&a)
 		if ctx.Err() == nil && s.Attempted != nil {
 			s.Attempted(Attempt{Kind: a.Kind, Status: a.StatusLabel(), Bytes: len(body), Took: time.Since(began), Err: a.Err})
 		}
 		if a.Kind != KindRetry {
+			s.doors.heard(s.as, &a, s.KnockFor)
 			if s.away {
 				s.away = false
 				s.Logger.Info("the server takes lines again")
@@ -224,6 +260,10 @@ func (s *Sender) insist(ctx context.Context, body []byte, check func(*Answer)) (
 		}
 		if ctx.Err() != nil {
 			return a, false
+		}
+		if s.doors.heard(s.as, &a, s.KnockFor) {
+			s.Logger.Error("the server does not let the agent in as a tenant, its lines are kept in the state directory", "tenant", s.as, "error", a.Err)
+			continue
 		}
 		s.Retrying(a.Err)
 		s.tell(a)
