@@ -111,6 +111,7 @@ var foreign = map[string][]string{
 
 var odd = []string{
 	"", " ", "a", "tab\there", "two\nlines", "quote\" back\\slash `tick`", "<html>&amp;</html>", "nul\x00byte", "{", "{}", "[]", `""`, "null", "42", "true",
+	` {"a":1}`, `["a"]`, `a="\x" b=1`, `a="\u12" b`, `a="x"b c=d`, `a="x"=b`, `a="\ud83d" b="\u00e9"`, `{"a":"\x"}`, `{"a":1,"o":{"b":2`, `{"o":{"b":2},"o_b":3}`,
 	"=", "==", "a=", "=b", "a=b", `a="b`, `{"a":`, `{"a":1}{"b":2}`, `{"a":1} tail`, `{"a":{"b":{"c":{"d":1}}}}`, `{"a":[1,[2,{"b":3}]]}`, `{"u":"\u00e9\ud83d\ude80\ud83d"}`,
 	`{"n":1e400,"m":-0.0,"k":01}`, `{"a":tru}`, `{'a':1}`, "ERROR upper", "Warning: mixed", "fatal", "TRACE x", "an informational text", "error in the middle", "levelerror", "critical",
 	"a.b.c.d", "1.2.3.4", "1.2.3.4:80", "[::1]:80", "256.1.1.1", "foo  bar   baz", "%d %s", "$1 ${x}", "(?i)x", ".*", "[a-z]+", "line with trailing space ", " leading",

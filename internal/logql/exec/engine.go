@@ -75,7 +75,11 @@ func (e *Engine) parse(text string) (syntax.Expr, error) {
 	if len(text) > e.limits.MaxQueryBytes {
 		return nil, &syntax.Error{Msg: fmt.Sprintf("input size too long (%d > %d)", len(text), e.limits.MaxQueryBytes)}
 	}
-	return syntax.Parse(text)
+	expr, err := syntax.Parse(text)
+	if err != nil {
+		return nil, err
+	}
+	return expr, syntax.CheckStages(expr)
 }
 
 // check refuses what the limits do not allow, before anything is read.

@@ -114,9 +114,8 @@ func TestErrorsHaveTypes(t *testing.T) {
 	if err := run(strings.Repeat("x", syntax.MaxQueryBytes+1), 0); !errors.As(err, &syntaxErr) || !strings.Contains(err.Error(), "too long") {
 		t.Errorf("length: %v", err)
 	}
-	var planErr *plan.Error
-	if err := run(`{app="a"} | line_format "{{"`, 0); !errors.As(err, &planErr) {
-		t.Errorf("plan: %v", err)
+	if err := run(`{app="a"} | line_format "{{"`, 0); !errors.As(err, &syntaxErr) || syntaxErr.Col != 0 {
+		t.Errorf("stage: %v", err)
 	}
 	var limitErr *exec.LimitError
 	if err := run(`{app="a"}`, 5001); !errors.As(err, &limitErr) {

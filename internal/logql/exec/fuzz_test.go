@@ -128,7 +128,7 @@ func FuzzTemplate(f *testing.F) {
 	}
 	l := process(nil, "some text")
 	f.Fuzz(func(t *testing.T, text string) {
-		fm, err := newFormatter(text)
+		fm, err := newFormatter("line", text)
 		if err != nil {
 			return
 		}

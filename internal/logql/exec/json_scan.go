@@ -76,10 +76,12 @@ func (j *jsonScanner) text() (string, bool) {
 	if !ok || !escaped {
 		return raw, ok
 	}
-	return unescapeJSON(raw)
+	return unescape(raw, false)
 }
 
-func unescapeJSON(raw string) (string, bool) {
+// unescape resolves escapes as in JSON. Half of a pair of \u is a fault unless
+// halves are taken; it is then shown as U+FFFD.
+func unescape(raw string, halves bool) (string, bool) {
 	b := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {
 		c := raw[i]
@@ -105,10 +107,10 @@ func unescapeJSON(raw string) (string, bool) {
 			b = append(b, '\t')
 		case 'u':
 			r, n, ok := unicodeEscape(raw[i+1:])
-			if !ok {
+			if !ok || utf16.IsSurrogate(r) && !halves {
 				return "", false
 			}
-			b = utf8.AppendRune(b, r)
+			b = utf8.AppendRune(b, r) // U+FFFD for a half
 			i += n
 		default:
 			return "", false
@@ -126,8 +128,7 @@ func unicodeEscape(s string) (r rune, n int, ok bool) {
 		v, err := strconv.ParseUint(s[:4], 16, 32)
 		return rune(v), err == nil
 	}
-	r, ok = hex(s)
-	if !ok || !utf16.IsSurrogate(r) {
+	if r, ok = hex(s); !ok || !utf16.IsSurrogate(r) {
 		return r, 4, ok
 	}
 	if strings.HasPrefix(s[4:], `\u`) {
@@ -137,7 +138,7 @@ func unicodeEscape(s string) (r rune, n int, ok bool) {
 			}
 		}
 	}
-	return utf8.RuneError, 4, true
+	return r, 4, true
 }
 
 // plain reads a number, true, false or null, without judging a number's form

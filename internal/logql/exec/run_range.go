@@ -167,9 +167,11 @@ func (q *query) samples(r *plan.Range, yield func(*line) error) error {
 
 // pipelineError fails a metric query on a line that could not be processed.
 func pipelineError(l *line) error {
-	name := l.err
-	return &plan.Error{Msg: "pipeline error: '" + name + "' for series: '" + strings.ReplaceAll(logs.Labels(l.all()).String(), "\n", " ") +
-		"'; skip such lines with | __error__!=\"" + name + "\", or lines with any error with | __error__=\"\""}
+	series := strings.ReplaceAll(logs.Labels(l.all()).String(), "\n", " ")
+	return &plan.Error{Msg: "pipeline error: '" + l.err + "' for series: '" + series + "'.\n" +
+		"Use a label filter to intentionally skip this error. (e.g | __error__!=\"" + l.err + "\").\n" +
+		"To skip all potential errors you can match empty errors.(e.g __error__=\"\")\n" +
+		"The label filter can also be specified after unwrap. (e.g | unwrap latency | __error__=\"\" )\n"}
 }
 
 // sums adds up counts in windows. Each addition is made once, as a difference

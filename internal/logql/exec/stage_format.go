@@ -1,7 +1,8 @@
 package exec
 
 import (
-	"github.com/remora-ray/remora/internal/logql/plan"
+	"fmt"
+
 	"github.com/remora-ray/remora/internal/logql/syntax"
 )
 
@@ -9,9 +10,9 @@ import (
 type lineFormatStage struct{ *formatter }
 
 func newLineFormat(st *syntax.LineFormatStage) (stage, error) {
-	f, err := newFormatter(st.Template)
+	f, err := newFormatter("line", st.Template)
 	if err != nil {
-		return nil, plan.Errorf(st.At, "%s", err)
+		return nil, syntax.StageError(st, fmt.Errorf("invalid line template: %w", err))
 	}
 	return &lineFormatStage{f}, nil
 }
@@ -39,9 +40,9 @@ func newLabelFormat(st *syntax.LabelFormatStage) (stage, error) {
 	for _, f := range st.Formats {
 		lf := labelFormat{name: f.Name, from: f.From}
 		if f.From == "" {
-			t, err := newFormatter(f.Template)
+			t, err := newFormatter("label", f.Template)
 			if err != nil {
-				return nil, plan.Errorf(f.At, "%s", err)
+				return nil, syntax.StageError(st, fmt.Errorf("invalid template for label '%s': %w", f.Name, err))
 			}
 			lf.tmpl = t
 		}

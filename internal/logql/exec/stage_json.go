@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/grafana/jsonparser"
+
 	"github.com/remora-ray/remora/internal/logql/plan"
 	"github.com/remora-ray/remora/internal/logql/syntax"
 )
@@ -21,14 +23,15 @@ type jsonStage struct {
 }
 
 func (s *jsonStage) process(l *line) bool {
-	s.line, s.scan = l, jsonScanner{s: l.text}
-	s.prefix, s.depth = s.prefix[:0], 0
-	if s.scan.peek() != '{' {
-		l.fail(jsonError, "the line is not a JSON object")
+	if l.text == "" {
 		return true
 	}
-	if ok := s.object(); !ok {
-		l.fail(jsonError, "the line is not valid JSON near byte "+strconv.Itoa(s.scan.i))
+	s.line, s.scan = l, jsonScanner{s: l.text}
+	s.prefix, s.depth = s.prefix[:0], 0
+	parsed, hidden := len(l.parsed), len(l.hidden)
+	if !s.object() {
+		l.parsed, l.hidden = l.parsed[:parsed], l.hidden[:hidden]
+		s.faulty(l)
 	}
 	return true
 }
@@ -86,81 +89,70 @@ func (s *jsonStage) set(key, value string) {
 
 // jsonExprStage makes labels of the values that paths lead to.
 type jsonExprStage struct {
-	exprs []jsonExpr
-}
-
-type jsonExpr struct {
-	name string
-	path []syntax.JSONStep
+	names []string
+	paths [][]string
+	found []bool
 }
 
 func newJSON(st *syntax.JSONStage) (stage, error) {
 	if len(st.Exprs) == 0 {
 		return &jsonStage{}, nil
 	}
-	s := &jsonExprStage{}
+	s := &jsonExprStage{found: make([]bool, len(st.Exprs))}
 	for _, x := range st.Exprs {
-		path, err := syntax.ParseJSONPath(x.Expr)
+		steps, err := syntax.ParseJSONPath(x.Expr)
 		if err != nil {
 			return nil, plan.Errorf(x.At, "%s", err)
 		}
-		s.exprs = append(s.exprs, jsonExpr{x.Name, path})
+		path := make([]string, len(steps))
+		for i, step := range steps {
+			if path[i] = step.Key; !step.IsKey {
+				path[i] = "[" + strconv.Itoa(step.Index) + "]"
+			}
+		}
+		s.names, s.paths = append(s.names, x.Name), append(s.paths, path)
 	}
 	return s, nil
 }
 
 func (s *jsonExprStage) process(l *line) bool {
-	if l.text == "" || !strings.Contains(`"{[`, l.text[:1]) {
-		l.fail(jsonError, "the line is not JSON")
+	if l.text == "" {
 		return true
 	}
-	for _, x := range s.exprs {
-		l.put(x.name, jsonAt(l.text, x.path))
+	if !strings.Contains(`"{[`, l.text[:1]) {
+		l.fail(jsonError, "")
+		return true
+	}
+	clear(s.found)
+	err := guarded(func() (wrong error) {
+		jsonparser.EachKey([]byte(l.text), func(i int, value []byte, kind jsonparser.ValueType, err error) {
+			if err != nil {
+				wrong = err
+				return
+			}
+			s.found[i] = true
+			l.put(s.names[i], jsonValue(value, kind))
+		}, s.paths...)
+		return wrong
+	})
+	if err != nil {
+		l.fail(jsonError, err.Error())
+	}
+	for i, found := range s.found {
+		if _, has := l.lookup(s.names[i]); !found && !has {
+			l.put(s.names[i], "")
+		}
 	}
 	return true
 }
 
-// jsonAt returns the value at a path: a string's text, other values as written,
-// "" where there is none.
-func jsonAt(text string, path []syntax.JSONStep) string {
-	j := jsonScanner{s: text}
-	for _, step := range path {
-		if step.IsKey && !j.enterKey(step.Key) || !step.IsKey && !j.enterIndex(step.Index) {
-			return ""
-		}
-	}
-	if j.peek() == '"' {
-		v, _ := j.text()
-		return validText(v)
-	}
-	v, ok := j.skip()
-	if !ok || v == "null" {
+// jsonValue is a string's text, other values as written, "" for null.
+func jsonValue(value []byte, kind jsonparser.ValueType) string {
+	switch kind {
+	case jsonparser.String:
+		return unescaped(value)
+	case jsonparser.Null:
 		return ""
 	}
-	return v
-}
-
-func (j *jsonScanner) enterKey(key string) bool {
-	found := false
-	j.members(func(k string) (stop, ok bool) {
-		if k == key {
-			found = true
-			return true, true
-		}
-		_, ok = j.skip()
-		return false, ok
-	})
-	return found
-}
-
-func (j *jsonScanner) enterIndex(index int) bool {
-	if !j.accept('[') || j.peek() == ']' {
-		return false
-	}
-	for range index {
-		if _, ok := j.skip(); !ok || !j.accept(',') {
-			return false
-		}
-	}
-	return true
+	return validText(string(value))
 }

@@ -61,24 +61,27 @@ func (s *logfmtStage) process(l *line) bool {
 	return true
 }
 
-// extract makes a label of each expression, "" where the line has no such key.
+// extract makes a label of each expression, the last of several pairs, and ""
+// where the line has no such key and no such label.
 func (s *logfmtStage) extract(l *line, scan logfmtScanner) {
-	for _, x := range s.exprs {
-		value := ""
-		for each := scan; each.next(); {
-			if each.bad != "" {
-				if s.strict {
-					l.fail(logfmtError, each.bad)
-					return
-				}
-				continue
-			}
-			if each.key == x.key {
-				value = each.value
-				break
+	for scan.next() {
+		if scan.bad != "" && s.strict {
+			l.fail(logfmtError, scan.bad)
+			break
+		}
+		if scan.bad != "" || scan.value == "" && !s.keepEmpty {
+			continue
+		}
+		for _, x := range s.exprs {
+			if x.key == scan.key {
+				l.put(x.name, validText(scan.value))
 			}
 		}
-		l.put(x.name, validText(value))
+	}
+	for _, x := range s.exprs {
+		if _, has := l.lookup(x.name); !has {
+			l.put(x.name, "")
+		}
 	}
 }
 
@@ -150,24 +153,28 @@ func (f *logfmtScanner) readQuoted() {
 			if !escaped {
 				return
 			}
-			v, ok := unescapeJSON(f.value)
+			v, ok := unescape(f.value, true)
 			if !ok {
-				f.bad = "invalid quoted value"
+				f.fault("invalid quoted value")
 			}
 			f.value = v
 			return
 		}
 	}
-	f.bad = "unterminated quoted value"
 	f.i = len(f.s)
+	f.fault("unterminated quoted value")
 }
 
 // reject marks the pair as bad and moves on to the next blank.
 func (f *logfmtScanner) reject(why string) {
-	f.bad = "logfmt syntax error at pos " + strconv.Itoa(f.i+1) + " : " + why
+	f.fault(why)
 	if n := strings.IndexAny(f.s[f.i:], " \t\r\n"); n >= 0 {
 		f.i += n
 	} else {
 		f.i = len(f.s)
 	}
+}
+
+func (f *logfmtScanner) fault(what string) {
+	f.bad = "logfmt syntax error at pos " + strconv.Itoa(f.i+1) + " : " + what
 }

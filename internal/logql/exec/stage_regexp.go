@@ -19,15 +19,27 @@ func newRegexp(st *syntax.RegexpStage) (stage, error) {
 	if err != nil {
 		return nil, plan.Errorf(st.At, "%s", err)
 	}
-	return &regexpStage{re: re, names: re.SubexpNames()}, nil
+	names := re.SubexpNames()
+	for i, name := range names {
+		names[i] = string(appendSanitized(nil, name))
+	}
+	return &regexpStage{re: re, names: names}, nil
 }
 
 func (s *regexpStage) process(l *line) bool {
 	at := s.re.FindStringSubmatchIndex(l.text)
+	if at == nil {
+		return true
+	}
 	for i, name := range s.names {
-		if at != nil && name != "" && at[2*i] >= 0 {
-			l.add(name, validText(l.text[at[2*i]:at[2*i+1]]))
+		if name == "" {
+			continue
 		}
+		value := "" // of a group that takes no part
+		if at[2*i] >= 0 {
+			value = l.text[at[2*i]:at[2*i+1]]
+		}
+		l.add(name, validText(value))
 	}
 	return true
 }

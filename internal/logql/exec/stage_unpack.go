@@ -27,7 +27,9 @@ func (s *unpackStage) process(l *line) bool {
 		return false, ok
 	})
 	if !ok {
-		l.fail(jsonError, "the line is not a JSON object")
+		if err := unpackFaulty(l.text); err != nil {
+			l.fail(jsonError, err.Error())
+		}
 		return true
 	}
 	if packed {

@@ -2,7 +2,6 @@ package exec
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 	"text/template"
 	"text/template/parse"
@@ -33,16 +32,17 @@ type formatter struct {
 // part is a text or the label that stands in its place.
 type part struct{ text, label string }
 
-func newFormatter(text string) (*formatter, error) {
+// newFormatter makes a formatter; name is what its errors call the template.
+func newFormatter(name, text string) (*formatter, error) {
 	f := &formatter{}
 	funcs := template.FuncMap{
 		"__line__":      func() string { return f.line.text },
 		"__timestamp__": func() time.Time { return time.Unix(0, f.line.time).UTC() },
 		"__turn__":      f.turn,
 	}
-	t, err := template.New("line").Option("missingkey=zero").Funcs(templateFuncs).Funcs(funcs).Parse(text)
+	t, err := template.New(name).Option("missingkey=zero").Funcs(templateFuncs).Funcs(funcs).Parse(text)
 	if err != nil {
-		return nil, fmt.Errorf("invalid line template: %w", err)
+		return nil, err
 	}
 	if f.parts = simpleParts(t.Tree); f.parts != nil {
 		return f, nil

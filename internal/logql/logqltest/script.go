@@ -122,7 +122,7 @@ func (c *command) run(t *testing.T, records *[]logs.Record, open func(testing.TB
 	p.Query = strings.Join(c.input, "\n")
 	res, err := exec.New(limits).Run(context.Background(), open(t, *records), p)
 	if err != nil {
-		return "error: " + err.Error()
+		return "error: " + strings.TrimRight(err.Error(), "\n")
 	}
 	return Print(res.Value)
 }

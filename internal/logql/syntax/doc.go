@@ -20,7 +20,14 @@ type Pos struct {
 	Offset, Line, Col int
 }
 
-// Error is a mistake in a query.
+// lineless is the place as Loki tells it of tokens whose line it has lost.
+func (p Pos) lineless() Pos {
+	p.Line = 0
+	return p
+}
+
+// Error is a mistake in a query. It has no place, Col 0, where what is wrong is
+// not how the query is written but what it means.
 type Error struct {
 	Pos
 	Msg string
@@ -28,7 +35,7 @@ type Error struct {
 
 // Error words the mistake as Loki does.
 func (e *Error) Error() string {
-	if e.Line == 0 {
+	if e.Col == 0 {
 		return "parse error : " + e.Msg
 	}
 	return fmt.Sprintf("parse error at line %d, col %d: %s", e.Line, e.Col, e.Msg)
@@ -37,3 +44,6 @@ func (e *Error) Error() string {
 func errorAt(p Pos, format string, args ...any) *Error {
 	return &Error{Pos: p, Msg: fmt.Sprintf(format, args...)}
 }
+
+// mistakef is an error without a place.
+func mistakef(format string, args ...any) *Error { return errorAt(Pos{}, format, args...) }

@@ -153,7 +153,7 @@ func (g *generator) logQuery() string {
 }
 
 func (g *generator) window() string {
-	return g.pick("[5m]", "[1h30m]", "[ 90s ]", "[1d]", "[1y]", "[250ms]") + g.maybe(" offset "+g.pick("5m", "-1h", "1.5s", "1w", "-2d"))
+	return g.pick("[5m]", "[1h30m]", "[90s]", "[1d]", "[1y]", "[250ms]") + g.maybe(" offset "+g.pick("5m", "-1h", "1.5s", "1w", "-2d"))
 }
 
 // logRange places the range before the pipeline, in it or after it.
@@ -191,15 +191,12 @@ func (g *generator) rangeAgg() string {
 	takes := rangeOps[op]
 	param := ""
 	if takes.param {
-		param = g.pick("0.9", "-1", "1e-3") + ", "
+		param = g.pick("0.9", "1", "1e-3") + ", "
 	}
 	unwrap := takes.samples && (!takes.lines || g.IntN(2) == 0)
 	call := "(" + param + g.logRange(unwrap) + ")"
-	switch {
-	case !takes.grouping:
+	if !takes.grouping {
 		return string(op) + call
-	case g.IntN(2) == 0:
-		return string(op) + " " + g.grouping() + call
 	}
 	return string(op) + call + g.maybe(g.grouping())
 }
@@ -231,7 +228,7 @@ func (g *generator) metric() string {
 	case 4:
 		return fmt.Sprintf("label_replace(%s, \"dst\", %s, %s, %s)", g.metric(), g.str(), g.str(), g.pick(`".*"`, "`(a)|b`"))
 	case 5:
-		return "vector(" + g.pick("1", "-2.5", "1e21") + ")"
+		return "vector(" + g.pick("1", "2.5", "1e21") + ")"
 	case 6:
 		return "(" + g.metric() + ")"
 	}

@@ -23,18 +23,18 @@ func ParseIP(s string) (IPRange, error) {
 				return IPRange{from: a, to: b}, nil
 			}
 		}
-		return IPRange{}, fmt.Errorf("ip: invalid range %q, expecting like 192.168.0.1-192.168.0.9", s)
+		return IPRange{}, fmt.Errorf("ip: invalid pattern: %q", s)
 	}
 	if strings.Contains(s, "/") {
 		p, err := netip.ParsePrefix(s)
 		if err != nil {
-			return IPRange{}, fmt.Errorf("ip: invalid network %q, expecting like 192.168.4.0/24", s)
+			return IPRange{}, fmt.Errorf("ip: invalid pattern: %q", s)
 		}
 		return IPRange{prefix: p.Masked()}, nil
 	}
 	a, err := netip.ParseAddr(s)
 	if err != nil {
-		return IPRange{}, fmt.Errorf("ip: invalid pattern %q, expecting an address, a range or a network", s)
+		return IPRange{}, fmt.Errorf("ip: invalid pattern: %q", s)
 	}
 	return IPRange{from: a, to: a}, nil
 }

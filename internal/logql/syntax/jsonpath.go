@@ -3,6 +3,8 @@ package syntax
 import (
 	"fmt"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
 // JSONStep is one step into a value: a member by its name or an element by its
@@ -15,93 +17,151 @@ type JSONStep struct {
 
 // ParseJSONPath reads the expression of a json stage: a.b[0]["c d"].
 //
-//	path = ( name | index ) { "." name | index } .
+//	path  = ( field | index ) { "." field | index } .
 //	index = "[" ( NUMBER | STRING ) "]" .
 func ParseJSONPath(s string) ([]JSONStep, error) {
-	bad := func(at int) error {
-		return fmt.Errorf("cannot parse expression [%s]: syntax error at character %d", s, at+1)
-	}
+	p := pathParser{text: s, rest: s}
 	var steps []JSONStep
-	for i := 0; i < len(s); {
+	for {
+		t := p.next()
 		switch {
-		case s[i] == '[':
-			step, n, ok := jsonIndex(s[i:])
-			if !ok {
-				return nil, bad(i)
+		case p.err != nil:
+			return nil, p.err
+		case t.kind == pathEnd && len(steps) > 0:
+			return steps, nil
+		case t.kind == pathOpen:
+			steps = append(steps, p.index())
+		case t.kind == pathField && len(steps) == 0:
+			steps = append(steps, JSONStep{Key: t.str, IsKey: true})
+		case t.kind == pathDot && len(steps) > 0:
+			if t = p.next(); t.kind != pathField {
+				p.unexpected(t, ", expecting FIELD")
 			}
-			steps = append(steps, step)
-			i += n
-		case s[i] == '.' && len(steps) == 0:
-			return nil, bad(i)
+			steps = append(steps, JSONStep{Key: t.str, IsKey: true})
+		case len(steps) == 0:
+			p.unexpected(t, ", expecting LSB or FIELD")
 		default:
-			start := i
-			if s[i] == '.' {
-				start++
-			} else if len(steps) > 0 {
-				return nil, bad(i)
-			}
-			for i = start; i < len(s) && s[i] != '.' && s[i] != '['; i++ {
-			}
-			if !jsonName(s[start:i]) {
-				return nil, bad(start)
-			}
-			steps = append(steps, JSONStep{Key: s[start:i], IsKey: true})
+			p.unexpected(t, "")
+		}
+		if p.err != nil {
+			return nil, p.err
 		}
 	}
-	if len(steps) == 0 {
-		return nil, bad(0)
-	}
-	return steps, nil
 }
 
-// jsonName reports whether s is a member's name that needs no quotes.
-func jsonName(s string) bool {
-	for i := 0; i < len(s); i++ {
-		c := s[i]
-		if c != '_' && c != '-' && c < 0x80 && !asciiLetter(c) && !digit(c) {
-			return false
-		}
-	}
-	return s != ""
-}
-
-func jsonIndex(s string) (step JSONStep, n int, ok bool) {
-	if len(s) > 1 && s[1] == '"' {
-		quoted, err := strconv.QuotedPrefix(s[1:])
-		if err != nil {
-			return step, 0, false
-		}
-		key, err := strconv.Unquote(quoted)
-		n = 1 + len(quoted)
-		if err != nil || n >= len(s) || s[n] != ']' {
-			return step, 0, false
-		}
-		return JSONStep{Key: key, IsKey: true}, n + 1, true
-	}
-	for n = 1; n < len(s) && digit(s[n]); n++ {
-	}
-	index, err := strconv.Atoi(s[1:n])
-	if err != nil || n >= len(s) || s[n] != ']' {
-		return step, 0, false
-	}
-	return JSONStep{Index: index}, n + 1, true
-}
-
-// ParseLogfmtKey reads the expression of a logfmt stage: the name of a field.
+// ParseLogfmtKey reads the expression of a logfmt stage: the name of a field, in
+// quotes where it has other characters than letters, digits and _.
 func ParseLogfmtKey(s string) (string, error) {
-	key := s
-	if len(s) > 1 && s[0] == '"' {
-		if u, err := strconv.Unquote(s); err == nil {
-			key = u
+	p := pathParser{text: s, rest: s}
+	t := p.next()
+	if t.kind == pathField {
+		t.kind = "KEY"
+	}
+	if t.kind != "KEY" && t.kind != pathString {
+		p.unexpected(t, ", expecting STRING or KEY")
+	}
+	if p.err == nil {
+		if more := p.next(); more.kind == pathField {
+			p.unexpected(pathToken{kind: "KEY"}, "")
+		} else if more.kind != pathEnd {
+			p.unexpected(more, "")
 		}
 	}
-	for i := 0; i < len(key); i++ {
-		if c := key[i]; c <= ' ' || c == '=' || c == '"' {
-			return "", fmt.Errorf("cannot parse expression [%s]: not the name of a field", s)
+	return t.str, p.err
+}
+
+// The tokens of a path, in the words of Loki's grammar.
+const (
+	pathEnd    = "$end"
+	pathField  = "FIELD"
+	pathString = "STRING"
+	pathIndex  = "INDEX"
+	pathOpen   = "LSB"
+	pathClose  = "RSB"
+	pathDot    = "DOT"
+)
+
+type pathToken struct {
+	kind, str string
+	n         int
+}
+
+type pathParser struct {
+	text, rest string
+	err        error
+}
+
+func (p *pathParser) fail(format string, args ...any) {
+	if p.err == nil {
+		p.err = fmt.Errorf("cannot parse expression [%s]: "+format, append([]any{p.text}, args...)...)
+	}
+}
+
+func (p *pathParser) unexpected(t pathToken, expecting string) {
+	p.fail("syntax error: unexpected %s%s", t.kind, expecting)
+}
+
+// index reads what follows a bracket.
+func (p *pathParser) index() (step JSONStep) {
+	switch t := p.next(); t.kind {
+	case pathString:
+		step = JSONStep{Key: t.str, IsKey: true}
+	case pathIndex:
+		step = JSONStep{Index: t.n}
+	default:
+		p.unexpected(t, ", expecting STRING or INDEX")
+	}
+	if t := p.next(); t.kind != pathClose {
+		p.unexpected(t, ", expecting RSB")
+	}
+	return step
+}
+
+// next reads a token. What begins none ends the path.
+func (p *pathParser) next() pathToken {
+	p.rest = strings.TrimLeft(p.rest, " \t\r\n")
+	if p.rest == "" {
+		return pathToken{kind: pathEnd}
+	}
+	c := p.rest[0]
+	n := 1
+	t := pathToken{kind: pathEnd}
+	switch {
+	case c == '.':
+		t.kind = pathDot
+	case c == '[':
+		t.kind = pathOpen
+	case c == ']':
+		t.kind = pathClose
+	case c == '"':
+		quoted, err := strconv.QuotedPrefix(p.rest)
+		if err != nil {
+			p.fail("syntax error: unexpected $end")
+			return t
 		}
+		t.kind, n = pathString, len(quoted)
+		t.str, _ = strconv.Unquote(quoted)
+	case digit(c):
+		for n < len(p.rest) && digit(p.rest[n]) {
+			n++
+		}
+		v, err := strconv.Atoi(p.rest[:n])
+		if err != nil || n == len(p.rest) || p.rest[n] != ']' {
+			n = len(p.rest)
+			break
+		}
+		t.kind, t.n = pathIndex, v
+	case asciiLetter(c) || c == '_':
+		for n < len(p.rest) && (asciiLetter(p.rest[n]) || digit(p.rest[n]) || p.rest[n] == '_') {
+			n++
+		}
+		t.kind, t.str = pathField, p.rest[:n]
+		if r, _ := utf8.DecodeRuneInString(p.rest[n:]); n < len(p.rest) && !strings.ContainsRune(" \t\r\n.[]", r) {
+			p.fail("unexpected char %c", r)
+		}
+	default:
+		n = len(p.rest)
 	}
-	if key == "" {
-		return "", fmt.Errorf("cannot parse expression [%s]: not the name of a field", s)
-	}
-	return key, nil
+	p.rest = p.rest[n:]
+	return t
 }

@@ -27,8 +27,24 @@ func lex(query string) ([]token, error) {
 		}
 		tokens = append(tokens, t)
 		if t.kind == tEOF {
+			markCalls(tokens)
 			return tokens, nil
 		}
+	}
+}
+
+// markCalls marks words that are followed by a parenthesis, or by a grouping and
+// then one: only such words are functions.
+func markCalls(tokens []token) {
+	for i := range tokens {
+		if tokens[i].kind != tWord {
+			continue
+		}
+		next := tokens[i+1] // tEOF is the last one
+		if next.isWord("by") || next.isWord("without") {
+			next = tokens[i+2]
+		}
+		tokens[i].call = next.is("(")
 	}
 }
 
@@ -55,12 +71,14 @@ func (l *lexer) skipBlank() {
 		switch c := l.src[l.off]; {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
 			l.advance(1)
-		case c == '#':
+		case c == '#', strings.HasPrefix(l.src[l.off:], "//"):
 			n := strings.IndexByte(l.src[l.off:], '\n')
 			if n < 0 {
 				n = len(l.src) - l.off
 			}
 			l.advance(n)
+		case strings.HasPrefix(l.src[l.off:], "/*") && strings.Contains(l.src[l.off+2:], "*/"):
+			l.advance(strings.Index(l.src[l.off+2:], "*/") + 4)
 		default:
 			return
 		}
@@ -79,27 +97,28 @@ func (l *lexer) next() (token, error) {
 		return t, nil
 	case rest[0] == '"' || rest[0] == '`':
 		n, err = scanString(&t, rest)
+	case rest[0] == '\'':
+		n, err = scanChar(&t, rest)
 	case rest[0] == '[':
 		n, err = scanRange(&t, rest)
 	case digit(rest[0]) || rest[0] == '.' && len(rest) > 1 && digit(rest[1]):
 		n, err = scanNumber(&t, rest)
-	case strings.HasPrefix(rest, "--") && len(rest) > 2 && asciiLetter(rest[2]):
-		n = scanFlag(&t, rest)
+	case strings.HasPrefix(rest, "-") && len(rest) > 1 && digit(rest[1]):
+		n = scanNegative(&t, rest)
 	default:
-		n = scanWord(&t, rest)
-		if n == 0 {
-			n = scanOperator(&t, rest)
+		if n = scanFlag(&t, rest); n == 0 {
+			n = scanWord(&t, rest)
 		}
 	}
 	if err != nil {
 		return t, err
 	}
 	if n == 0 {
-		hint := ""
-		if rest[0] == '.' {
-			hint = ": label names have letters, digits and _ only"
-		}
-		return t, errorAt(t.pos, "syntax error: unexpected character %s%s", strconv.QuoteRune(firstRune(rest)), hint)
+		n = scanOperator(&t, rest)
+	}
+	if n == 0 {
+		r, size := utf8.DecodeRuneInString(rest)
+		t.kind, t.text, n = tOther, string(r), size
 	}
 	l.advance(n)
 	t.end = l.off
@@ -137,14 +156,25 @@ func closed(s string) bool {
 	return false
 }
 
+// scanChar reads a character in single quotes, which no query may hold.
+func scanChar(t *token, s string) (int, error) {
+	_, _, tail, err := strconv.UnquoteChar(s[1:], '\'')
+	if err != nil || !strings.HasPrefix(tail, "'") {
+		return 0, errorAt(t.pos, "invalid char literal")
+	}
+	n := len(s) - len(tail) + 1
+	t.kind, t.text = tOther, s[:n]
+	return n, nil
+}
+
 func scanRange(t *token, s string) (int, error) {
 	end := strings.IndexByte(s, ']')
 	if end < 0 {
-		return 0, errorAt(t.pos, "missing closing ']' in duration")
+		return 0, errorAt(t.pos.lineless(), "missing closing ']' in duration")
 	}
-	d, err := ParsePromDuration(strings.TrimSpace(s[1:end]))
+	d, err := ParsePromDuration(s[1:end])
 	if err != nil {
-		return 0, errorAt(t.pos, "%s", err)
+		return 0, errorAt(t.pos.lineless(), "%s", err)
 	}
 	t.kind, t.text, t.dur = tRange, s[:end+1], d
 	return end + 1, nil
@@ -166,6 +196,12 @@ func scanNumber(t *token, s string) (int, error) {
 		return n, nil
 	}
 	n = numberLen(s)
+	switch {
+	case n == 2 && strings.EqualFold(s[:n], "0x"):
+		return 0, errorAt(t.pos, "hexadecimal literal has no digits")
+	case s[n-1]|0x20 == 'e' && !strings.HasPrefix(s, "0x"), s[n-1] == '+', s[n-1] == '-':
+		return 0, errorAt(t.pos, "exponent has no digits")
+	}
 	v, err := strconv.ParseFloat(s[:n], 64)
 	if err != nil {
 		if u, uerr := strconv.ParseUint(s[:n], 0, 64); uerr == nil {
@@ -186,37 +222,53 @@ func literalByte(c byte) bool {
 
 // numberLen is the length of the number at the start of s.
 func numberLen(s string) int {
-	if len(s) > 2 && s[0] == '0' && (s[1]|0x20 == 'x') {
+	if len(s) > 1 && s[0] == '0' && s[1]|0x20 == 'x' {
 		n := 2
 		for n < len(s) && (digit(s[n]) || 'a' <= s[n]|0x20 && s[n]|0x20 <= 'f') {
 			n++
 		}
 		return n
 	}
-	n := 0
-	for n < len(s) && (digit(s[n]) || s[n] == '.') {
+	n, point := 0, false
+	for n < len(s) && (digit(s[n]) || s[n] == '.' && !point) {
+		point = point || s[n] == '.'
 		n++
 	}
 	if n < len(s) && s[n]|0x20 == 'e' {
-		e := n + 1
-		if e < len(s) && (s[e] == '+' || s[e] == '-') {
-			e++
+		n++
+		if n < len(s) && (s[n] == '+' || s[n] == '-') {
+			n++
 		}
-		if e < len(s) && digit(s[e]) {
-			for n = e; n < len(s) && digit(s[n]); n++ {
-			}
+		for n < len(s) && digit(s[n]) {
+			n++
 		}
 	}
 	return n
 }
 
-func scanFlag(t *token, s string) int {
-	n := 2
-	for n < len(s) && (asciiLetter(s[n]) || s[n] == '-') {
+// scanNegative reads a duration below zero; a number's sign is a token of its
+// own.
+func scanNegative(t *token, s string) int {
+	n := 1
+	for n < len(s) && literalByte(s[n]) {
 		n++
 	}
-	t.kind, t.text = tFlag, s[:n]
+	d, err := parseDuration(s[1:n])
+	if err != nil {
+		return 0
+	}
+	t.kind, t.text, t.dur = tDuration, s[:n], -d
 	return n
+}
+
+func scanFlag(t *token, s string) int {
+	for _, flag := range []string{"--strict", "--keep-empty"} {
+		if rest, ok := strings.CutPrefix(s, flag); ok && (rest == "" || !asciiLetter(rest[0])) {
+			t.kind, t.text = tFlag, flag
+			return len(flag)
+		}
+	}
+	return 0
 }
 
 func scanWord(t *token, s string) int {
@@ -246,8 +298,3 @@ func scanOperator(t *token, s string) int {
 func digit(c byte) bool { return '0' <= c && c <= '9' }
 
 func asciiLetter(c byte) bool { return 'a' <= c|0x20 && c|0x20 <= 'z' }
-
-func firstRune(s string) rune {
-	r, _ := utf8.DecodeRuneInString(s)
-	return r
-}

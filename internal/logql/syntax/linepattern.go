@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -35,7 +36,7 @@ func (p *LinePattern) Captures() int {
 func ParsePattern(s string) (*LinePattern, error) {
 	p := splitPattern(s)
 	if len(p.Parts) == 0 {
-		return nil, fmt.Errorf("empty pattern")
+		return nil, errors.New("parse error at line 1, col 1: syntax error: unexpected $end, expecting IDENTIFIER or LITERAL")
 	}
 	seen := map[string]bool{}
 	for i, part := range p.Parts {
@@ -43,10 +44,10 @@ func ParsePattern(s string) (*LinePattern, error) {
 			continue
 		}
 		if i > 0 && p.Parts[i-1].Name != "" {
-			return nil, fmt.Errorf("found consecutive capture '<%s><%s>'", p.Parts[i-1].Name, part.Name)
+			return nil, fmt.Errorf("found consecutive capture '<%s><%s>': invalid expression", p.Parts[i-1].Name, part.Name)
 		}
 		if part.Name != "_" && seen[part.Name] {
-			return nil, fmt.Errorf("duplicate capture name (%s)", part.Name)
+			return nil, fmt.Errorf("duplicate capture name (%s): invalid expression", part.Name)
 		}
 		seen[part.Name] = true
 	}
@@ -59,9 +60,9 @@ func ParseLinePattern(s string) (*LinePattern, error) {
 	for i, part := range p.Parts {
 		switch {
 		case part.Name != "" && part.Name != "_":
-			return nil, fmt.Errorf("named captures are not allowed in a pattern filter: <%s>", part.Name)
+			return nil, fmt.Errorf("named captures are not allowed: found '<%s>'", part.Name)
 		case part.Name != "" && i > 0 && p.Parts[i-1].Name != "":
-			return nil, fmt.Errorf("found consecutive capture '<_><_>'")
+			return nil, errors.New("found consecutive capture '<_><_>': invalid expression")
 		}
 	}
 	return p, nil

@@ -4,16 +4,19 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// promUnits are the units of a Prometheus duration in the order they must have.
-var promUnits = []struct {
+type promUnit struct {
 	name string
 	d    time.Duration
-}{
+}
+
+// promUnits are the units of a Prometheus duration in the order they must have.
+var promUnits = []promUnit{
 	{"y", 365 * 24 * time.Hour},
 	{"w", 7 * 24 * time.Hour},
 	{"d", 24 * time.Hour},
@@ -42,21 +45,20 @@ func ParsePromDuration(s string) (time.Duration, error) {
 			n++
 		}
 		u := n
-		for u < len(rest) && asciiLetter(rest[u]) {
+		for u < len(rest) && !digit(rest[u]) {
 			u++
 		}
-		if n == 0 || u == n {
+		v, err := strconv.ParseUint(rest[:n], 10, 64)
+		if err != nil || u == n {
 			return 0, fmt.Errorf("not a valid duration string: %q", s)
 		}
-		i := next
-		for i < len(promUnits) && promUnits[i].name != rest[n:u] {
-			i++
-		}
-		if i == len(promUnits) {
+		i := slices.IndexFunc(promUnits, func(unit promUnit) bool { return unit.name == rest[n:u] })
+		switch {
+		case i < 0:
+			return 0, fmt.Errorf("unknown unit %q in duration %q", rest[n:u], s)
+		case i < next:
 			return 0, fmt.Errorf("not a valid duration string: %q", s)
-		}
-		v, err := strconv.ParseUint(rest[:n], 10, 63)
-		if err != nil || v > uint64(math.MaxInt64/promUnits[i].d) {
+		case v > uint64(math.MaxInt64/promUnits[i].d):
 			return 0, errDurationRange
 		}
 		total += time.Duration(v) * promUnits[i].d

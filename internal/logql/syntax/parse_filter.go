@@ -13,6 +13,7 @@ func (p *parser) orFilter() LabelFilter {
 	f := p.andFilter()
 	for p.atWord("or") && !p.comparisonFollows() {
 		at := p.take().pos
+		p.moreConditions()
 		f = &BinaryFilter{At: at, Or: true, L: f, R: p.andFilter()}
 		p.enter()
 		entered++
@@ -33,6 +34,7 @@ func (p *parser) andFilter() LabelFilter {
 			return f
 		case t.is(","), t.isWord("and") && !p.comparisonFollows():
 			p.take()
+			p.moreConditions()
 		case t.kind == tWord, t.is("("):
 		default:
 			p.leave(entered)
@@ -41,6 +43,15 @@ func (p *parser) andFilter() LabelFilter {
 		f = &BinaryFilter{At: t.pos, L: f, R: p.condition()}
 		p.enter()
 		entered++
+	}
+}
+
+// moreConditions gives up where no condition follows an and or an or.
+func (p *parser) moreConditions() {
+	c := p.cur()
+	word := c.wordName() == "IDENTIFIER" || p.comparisonFollows()
+	if !(c.kind == tWord && word) && !c.is("(") {
+		p.unexpected("IDENTIFIER", "(")
 	}
 }
 
@@ -58,8 +69,13 @@ var compareOps = map[string]bool{"=": true, "==": true, "!=": true, ">": true, "
 //	| name ( "=" | "==" | "!=" | ">" | ">=" | "<" | "<=" ) [ "+" | "-" ] ( NUMBER | DURATION | BYTES ) .
 func (p *parser) condition() LabelFilter {
 	if p.accept("(") {
+		if c := p.cur(); c.kind != tWord && !c.is("(") {
+			p.unexpected("IDENTIFIER", "(")
+		}
 		f := p.orFilter()
-		p.expect(")")
+		if !p.accept(")") {
+			p.unexpected()
+		}
 		return f
 	}
 	name := p.cur()
@@ -77,7 +93,7 @@ func (p *parser) condition() LabelFilter {
 		return &StringFilter{p.matcher()}
 	}
 	p.i += 2
-	if isMatch && value.isWord("ip") && compareOps[op.text] {
+	if isMatch && value.isWord("ip") && value.call && compareOps[op.text] {
 		return &IPFilter{At: name.pos, Name: name.text, Not: op.text == "!=", Pattern: p.ip()}
 	}
 	if !compareOps[op.text] {
@@ -92,8 +108,8 @@ func (p *parser) compare(name token, op string) LabelFilter {
 		cmp = "=="
 	}
 	negative := p.at("-")
-	if !p.accept("-") {
-		p.accept("+")
+	if signed := p.accept("-") || p.accept("+"); signed && p.cur().kind != tNumber {
+		p.unexpected("NUMBER")
 	}
 	v := p.cur()
 	switch v.kind {
@@ -105,18 +121,12 @@ func (p *parser) compare(name token, op string) LabelFilter {
 		return &NumberFilter{At: name.pos, Name: name.text, Op: cmp, Value: v.num}
 	case tDuration:
 		p.take()
-		if negative {
-			v.dur = -v.dur
-		}
 		return &DurationFilter{At: name.pos, Name: name.text, Op: cmp, Value: v.dur}
 	case tBytes:
-		if negative {
-			p.unexpected("NUMBER", "DURATION")
-		}
 		p.take()
 		return &BytesFilter{At: name.pos, Name: name.text, Op: cmp, Value: uint64(v.num)}
 	}
-	p.unexpected("BYTES", "DURATION", "NUMBER", "STRING")
+	p.unexpected()
 	return nil
 }
 

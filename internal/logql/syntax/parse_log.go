@@ -17,7 +17,7 @@ func (p *parser) logQuery() *LogQuery {
 func (p *parser) selection() *LogQuery {
 	q := &LogQuery{At: p.cur().pos}
 	q.Matchers = p.selector()
-	checkSelector(q)
+	p.mistake(selectorMistake(q.Matchers))
 	return q
 }
 
@@ -51,7 +51,7 @@ func (p *parser) matcher() Matcher {
 	name := p.expectName()
 	op, ok := matchOps[p.cur().text]
 	if !ok || p.cur().kind != tOp {
-		p.unexpected("=", "=~", "!=", "!~")
+		p.unexpected("=", "=~", "!~", "!=")
 	}
 	p.take()
 	m := Matcher{At: name.pos, Name: name.text, Op: op, Value: p.expectString().str}
@@ -64,8 +64,12 @@ func (p *parser) matcher() Matcher {
 //	wholeRange = logRange .   with its range somewhere
 func (p *parser) wholeRange() *LogRange {
 	r := &LogRange{}
-	if !p.logRange(r) {
+	switch ranged := p.logRange(r); {
+	case ranged:
+	case r.Unwrap != nil:
 		p.unexpected("RANGE", "|")
+	default:
+		p.unexpected()
 	}
 	return r
 }
@@ -91,68 +95,70 @@ func (p *parser) logRange(r *LogRange) (ranged bool) {
 		case t.kind == tRange && !ranged:
 			p.take()
 			ranged = true
-			if t.dur <= 0 {
-				fail(t.pos, "range %s must be longer than nothing", t.text)
-			}
 			r.Range = t.dur
 			r.Offset = p.offset()
 		case t.is("|") && p.peek().isWord("unwrap"):
 			if r.Unwrap != nil {
-				p.take()
-				p.unexpected()
+				p.unexpectedAfterUnwrap(ranged)
 			}
 			r.Unwrap = p.unwrap()
 		case t.is("|") && r.Unwrap != nil:
 			r.Unwrap.Filters = append(r.Unwrap.Filters, p.afterUnwrap())
 		case p.atStage() && r.Unwrap == nil:
 			r.Query.Stages = p.stages(r.Query.Stages)
+		case r.Unwrap != nil && !ranged && !t.is(")"):
+			p.unexpectedAfterUnwrap(false)
 		default:
 			return ranged
 		}
 	}
 }
 
-// offset = [ "offset" [ "-" ] DURATION ] .
+// unexpectedAfterUnwrap gives up behind an unwrap, where only the range and
+// label filters may stand.
+func (p *parser) unexpectedAfterUnwrap(ranged bool) {
+	if ranged {
+		p.unexpected(")")
+	}
+	p.unexpected("RANGE", "|")
+}
+
+// offset = [ "offset" DURATION ] .
 func (p *parser) offset() time.Duration {
 	if !p.acceptWord("offset") {
 		return 0
 	}
-	sign := time.Duration(1)
-	if p.accept("-") {
-		sign = -1
-	}
-	if c := p.cur(); c.kind == tNumber && c.num == 0 {
-		p.take()
-		return 0
-	}
-	return sign * p.expectKind(tDuration, "DURATION").dur
+	return p.expectKind(tDuration, "DURATION").dur
 }
 
 // unwrap = "|" "unwrap" ( name | ( "bytes" | "duration" | "duration_seconds" ) "(" name ")" ) .
 func (p *parser) unwrap() *Unwrap {
 	p.expect("|")
 	u := &Unwrap{At: p.take().pos}
-	name := p.expectName()
-	if !p.accept("(") {
-		u.Label = name.text
-		return u
+	name := p.cur()
+	if name.kind != tWord {
+		p.unexpected("IDENTIFIER", "BYTES_CONV", "DURATION_CONV", "DURATION_SECONDS_CONV")
 	}
+	p.take()
 	switch name.str {
 	case "bytes", "duration", "duration_seconds":
-	default:
-		fail(name.pos, "syntax error: unexpected %s, expecting bytes or duration or duration_seconds", name.name())
+		if name.call {
+			p.expect("(")
+			u.Conversion = name.str
+			u.Label = p.expectName().text
+			p.expect(")")
+			return u
+		}
 	}
-	u.Conversion = name.str
-	u.Label = p.expectName().text
-	p.expect(")")
+	u.Label = name.text
 	return u
 }
 
 // afterUnwrap = "|" labelFilter .
 func (p *parser) afterUnwrap() *LabelFilterStage {
 	at := p.take().pos
-	if p.atStageWord() {
-		p.unexpected()
+	if c := p.cur(); p.atStageWord() || c.kind != tWord && !c.is("(") {
+		p.unexpected("IDENTIFIER", "(")
 	}
 	return p.labelFilterStage(at)
 }

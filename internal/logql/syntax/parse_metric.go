@@ -1,19 +1,17 @@
 package syntax
 
-import "strconv"
-
 // expr reads operands and the operators between them that bind tighter than
-// level. A log query is only taken where logs is true, and never beside an
-// operator.
+// level. A log query is taken as well; what it may not be part of is for others
+// to say.
 //
 //	metric = operand { binaryOp modifiers operand } .   by the table precedence
-func (p *parser) expr(level int, logs bool) Expr {
+func (p *parser) expr(level int) Expr {
 	p.enter()
 	entered := 1
-	left := p.operand(logs)
+	left := p.operand()
 	for {
 		op, ok := p.binaryOp()
-		if _, isLog := left.(*LogQuery); !ok || isLog || precedence[op] <= level {
+		if !ok || precedence[op] <= level {
 			break
 		}
 		b := &Binary{At: p.take().pos, Op: op, L: left}
@@ -22,14 +20,23 @@ func (p *parser) expr(level int, logs bool) Expr {
 		if op == "^" {
 			next--
 		}
-		b.R = p.expr(next, false)
-		checkBinary(b)
+		b.R = p.expr(next)
+		p.mistake(binaryMistake(b))
 		left = b
 		p.enter() // the tree grows to the left
 		entered++
 	}
 	p.leave(entered)
 	return left
+}
+
+// metric is an expression that is no log query.
+func (p *parser) metric() Expr {
+	e := p.expr(0)
+	if _, isLog := e.(*LogQuery); isLog {
+		p.unexpected()
+	}
+	return e
 }
 
 // binaryOp returns the operator at the present token.
@@ -82,45 +89,39 @@ func (p *parser) parenBeginsOperand() bool {
 // operand reads one side of a binary operator.
 //
 //	operand = "(" query ")" | logQuery | number | rangeAgg | vectorAgg | labelReplace | vector .
-func (p *parser) operand(logs bool) Expr {
+func (p *parser) operand() Expr {
 	t := p.cur()
-	switch {
-	case t.is("("):
-		p.take()
-		e := p.expr(0, logs)
-		p.expect(")")
-		return e
-	case t.is("{") && logs:
-		return p.logQuery()
-	case t.kind == tNumber, t.is("+"), t.is("-"):
-		return &Literal{At: t.pos, Value: p.number()}
-	case t.kind != tWord:
-		p.unexpected()
-	}
 	_, isRange := rangeOps[RangeOp(t.str)]
 	_, isVector := vectorOps[VectorOp(t.str)]
 	switch {
-	case isRange && p.callFollows():
+	case t.is("("):
+		return p.inParentheses()
+	case t.is("{"):
+		return p.logQuery()
+	case t.kind == tNumber, t.is("+"), t.is("-"):
+		return &Literal{At: t.pos, Value: p.number()}
+	case t.kind != tWord || !t.call:
+	case isRange:
 		return p.rangeAgg()
-	case isVector && p.callFollows():
+	case isVector:
 		return p.vectorAgg()
 	case t.str == "label_replace":
 		return p.labelReplace()
 	case t.str == "vector":
 		return p.vectorLiteral()
 	}
-	if isRange || isVector {
-		p.take()
-		p.unexpected("(", "by", "without")
-	}
-	fail(t.pos, "syntax error: unexpected %s", t.name())
+	p.unexpected()
 	return nil
 }
 
-// callFollows reports whether the function at the present token is called.
-func (p *parser) callFollows() bool {
-	n := p.peek()
-	return n.is("(") || n.isWord("by") || n.isWord("without")
+// inParentheses reads a query in parentheses.
+func (p *parser) inParentheses() Expr {
+	p.take()
+	e := p.expr(0)
+	if !p.accept(")") {
+		p.unexpected()
+	}
+	return e
 }
 
 // number = [ "+" | "-" ] NUMBER .
@@ -144,30 +145,27 @@ func (p *parser) grouping() *Grouping {
 	return &Grouping{Without: without, Labels: p.names()}
 }
 
-// groupingAfter reads the grouping behind the parentheses where there was none
-// before them.
-func (p *parser) groupingAfter(g *Grouping) *Grouping {
-	if g != nil {
-		return g
-	}
-	return p.grouping()
-}
-
-// rangeAgg = RANGEOP [ grouping ] "(" [ number "," ] logRange ")" [ grouping ] .
+// rangeAgg = RANGEOP "(" [ NUMBER "," ] logRange ")" [ grouping ] .
 func (p *parser) rangeAgg() Expr {
 	t := p.take()
 	a := &RangeAgg{At: t.pos, Op: RangeOp(t.str)}
-	a.Grouping = p.grouping()
 	p.expect("(")
-	hasParam := false
-	if c := p.cur(); c.kind == tNumber || c.is("-") || c.is("+") {
-		a.Param, hasParam = p.number(), true
+	c := p.cur()
+	hasParam := c.kind == tNumber
+	switch {
+	case hasParam:
+		a.Param = p.take().num
 		p.expect(",")
+		if !p.at("{") && !p.at("(") {
+			p.unexpected("{", "(")
+		}
+	case !c.is("{") && !c.is("("):
+		p.unexpected("NUMBER", "{", "(")
 	}
 	a.Range = p.wholeRange()
 	p.expect(")")
-	a.Grouping = p.groupingAfter(a.Grouping)
-	checkRangeAgg(a, hasParam)
+	a.Grouping = p.grouping()
+	p.mistake(rangeMistake(a, hasParam))
 	return a
 }
 
@@ -182,17 +180,14 @@ func (p *parser) vectorAgg() Expr {
 		param = p.take().text
 		p.take()
 	}
-	a.Expr = p.expr(0, false)
-	p.expect(")")
-	a.Grouping = p.groupingAfter(a.Grouping)
-	if param != "" {
-		k, err := strconv.Atoi(param)
-		if err != nil {
-			fail(a.At, "invalid parameter %s(%s,", a.Op, param)
-		}
-		a.Param = k
+	a.Expr = p.metric()
+	if !p.accept(")") {
+		p.unexpected()
 	}
-	checkVectorAgg(a, param)
+	if a.Grouping == nil {
+		a.Grouping = p.grouping()
+	}
+	p.mistake(vectorMistake(a, param))
 	return a
 }
 
@@ -200,21 +195,24 @@ func (p *parser) vectorAgg() Expr {
 func (p *parser) labelReplace() Expr {
 	r := &LabelReplace{At: p.take().pos}
 	p.expect("(")
-	r.Expr = p.expr(0, false)
-	for _, dst := range []*string{&r.Dst, &r.Replacement, &r.Src, &r.Regex} {
+	r.Expr = p.metric()
+	for i, dst := range []*string{&r.Dst, &r.Replacement, &r.Src, &r.Regex} {
+		if i == 0 && !p.at(",") {
+			p.unexpected()
+		}
 		p.expect(",")
 		*dst = p.expectString().str
 	}
 	p.expect(")")
-	checkLabelReplace(r)
+	p.mistake(labelReplaceMistake(r))
 	return r
 }
 
-// vector = "vector" "(" number ")" .
+// vector = "vector" "(" NUMBER ")" .
 func (p *parser) vectorLiteral() Expr {
 	v := &VectorLiteral{At: p.take().pos}
 	p.expect("(")
-	v.Value = p.number()
+	v.Value = p.expectKind(tNumber, "NUMBER").num
 	p.expect(")")
 	return v
 }

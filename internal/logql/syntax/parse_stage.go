@@ -62,9 +62,7 @@ func (p *parser) stage() Stage {
 	t := p.take()
 	switch t.str {
 	case "json":
-		s := &JSONStage{At: t.pos, Exprs: p.extractions()}
-		checkJSON(s)
-		return s
+		return &JSONStage{At: t.pos, Exprs: p.extractions()}
 	case "logfmt":
 		return p.logfmt(t.pos)
 	case "regexp":
@@ -99,14 +97,13 @@ func (p *parser) lineFilter() Stage {
 	for p.acceptWord("or") {
 		f.Terms = append(f.Terms, p.lineTerm())
 	}
-	checkLineFilter(f)
 	return f
 }
 
 // lineTerm = STRING | "ip" "(" STRING ")" .
 func (p *parser) lineTerm() LineTerm {
 	at := p.cur().pos
-	if p.atWord("ip") {
+	if p.atWord("ip") && p.cur().call {
 		return LineTerm{At: at, IP: true, Value: p.ip()}
 	}
 	if p.cur().kind != tString {
@@ -116,12 +113,10 @@ func (p *parser) lineTerm() LineTerm {
 }
 
 func (p *parser) ip() string {
-	at := p.take().pos
+	p.take()
 	p.expect("(")
 	s := p.expectString().str
 	p.expect(")")
-	_, err := ParseIP(s)
-	failOn(at, err)
 	return s
 }
 
@@ -159,13 +154,10 @@ func (p *parser) logfmt(at Pos) Stage {
 			s.Strict = true
 		case "--keep-empty":
 			s.KeepEmpty = true
-		default:
-			p.unexpected("--strict", "--keep-empty")
 		}
 		p.take()
 	}
 	s.Exprs = p.extractions()
-	checkLogfmt(s)
 	return s
 }
 
@@ -182,11 +174,10 @@ func (p *parser) labelFormat(at Pos) Stage {
 		case tString:
 			f.Template = p.take().str
 		default:
-			p.unexpected("STRING", "IDENTIFIER")
+			p.unexpected("IDENTIFIER", "STRING")
 		}
 		s.Formats = append(s.Formats, f)
 		if !p.accept(",") {
-			checkLabelFormat(s)
 			return s
 		}
 	}

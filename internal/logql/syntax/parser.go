@@ -1,7 +1,6 @@
 package syntax
 
 import (
-	"errors"
 	"strings"
 )
 
@@ -11,6 +10,7 @@ type parser struct {
 	toks  []token
 	i     int
 	depth int
+	late  *Error // of the meaning: told where nothing is wrong with the grammar
 }
 
 // Parse reads a query. The error is an *Error.
@@ -21,10 +21,10 @@ func Parse(query string) (Expr, error) {
 		return nil, &Error{Msg: "input size too long (" + itoa(len(query)) + " > " + itoa(MaxQueryBytes) + ")"}
 	}
 	if strings.TrimSpace(query) == "" {
-		return nil, errorAt(Pos{Line: 1, Col: 1}, "syntax error: unexpected $end")
+		return nil, mistakef("syntax error: unexpected $end")
 	}
 	return run(query, func(p *parser) Expr {
-		e := p.expr(0, true)
+		e := p.expr(0)
 		p.end()
 		return e
 	})
@@ -57,24 +57,24 @@ func run[T any](query string, parse func(*parser) T) (result T, err error) {
 			err = e
 		}
 	}()
-	return parse(&parser{toks: toks}), nil
+	p := &parser{toks: toks}
+	if result = parse(p); p.late != nil {
+		var none T
+		return none, p.late
+	}
+	return result, nil
+}
+
+// mistake keeps the first mistake that is not one of the grammar.
+func (p *parser) mistake(err *Error) {
+	if p.late == nil {
+		p.late = err
+	}
 }
 
 // fail gives up with the error at p.
 func fail(p Pos, format string, args ...any) {
 	panic(errorAt(p, format, args...))
-}
-
-// failOn gives up where err is not nil; *Error keeps its own place.
-func failOn(p Pos, err error) {
-	if err == nil {
-		return
-	}
-	var e *Error
-	if errors.As(err, &e) {
-		panic(e)
-	}
-	fail(p, "%s", err)
 }
 
 func (p *parser) cur() token { return p.toks[p.i] }
@@ -93,11 +93,14 @@ func (p *parser) take() token {
 // not listed.
 func (p *parser) unexpected(expecting ...string) {
 	t := p.cur()
+	if t.is("|") && p.peek().isWord("unwrap") && len(expecting) == 0 {
+		t = p.peek() // no stage outside of ranges
+	}
 	msg := "syntax error: unexpected " + t.name()
 	if len(expecting) > 0 && len(expecting) <= 4 {
 		msg += ", expecting " + strings.Join(expecting, " or ")
 	}
-	fail(t.pos, "%s", msg)
+	fail(t.place(), "%s", msg)
 }
 
 func (t token) is(op string) bool { return t.kind == tOp && t.text == op }
@@ -162,18 +165,19 @@ func (p *parser) leave(n int) { p.depth -= n }
 func (p *parser) names() []string {
 	p.expect("(")
 	var list []string
-	for !p.at(")") {
+	if p.accept(")") {
+		return list
+	}
+	if p.cur().kind != tWord {
+		p.unexpected("IDENTIFIER", ")")
+	}
+	for {
 		list = append(list, p.expectName().text)
-		if !p.accept(",") {
-			break
-		}
-		if p.at(")") {
-			p.unexpected("IDENTIFIER")
+		switch {
+		case p.accept(")"):
+			return list
+		case !p.accept(","):
+			p.unexpected(",", ")")
 		}
 	}
-	if !p.at(")") {
-		p.unexpected(")", ",")
-	}
-	p.take()
-	return list
 }

@@ -49,11 +49,6 @@ func (p *printer) put(parts ...string) {
 }
 
 func (p *printer) quote(s string) {
-	// A raw string reads better where there is much to escape.
-	if strings.Contains(s, `\`) && strconv.CanBackquote(s) {
-		p.put("`", s, "`")
-		return
-	}
 	p.put(strconv.Quote(s))
 }
 

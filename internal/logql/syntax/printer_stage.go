@@ -79,7 +79,7 @@ func (p *printer) labelFormat(s *LabelFormatStage) {
 	p.put("label_format ")
 	for i, f := range s.Formats {
 		if i > 0 {
-			p.put(", ")
+			p.put(",")
 		}
 		p.put(f.Name, "=")
 		if f.From != "" {

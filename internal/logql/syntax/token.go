@@ -17,6 +17,7 @@ const (
 	tRange // [5m], as one token
 	tFlag  // --strict
 	tOp    // punctuation; the token's text says which
+	tOther // what no query holds outside of strings
 )
 
 // token is one token of a query. Whether a word is a keyword depends on where
@@ -29,6 +30,7 @@ type token struct {
 	str  string        // tString: the value. tWord: text in lower case
 	num  float64       // tNumber, tBytes
 	dur  time.Duration // tDuration, tRange
+	call bool          // tWord: it stands before a parenthesis, or a grouping and one
 }
 
 // name is what error messages call the token, in the words of Loki's grammar.
@@ -37,10 +39,7 @@ func (t token) name() string {
 	case tEOF:
 		return "$end"
 	case tWord:
-		if reserved[t.str] {
-			return t.str
-		}
-		return "IDENTIFIER"
+		return t.wordName()
 	case tString:
 		return "STRING"
 	case tNumber:
@@ -51,9 +50,41 @@ func (t token) name() string {
 		return "BYTES"
 	case tRange:
 		return "RANGE"
+	case tFlag:
+		return "FUNCTION_FLAG"
+	case tOther:
+		if t.text == "." {
+			return "."
+		}
+		return "IDENTIFIER"
 	default:
 		return t.text
 	}
+}
+
+func (t token) wordName() string {
+	_, isRange := rangeOps[RangeOp(t.str)]
+	_, isVector := vectorOps[VectorOp(t.str)]
+	switch {
+	case reserved[t.str], t.call && (t.str == "ip" || t.str == "label_replace"):
+		return t.str
+	case !t.call:
+	case isRange, isVector, t.str == "vector":
+		return strings.ToUpper(t.str)
+	case t.str == "bytes", t.str == "duration", t.str == "duration_seconds":
+		return strings.ToUpper(t.str) + "_CONV"
+	}
+	return "IDENTIFIER"
+}
+
+// place is where error messages say the token stands. Of tokens of several
+// characters that are no word, string or number Loki knows no line.
+func (t token) place() Pos {
+	switch {
+	case t.kind == tDuration, t.kind == tBytes, t.kind == tRange, t.kind == tFlag, t.kind == tOp && len(t.text) > 1:
+		return t.pos.lineless()
+	}
+	return t.pos
 }
 
 // operators in order of matching: the longer first.
@@ -65,18 +96,13 @@ var operators = []string{
 // stageWords begin a stage after a pipe.
 var stageWords = wordSet("json logfmt regexp pattern unpack line_format label_format decolorize drop keep unwrap")
 
-// reserved words are keywords of Loki's grammar. Here they are keywords only
-// where a keyword may stand, so that labels can be called offset or on.
+// reserved words are keywords of Loki's grammar wherever they stand. Here they
+// are keywords only where a keyword may stand, so that labels can be called
+// offset or on.
 var reserved = func() map[string]bool {
-	set := wordSet("by without bool offset on ignoring group_left group_right and or unless ip label_replace vector bytes duration duration_seconds")
+	set := wordSet("by without bool offset on ignoring group_left group_right and or unless variants of")
 	for w := range stageWords {
 		set[w] = true
-	}
-	for w := range rangeOps {
-		set[string(w)] = true
-	}
-	for w := range vectorOps {
-		set[string(w)] = true
 	}
 	return set
 }()
