@@ -1,9 +1,14 @@
 package server_test
 
 import (
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/remora-ray/remora/internal/logs"
+	"github.com/remora-ray/remora/internal/loki"
 )
 
 // explored is a server with two services, a few lines each.
@@ -33,23 +38,27 @@ func TestExploring(t *testing.T) {
 		{"by the matcher's label", "index/volume", []string{"query", `{app=~".+"}`}, volume(one(`"app":"web"`, webBytes) + "," + one(`"app":"db"`, dbBytes))},
 		{"the largest", "index/volume", []string{"query", `{app=~".+"}`, "limit", "1"}, volume(one(`"app":"web"`, webBytes))},
 		{
-			"whole streams", "index/volume", []string{"query", `{}`},
+			"whole streams", "index/volume",
+			[]string{"query", `{}`},
 			volume(one(`"app":"web","instance":"1","service_name":"web","shard":"7"`, webBytes) + "," + one(`"app":"db","namespace":"prod","service_name":"db"`, dbBytes)),
 		},
 		{"by another label", "index/volume", []string{"query", `{app=~".+"}`, "targetLabels", "namespace"}, volume(one(`"namespace":"prod"`, dbBytes))},
 		{"by labels that no stream has together", "index/volume", []string{"query", `{app=~".+"}`, "targetLabels", "namespace,instance"}, volume("")},
 		{
-			"by name", "index/volume", []string{"query", `{app=~".+"}`, "aggregateBy", "labels", "targetLabels", "app,instance"},
+			"by name", "index/volume",
+			[]string{"query", `{app=~".+"}`, "aggregateBy", "labels", "targetLabels", "app,instance"},
 			volume(one(`"app":""`, "65") + "," + one(`"instance":""`, webBytes)),
 		},
 		{
-			"step by step", "index/volume_range", []string{"query", `{app=~".+"}`, "step", "60"},
+			"step by step", "index/volume_range",
+			[]string{"query", `{app=~".+"}`, "step", "60"},
 			`{"status":"success","data":{"resultType":"matrix","result":[
 				{"metric":{"app":"web"},"values":[[1795262339.999,"23"],[1795262399.999,"26"]]},
 				{"metric":{"app":"db"},"values":[[1795262399.999,"16"]]}]}}`,
 		},
 		{
-			"one step", "index/volume_range", []string{"query", `{app=~".+"}`, "step", "1h"},
+			"one step", "index/volume_range",
+			[]string{"query", `{app=~".+"}`, "step", "1h"},
 			volume(`{"metric":{"app":"web"},"value":[1795262399.999,"49"]},{"metric":{"app":"db"},"value":[1795262399.999,"16"]}`),
 		},
 		{
@@ -59,24 +68,35 @@ func TestExploring(t *testing.T) {
 		{"labels of a stream", "detected_labels", []string{"query", `{app="db"}`}, `{"detectedLabels":[{"label":"app","cardinality":1},{"label":"namespace","cardinality":1},{"label":"service_name","cardinality":1}]}`},
 		{"labels of none", "detected_labels", []string{"query", `{app="none"}`}, `{}`},
 		{
-			"fields of logfmt", "detected_fields", []string{"query", `{app="web"}`},
+			"fields of logfmt", "detected_fields",
+			[]string{"query", `{app="web"}`},
 			`{"fields":[{"label":"detected_level","type":"string","cardinality":2,"parsers":null},
 				{"label":"level","type":"string","cardinality":2,"parsers":["logfmt"]},
 				{"label":"took","type":"duration","cardinality":2,"parsers":["logfmt"]},
 				{"label":"n","type":"int","cardinality":2,"parsers":["logfmt"]}],"limit":1000}`,
 		},
 		{
-			"fields of JSON", "detected_fields", []string{"query", `{app="db"}`, "limit", "2"},
+			"fields of JSON", "detected_fields",
+			[]string{"query", `{app="db"}`, "limit", "2"},
 			`{"fields":[{"label":"detected_level","type":"string","cardinality":1,"parsers":null},{"label":"trace","type":"string","cardinality":1,"parsers":null}],"limit":2}`,
 		},
 		{
-			"fields behind a pipeline", "detected_fields", []string{"query", `{app="db"} | trace="x1"`, "field_limit", "9"},
+			"fields behind a pipeline", "detected_fields",
+			[]string{"query", `{app="db"} | trace="x1"`, "field_limit", "9"},
 			`{"fields":[{"label":"detected_level","type":"string","cardinality":1,"parsers":null},{"label":"trace","type":"string","cardinality":1,"parsers":null},
 				{"label":"a_b","type":"boolean","cardinality":1,"parsers":["json"],"jsonPath":["a","b"]}],"limit":9}`,
 		},
 		{"fields of none", "detected_fields", []string{"query", `{app="none"}`}, `{}`},
 		{"values of a field", "detected_field/took/values", []string{"query", `{app="web"}`}, `{"values":["7ms","5ms"],"limit":1000}`},
 		{"the last value", "detected_field/took/values", []string{"query", `{app="web"}`, "line_limit", "1"}, `{"values":["7ms"],"limit":1000}`},
+		{
+			"patterns", "patterns", []string{"query", `{app=~".+"}`, "step", "60"},
+			`{"status":"success","data":[
+				{"pattern":"level=error took=7ms n=2.5","level":"error","samples":[[1795262340,1]]},
+				{"pattern":"level=info took=5ms n=1","level":"info","samples":[[1795262280,1]]},
+				{"pattern":"{\"a\":{\"b\":true}}","level":"unknown","samples":[[1795262340,1]]}]}`,
+		},
+		{"patterns of none", "patterns", []string{"query", `{app="none"}`}, `{"status":"success","data":[]}`},
 		{"values of none", "detected_field/nope/values", []string{"query", `{app="web"}`}, `{}`},
 	}
 	for _, tt := range tests {
@@ -90,12 +110,34 @@ func TestExploring(t *testing.T) {
 	}
 }
 
+// Of very many lines some are looked at, and the counts stand for all.
+func TestPatternsOfManyLines(t *testing.T) {
+	r := start(t, withStore(openStore(t)))
+	const steps, lines = 3, 30_000
+	for step := range steps {
+		s := loki.Stream{Labels: logs.LabelsOf("app", "x"), Range: &loki.FileRange{File: loki.FileID{byte(step)}, To: lines}}
+		for i := range lines {
+			at := noon.Add(time.Duration(step-steps)*time.Minute + time.Duration(i)*time.Millisecond)
+			s.Entries = append(s.Entries, logs.Entry{Time: at.UnixNano(), Line: "task " + strconv.Itoa(i) + " is done", Metadata: logs.LabelsOf("offset", strconv.Itoa(i))})
+		}
+		r.push(s).want(t, 204)
+	}
+	got := r.get("/loki/api/v1/patterns", "query", `{app="x"}`, "step", "60")
+	got.want(t, 200)
+	want := `{"status":"success","data":[{"pattern":"task <_> is done","level":"unknown","samples":[[1795262220,30000],[1795262280,30000],[1795262340,30000]]}]}`
+	if d := cmp.Diff(decoded(t, want), decoded(t, got.body)); d != "" {
+		t.Errorf("patterns differ (-want +got):\n%s", d)
+	}
+}
+
 func TestExploringWrongly(t *testing.T) {
 	r := start(t)
 	for path, tests := range map[string][][]string{
 		"index/volume": {
-			{"syntax error: unexpected $end"}, {"only label matchers are supported", "query", `{a="b"} |= "x"`},
-			{"only label matchers are supported", "query", `rate({a="b"}[1m])`}, {"invalid aggregation option", "query", "{}", "aggregateBy", "x"},
+			{"syntax error: unexpected $end"},
+			{"only label matchers are supported", "query", `{a="b"} |= "x"`},
+			{"only label matchers are supported", "query", `rate({a="b"}[1m])`},
+			{"invalid aggregation option", "query", "{}", "aggregateBy", "x"},
 			{"limit must be a positive value", "query", "{}", "limit", "-1"},
 		},
 		"index/volume_range":      {{"zero or negative query resolution", "query", "{}", "step", "0"}},

@@ -51,6 +51,7 @@ var routeTable = []route{
 	{"detected_labels", "/loki/api/v1/detected_labels", getPost, manyTenants, (*Server).detectedLabels},
 	{"detected_fields", "/loki/api/v1/detected_fields", getPost, manyTenants, (*Server).detectedFields},
 	{"detected_field_values", "/loki/api/v1/detected_field/{name}/values", getPost, manyTenants, (*Server).fieldValues},
+	{"patterns", "/loki/api/v1/patterns", getPost, manyTenants, (*Server).patterns},
 	{"tail", "/loki/api/v1/tail", get, manyTenants, (*Server).tail},
 	{"format_query", "/loki/api/v1/format_query", getPost, anybodys, (*Server).formatQuery},
 	{"buildinfo", "/loki/api/v1/status/buildinfo", get, anybodys, (*Server).buildInfo},

@@ -33,7 +33,8 @@ func TestSeveralTenants(t *testing.T) {
 		{"lines of one by a label filter", "query_range", []string{"query", `{app="x"} | __tenant_id__="b"`}, streams(stream("b"))},
 		{"lines of none", "query_range", []string{"query", `{app="x",__tenant_id__="c"}`}, streams("")},
 		{
-			"counts by tenant", "query", []string{"query", `sum by (__tenant_id__) (count_over_time({app="x"}[1m]))`},
+			"counts by tenant", "query",
+			[]string{"query", `sum by (__tenant_id__) (count_over_time({app="x"}[1m]))`},
 			`{"status":"success","data":{"resultType":"vector","result":[{"metric":{` + mark + `"a"},"value":[1795262400,"1"]},{"metric":{` + mark + `"b"},"value":[1795262400,"1"]}]}}`,
 		},
 		{"a count over all", "query", []string{"query", `sum(count_over_time({app="x"}[1m]))`}, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1795262400,"2"]}]}}`},
