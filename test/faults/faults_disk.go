@@ -38,14 +38,21 @@ func fills(name string, leave int64) func(context.Context, *world, func() error)
 		if err := errors.Join(inside(), free()); err != nil {
 			return err
 		}
-		if name == "data" && !w.server.running() {
-			for _, d := range w.server.deaths() {
-				w.table.note("%s, as the last byte of its disk was taken", d)
-			}
-			return w.startServer(ctx)
-		}
+		w.filled = name == "data" && leave == 0
+		return w.mendServer(ctx)
+	}
+}
+
+// mendServer starts a server again that has ended as its disk was full: what it does
+// then is no fault of the agent's.
+func (w *world) mendServer(ctx context.Context) error {
+	if !w.filled || w.server.running() {
 		return nil
 	}
+	for _, d := range w.server.deaths() {
+		w.table.note("%s, as the last byte of its disk was taken", d)
+	}
+	return w.startServer(ctx)
 }
 
 // fillAndKill kills the agent after it could not record where it is. A start on the

@@ -38,6 +38,9 @@ func (w *world) catchUp(ctx context.Context, r *row) error {
 	want := w.sums()
 	have, since, looked := -1, time.Now(), time.Time{}
 	for {
+		if err := w.mendServer(ctx); err != nil {
+			return err
+		}
 		n, err := w.count(ctx)
 		now := time.Now()
 		if err == nil && n != have {

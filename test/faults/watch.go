@@ -117,7 +117,8 @@ func (w *watch) meter(agent *process, done <-chan struct{}) {
 		}
 		if spent-last > time.Millisecond {
 			w.mu.Lock()
-			w.stalls = append(w.stalls, stall{at, now, spent - last})
+			// Time spent waiting is known of when it is over only.
+			w.stalls = append(w.stalls, stall{at.Add(last - spent), now, spent - last})
 			w.mu.Unlock()
 		}
 		last, of, at = spent, pid, now

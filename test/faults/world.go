@@ -40,6 +40,7 @@ type world struct {
 	now           string // fault being made
 	small         bool   // Ray's directory is on a small disk
 	configs       int    // configurations written
+	filled        bool   // the server's disk was full a moment ago
 	state         bool   // the agent lost its state: a Loki may have lines twice
 	steps         bool   // the agent's clock can be stepped
 	backup        string // of the agent's state
@@ -294,6 +295,7 @@ func (w *world) suffer(ctx context.Context, f *fault, deck []*fault) error {
 		return err
 	}
 	w.table.row(f.name).add(r)
+	w.filled = false
 	w.say("    caught up after %.1fs: %d lines, lost %d, twice %d, gone %d, unseen %d, rushed %d", r.catch[0].Seconds(), r.lines, r.lost, r.twice, r.told+r.untold, r.unseen, r.rushed)
 	return w.health()
 }
