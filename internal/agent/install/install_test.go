@@ -96,7 +96,7 @@ func TestSystemdTakesTheUnit(t *testing.T) {
 		if err != nil || strings.Contains(string(out), name) {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
-		out, err = exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=25", unit).CombinedOutput()
+		out, err = exec.Command("systemd-analyze", "security", "--offline=true", "--threshold=20", unit).CombinedOutput()
 		if err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
