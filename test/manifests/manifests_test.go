@@ -223,7 +223,7 @@ func TestDaemonSet(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/var/lib/kubelet/pods", "/var/log/pods", "/tmp/ray", "/etc/machine-id"} {
+	for _, path := range []string{"/var/lib/kubelet/pods", "/var/log/pods", "/tmp/ray", "/var/ray", "/etc/machine-id"} {
 		if mountAt(c, path) == nil {
 			t.Errorf("%s is not mounted", path)
 		}
@@ -351,6 +351,28 @@ func build(t *testing.T) string {
 		t.Fatalf("build the agent: %v\n%s", err, out)
 	}
 	return agent
+}
+
+// Pods that have /tmp/ray on the node have each its own directory, where the agent of the
+// node looks for them.
+func TestDirectoriesOfTheNode(t *testing.T) {
+	ray := find[*rayCluster](t, "raycluster-hostpath.yaml")[0].Spec
+	agent := pods(t)["daemonset"]
+	for name, p := range map[string]corev1.PodSpec{"head": ray.HeadGroupSpec.Template.Spec, "worker": ray.WorkerGroupSpecs[0].Template.Spec} {
+		c := p.Containers[0]
+		m := mountAt(c, "/tmp/ray")
+		if m == nil || !strings.Contains(m.SubPathExpr, "$(POD_NAME)") || p.Volumes[0].HostPath == nil {
+			t.Fatalf("%s: /tmp/ray is %+v", name, m)
+		}
+		for _, v := range regexp.MustCompile(`\$\((\w+)\)`).FindAllStringSubmatch(m.SubPathExpr, -1) {
+			if !slices.ContainsFunc(c.Env, func(e corev1.EnvVar) bool { return e.Name == v[1] && e.ValueFrom.FieldRef != nil }) {
+				t.Errorf("%s: no variable %s", name, v[1])
+			}
+		}
+		if mountAt(agentOf(t, agent), p.Volumes[0].HostPath.Path) == nil {
+			t.Errorf("%s: the agent does not see %s", name, p.Volumes[0].HostPath.Path)
+		}
+	}
 }
 
 // The pods of the RayCluster carry the same agent as the sidecar of sidecar.yaml.
