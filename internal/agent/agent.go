@@ -91,9 +91,9 @@ type agent struct {
 	dirty       []*follower // something happened; read in the next round
 	firstDirty  time.Time
 	lastRound   time.Time
-	touched     time.Time   // when this agent last said that it lives
 	shut        map[string]shut
 	placed      time.Time   // when it was last asked whose files are
+	touched     time.Time   // when this agent last said that it lives
 	weighed     time.Time   // when pending bytes were last added up
 	ready       []*follower // to be read now, in turn
 	settling    []*follower // to be looked at again soon, whatever happens

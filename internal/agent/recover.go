@@ -131,11 +131,11 @@ type answers struct {
 // ask asks the target where streams stand, until it answers. Nothing is read
 // before: only the answer tells whether it is our server or a Loki.
 func (a *agent) ask(ctx context.Context) {
-	x := answers{}
-	if x.asked, x.tenant = a.nextToAsk(); a.wired && len(x.asked) == 0 {
+	if a.asking || (a.wired && len(a.toAsk) == 0) || (!a.wired && !a.scanned && a.fresh) {
 		return
 	}
-	if a.asking || (a.wired && len(a.toAsk) == 0) || (!a.wired && !a.scanned && a.fresh) {
+	x := answers{}
+	if x.asked, x.tenant = a.nextToAsk(); a.wired && len(x.asked) == 0 {
 		return
 	}
 	a.asking = true
@@ -170,6 +170,9 @@ func (a *agent) askUntilAnswered(ctx context.Context, x answers) {
 			case a.answers <- x:
 			case <-ctx.Done():
 			}
+			return
+		}
+		a.log.Warn("cannot ask the server where files stand, trying again", "error", err, "in", wait)
 		if x.tenant != "" {
 			x.failed = true
 			select {
@@ -179,9 +182,6 @@ func (a *agent) askUntilAnswered(ctx context.Context, x answers) {
 			return
 		}
 		a.health.failed()
-			return
-		}
-		a.log.Warn("cannot ask the server where files stand, trying again", "error", err, "in", wait)
 		select {
 		case <-ctx.Done():
 		case <-time.After(wait):
@@ -201,14 +201,14 @@ func (a *agent) candidates(f *follower) []loki.FileID {
 	}
 	return ids
 }
+
+func (a *agent) answered(x answers) {
+	a.asking = false
 	if x.failed {
 		a.shutOut(x)
 		return
 	}
 	delete(a.shut, x.tenant)
-
-func (a *agent) answered(x answers) {
-	a.asking = false
 	if !a.wired {
 		a.wired, a.wire = true, x.wire
 		a.deaf = x.wire == parse.Remora && x.found.Files == nil
