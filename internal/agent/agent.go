@@ -84,6 +84,8 @@ type agent struct {
 	missing bool        // the state is new, or part of it is lost
 	born    int64       // when this run began, Unix nanoseconds
 	began   int64       // likewise, by wall.Mono
+	blind   bool        // something may have happened of which inotify did not tell
+	era     int         // in which inotify told of everything that happened; see moment
 	doubted []*follower // to be asked about again in a while
 	scanned bool        // everything that is there was looked at once
 	begun   bool        // and the root was there

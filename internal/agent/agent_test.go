@@ -228,8 +228,14 @@ func (w *world) wantOnce(filename string, lines []string) {
 
 func (w *world) noGaps() {
 	w.t.Helper()
-	if g := w.srv.gaps(); len(g) > 0 {
-		w.t.Errorf("gaps told: %q", g)
+	w.gapsAre()
+}
+
+// gapsAre checks what was told of missing bytes: a reason and the logical offsets.
+func (w *world) gapsAre(want ...string) {
+	w.t.Helper()
+	if g := w.srv.gaps(); !slices.Equal(g, want) {
+		w.t.Errorf("gaps told: %q, want %q", g, want)
 	}
 }
 

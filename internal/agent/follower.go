@@ -40,6 +40,9 @@ type follower struct {
 	gap   string // why bytes before gapAt are missing, not told yet
 	gapAt uint64
 
+	turns int64   // files that came under the name being written to, as far as told
+	ended *moment // of the newest file, where that is forgotten
+
 	acked   parse.Position // what the output has
 	marked  tail.Mark      // of acked
 	anchors []parse.Anchor // recorded behind acked
@@ -95,6 +98,7 @@ type generation struct {
 	copied     int64       // how much the copy held when it took the place of what was cut
 	copies     *generation // what it is a copy of, made before that is cut
 	copy       *generation
+	moment
 }
 
 func (f *follower) Epoch() uint32 { return f.epoch.Load() }
@@ -200,7 +204,7 @@ func (g *generation) record() state.Generation {
 	}
 	return state.Generation{
 		Key: g.key, Head: g.head, Print: g.print, Base: base, Size: g.size,
-		Rotation: g.rotation, Begun: g.begun || g.placed, Gap: g.gap, Done: g.done && g.acked, Cut: g.cut,
+		Rotation: g.rotation, Begun: g.begun || g.placed, Gap: g.gap, Done: g.done && g.acked, Cut: g.cut, Next: g.next,
 	}
 }
 

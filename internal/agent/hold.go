@@ -106,6 +106,7 @@ func (a *agent) dropGone(f *follower) {
 		}
 		f.gens = slices.Delete(f.gens, 0, 1)
 		f.cur--
+		f.ended = &g.moment
 	}
 }
 

@@ -202,9 +202,10 @@ func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 		return
 	}
 	a.log.Info("reading files on that were deleted and kept", "session", k.session, "stream", k.name, "files", len(held))
-	a.place(f, seen, held)
-	for _, g := range held {
+	a.place(f, seen, held, nil)
+	for i, g := range held {
 		g.unname()
+		g.next = i+1 < len(held) // the agent that kept them was there all the time
 	}
 	a.queue(f)
 }

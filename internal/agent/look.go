@@ -23,11 +23,23 @@ type skipped struct{}
 
 // news takes what the watcher tells.
 func (a *agent) news(n discover.News) {
+	if n.Blind {
+		a.era++
+		a.blind = true
+	}
 	var look []*follower
 	for _, e := range n.Events {
 		if f := a.event(e); f != nil && !f.look {
 			f.look = true
 			look = append(look, f)
+		}
+	}
+	if a.blind && n.Scanned { // a scan tells of names, not of what they lead to now
+		a.blind = false
+		for f := range a.all {
+			if len(f.names) > 0 && !f.look {
+				look = append(look, f)
+			}
 		}
 	}
 	for _, f := range look {
@@ -48,6 +60,9 @@ func (a *agent) event(e discover.Event) *follower {
 	f := a.followerOf(e.Name)
 	if f == nil {
 		return nil
+	}
+	if a.rotation(e.Name) == 0 {
+		f.turns += int64(e.Turns)
 	}
 	switch {
 	case e.What&discover.Vanished != 0:
@@ -120,7 +135,7 @@ func (a *agent) look(f *follower) {
 		}
 	}
 	a.unname(f, met)
-	a.place(f, seen, held)
+	a.place(f, seen, held, met)
 	if f.reading() != nil {
 		a.queue(f)
 	}
@@ -186,7 +201,7 @@ func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (
 		}
 		return tail.Sighting{}, nil
 	}
-	if old := a.known(tail.Stat{Key: g.key, Size: g.size}, rot, path); old != nil {
+	if old := a.known(tail.Stat{Key: g.key, Size: g.size, Written: g.written}, rot, path); old != nil {
 		a.closeFD(g) // renamed between the two looks at it
 		a.rename(old, n, path, rot, tail.Stat{Size: g.size, Links: g.links}, met)
 		return tail.Sighting{}, nil
@@ -246,7 +261,7 @@ func (a *agent) known(st tail.Stat, rot int, path string) *generation {
 // reused reports whether the inode of a generation that nobody holds any more was
 // given to another file, born within the same tick of the file system's clock.
 func (a *agent) reused(g *generation, st tail.Stat, rot int, path string) bool {
-	if g.fd >= 0 || !g.done || (rot >= g.rotation && st.Size == g.size) {
+	if g.fd >= 0 || !g.done || rot >= g.rotation && st.Size == g.size && (g.written == 0 || g.written == st.Written) {
 		return false
 	}
 	if same, there := a.beginsAs(path, st.Key, g.head); !there || same && st.Size >= g.size {
@@ -380,14 +395,18 @@ func (a *agent) hold(f *follower, path string, rot int) (*generation, []byte, er
 		of: f, key: st.Key, head: tail.HeadOf(head), path: path, rotation: rot,
 		size: st.Size, fd: fd, links: st.Links, grew: now, used: now,
 	}
-	g.print = tail.Print(g.key, g.head)
+	g.print, g.written = tail.Print(g.key, g.head), st.Written
 	a.opened(g)
 	return g, slices.Clone(head), nil
 }
 
-// place puts new generations where they belong in the stream's chain.
-func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation) {
+// place puts new generations where they belong in the stream's chain. met are those
+// that had a name when they were looked for.
+func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation, met map[*generation]bool) {
 	if len(seen) == 0 {
+		if a.join(f, met) {
+			a.save(f)
+		}
 		return
 	}
 	known := make([]tail.Known, len(f.gens))
@@ -428,6 +447,7 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation) {
 		f.acked, f.emit, f.gap = parse.Position{}, 0, ""
 	}
 	a.name(f)
+	a.join(f, met)
 	// Whose second name it is must be known even if we are killed before it is read.
 	switch {
 	case inserted == 0:

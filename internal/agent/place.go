@@ -67,6 +67,10 @@ func heldBy(found []loki.FileOffsets) held {
 // identities that other streams have.
 func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, taken map[loki.FileID]*follower) {
 	if f.known {
+		if a.outdated(f, asked[0]) {
+			a.rebuild(f, asked[0])
+			return
+		}
 		a.recognise(f, asked[0])
 		c := asked[0].Committed
 		if g := f.newest(); g != nil && g.begun && g.rotation == 0 && !g.done && c > g.base+uint64(g.grownTo()) {

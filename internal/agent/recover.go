@@ -71,7 +71,7 @@ func (a *agent) askAgain() {
 func (a *agent) restoreGeneration(f *follower, s state.Generation) {
 	g := &generation{
 		of: f, key: s.Key, head: s.Head, print: s.Print, rotation: s.Rotation, base: s.Base, begun: s.Begun, gap: s.Gap,
-		placed: s.Begun, place: s.Base, cut: s.Cut,
+		placed: s.Begun, place: s.Base, cut: s.Cut, moment: moment{next: s.Next},
 		size: s.Size, done: s.Done, acked: s.Done, fd: -1, restored: true, grew: wall.Mono(),
 	}
 	if len(g.print) == 0 {
@@ -93,9 +93,6 @@ func (a *agent) firstScan() {
 		if st, err := tail.StatPath(a.linkPath(g)); err == nil && st.Key.Birth == g.key.Birth && st.Key.Ino == g.key.Ino {
 			g.link, g.links, g.key, g.size = true, st.Links, st.Key, st.Size
 			a.byKey[g.key] = g
-		} else if !g.acked && len(g.of.gens) > 1 && g == g.of.reading() && g.size == g.of.cursor.Offset {
-			// It was rotated away while nobody looked, and may have grown before.
-			a.noteGap(g.of, "rotated-unseen", g.base+uint64(g.size), 0)
 		}
 		a.queue(g.of)
 	}

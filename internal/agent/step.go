@@ -167,6 +167,9 @@ func (a *agent) begin(f *follower, g *generation) {
 		before := f.gens[f.cur-1]
 		g.base = before.base + uint64(before.size)
 	}
+	if known := g.placed && g.place <= f.emit; !known && !a.joined(f, g) && f.gap == "" {
+		a.noteGap(f, "rotated-unseen", g.base, 0)
+	}
 	switch {
 	case g.placed && g.place <= f.emit: // else the server lost it
 		g.base = g.place
@@ -206,6 +209,10 @@ func (a *agent) observe(f *follower, g *generation, now time.Time) (tail.Stat, t
 		return a.observe(f, g, now)
 	}
 	g.links = st.Links
+	if g.written != 0 && g.written != st.Written && st.Size == f.cursor.Offset {
+		g.changed = g.changed || !f.endsAsRead(g)
+	}
+	g.written = st.Written
 	if st.Size != g.size {
 		g.size, g.grew = st.Size, wall.Mono()
 		a.lastGrowth = now
@@ -213,6 +220,17 @@ func (a *agent) observe(f *follower, g *generation, now time.Time) (tail.Stat, t
 	s := tail.State{Size: st.Size, Open: g.fd >= 0, Changed: g.changed}
 	s.Ended = a.ended(f, g)
 	return st, s
+}
+
+// endsAsRead reports whether the bytes before the cursor are still those that were
+// read: a file that was cut may have come to the same length again.
+func (f *follower) endsAsRead(g *generation) bool {
+	if f.mark.Len == 0 || g.fd < 0 {
+		return true
+	}
+	b := make([]byte, f.mark.Len)
+	n, err := tail.ReadAt(g.fd, b, f.cursor.Offset-int64(len(b)))
+	return err != nil || n == len(b) && tail.MarkOf(b) == f.mark
 }
 
 // ended reports whether the writer of a generation has ended.
@@ -538,7 +556,8 @@ func (a *agent) cut(f *follower, g *generation) {
 			a.log.Warn("cannot open a file that was truncated", "path", g.path, "error", err)
 		}
 	}
-	next := &generation{of: f, key: g.key, name: g.name, path: g.path, rotation: g.rotation, fd: g.fd, links: g.links, grew: wall.Mono(), link: g.link}
+	next := &generation{of: f, key: g.key, name: g.name, path: g.path, rotation: g.rotation, fd: g.fd, links: g.links, grew: wall.Mono(), link: g.link, moment: g.moment}
+	next.next = true
 	if next.fd >= 0 {
 		if st, err := tail.StatFD(next.fd); err == nil {
 			next.size = st.Size

@@ -25,6 +25,7 @@ type Name struct {
 
 	listed  uint64 // scan that saw it last
 	pending What   // not yet delivered
+	turns   uint32 // likewise
 }
 
 // What happened to a name.
@@ -37,17 +38,22 @@ const (
 	Vanished                  // it leads nowhere any more; the last event of this Name
 )
 
-// Event is a name and what happened to it.
+// Event is a name and what happened to it. Turns is how many files inotify saw come
+// under the path since the last event of it: those that were gone before anybody
+// could look are among them.
 type Event struct {
-	Name *Name
-	What What
+	Name  *Name
+	What  What
+	Turns uint32
 }
 
 // News is what a watcher delivers. Scanned is set on the delivery that completes
-// a scan of everything; Missing says that none of the roots was there.
+// a scan of everything; Missing says that none of the roots was there. Blind says
+// that files may have come and gone of which inotify did not tell.
 type News struct {
 	Events  []Event
 	Scanned bool
+	Blind   bool
 	Missing error
 }
 
@@ -146,7 +152,7 @@ func (w *Watcher) Run(ctx context.Context) {
 			until = time.Now().Add(settle) // the receiver is busy
 		}
 		if w.wait(ctx, until) {
-			next = rested // events were lost
+			next, w.news.Blind = rested, true // events were lost
 			if w.once("queue") {
 				w.logger.Warn("inotify lost events: what they told of is found by a scan", "hint", "raise fs.inotify.max_queued_events")
 			}
@@ -200,17 +206,17 @@ func pause(ctx context.Context, d time.Duration) {
 
 // deliver hands over what is pending unless the receiver is still busy with the last.
 func (w *Watcher) deliver() {
-	if len(w.news.Events) == 0 && !w.news.Scanned {
+	if len(w.news.Events) == 0 && !w.news.Scanned && !w.news.Blind {
 		return
 	}
 	for i := range w.news.Events {
 		e := &w.news.Events[i]
-		e.What = e.Name.pending
+		e.What, e.Turns = e.Name.pending, e.Name.turns
 	}
 	select {
 	case w.reports <- w.news:
 		for _, e := range w.news.Events {
-			e.Name.pending = 0
+			e.Name.pending, e.Name.turns = 0, 0
 		}
 		w.news = News{}
 	default:

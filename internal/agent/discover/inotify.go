@@ -147,8 +147,11 @@ func (n *notifier) forget(d *dir) {
 	_, _ = unix.InotifyRmWatch(n.fd, uint32(d.wd)) // it may be gone by itself
 }
 
-// read waits for events until the deadline and gives them to each. overflow
-// means that the kernel has thrown some away.
+// readsAtOnce is how many buffers of events are taken before any is told of.
+const readsAtOnce = 16
+
+// read waits for events until the deadline and gives them to each, and those that
+// are there behind them. overflow means that the kernel has thrown some away.
 func (n *notifier) read(ctx context.Context, until time.Time, each func(d *dir, name []byte, e kernelEvent)) (some, overflow bool, err error) {
 	if err := n.file.SetReadDeadline(until); err != nil {
 		return false, false, err
@@ -163,7 +166,19 @@ func (n *notifier) read(ctx context.Context, until time.Time, each func(d *dir, 
 	if err != nil {
 		return false, false, err
 	}
-	for b := n.buf[:size]; len(b) >= unix.SizeofInotifyEvent; {
+	overflow = n.take(n.buf[:size], each)
+	for range readsAtOnce {
+		if size, err = unix.Read(n.fd, n.buf[:]); err != nil || size <= 0 {
+			break // the next read tells
+		}
+		overflow = n.take(n.buf[:size], each) || overflow
+	}
+	return true, overflow, nil
+}
+
+// take gives the events of a buffer to each.
+func (n *notifier) take(b []byte, each func(d *dir, name []byte, e kernelEvent)) (overflow bool) {
+	for len(b) >= unix.SizeofInotifyEvent {
 		wd := int(int32(binary.NativeEndian.Uint32(b)))
 		mask := binary.NativeEndian.Uint32(b[4:])
 		nameLen := int(binary.NativeEndian.Uint32(b[12:]))
@@ -186,5 +201,5 @@ func (n *notifier) read(ctx context.Context, until time.Time, each func(d *dir, 
 			})
 		}
 	}
-	return true, overflow, nil
+	return overflow
 }

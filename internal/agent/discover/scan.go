@@ -21,6 +21,7 @@ type dir struct {
 	inside  bool // files in it are followed
 	remote  bool // of a file system that others write to
 	names   map[string]*Name
+	came    map[string]uint32 // files that came under a name and were not told of yet
 	odd     map[string]uint64 // entries that are not followed, told of already, and the scan that saw them last
 	wd      int
 	listed  uint64
@@ -53,6 +54,7 @@ func (w *Watcher) scanAll() {
 		}
 	}
 	w.news.Scanned, w.news.Missing = true, nil
+	w.news.Blind = w.news.Blind || w.notify == nil || w.blind > 0
 	if len(w.absent) == len(w.roots) {
 		w.news.Missing = missing
 	}
@@ -249,7 +251,26 @@ func (w *Watcher) named(d *dir, name string, n *Name) {
 	w.names++
 	d.names[name] = n
 	n.listed = w.scan
+	w.appeared(d, name, n)
+}
+
+// appeared tells that a name leads to another file, and how many it led to since.
+func (w *Watcher) appeared(d *dir, name string, n *Name) {
+	n.turns += d.came[name]
+	delete(d.came, name)
 	w.tell(n, Appeared)
+}
+
+// turned counts a file that came under a name, whether or not it can still be looked at.
+func (w *Watcher) turned(d *dir, name string) {
+	if d.came == nil {
+		d.came = map[string]uint32{}
+	}
+	if len(d.came) >= maxNames/8 {
+		clear(d.came)
+		w.news.Blind = true
+	}
+	d.came[name]++
 }
 
 // link looks at a symbolic link. Where they are not followed, one that leads to a
@@ -330,6 +351,9 @@ func (w *Watcher) drop(path string, d *dir) {
 // event takes one inotify event.
 func (w *Watcher) event(d *dir, name []byte, e kernelEvent) {
 	n := d.names[string(name)]
+	if e.came && !e.dir {
+		w.turned(d, string(name))
+	}
 	switch {
 	case e.dir && e.came:
 		w.entry(d, string(name), fs.ModeDir)
@@ -337,7 +361,7 @@ func (w *Watcher) event(d *dir, name []byte, e kernelEvent) {
 		w.dropBelow(join(d.path, string(name)))
 	case e.dir:
 	case e.came && n != nil:
-		w.tell(n, Appeared) // replaced by a rename
+		w.appeared(d, string(name), n) // replaced by a rename
 	case e.came, e.written && n == nil:
 		w.came(d, string(name))
 	case e.went && n != nil:
@@ -351,6 +375,9 @@ func (w *Watcher) event(d *dir, name []byte, e kernelEvent) {
 func (w *Watcher) came(d *dir, name string) {
 	path := join(d.path, name)
 	n := w.layout.Name(path)
+	if n == nil {
+		delete(d.came, name)
+	}
 	if n == nil && !w.layout.Follow() {
 		return
 	}

@@ -42,6 +42,7 @@ type Generation struct {
 	Gap      string // why bytes before Base are missing
 	Done     bool   // all of it acknowledged, and its writer had ended
 	Cut      bool   // it was cut: what it held may be in a copy
+	Next     bool   // nothing came between the generation before it and it
 }
 
 // Record types. A stream record replaces the one before it.
@@ -95,7 +96,21 @@ func appendGeneration(b []byte, g *Generation) []byte {
 	b = binary.AppendVarint(b, int64(g.Rotation))
 	b = appendBool(b, g.Begun)
 	b = appendText(b, g.Gap)
-	return appendBool(appendBool(b, g.Done), g.Cut)
+	b = appendBool(b, g.Done)
+	return append(b, flag(g.Cut, flagCut)|flag(g.Next, flagNext))
+}
+
+// Flags of a generation.
+const (
+	flagCut  = 1
+	flagNext = 2
+)
+
+func flag(v bool, f byte) byte {
+	if v {
+		return f
+	}
+	return 0
 }
 
 func appendAnchor(b []byte, id loki.FileID, a parse.Anchor) []byte {
@@ -203,11 +218,14 @@ func (r *reader) stream() *Stream {
 }
 
 func (r *reader) generation() Generation {
-	return Generation{
+	g := Generation{
 		Key:   tail.Key{Dev: r.uvarint(), Ino: r.uvarint(), Birth: r.varint()},
 		Head:  tail.Head{Len: uint16(r.uvarint()), Sum: r.uint64()},
 		Print: []byte(r.text()),
 		Base:  r.uvarint(), Size: r.varint(), Rotation: int(r.varint()),
-		Begun: r.bool(), Gap: r.text(), Done: r.bool(), Cut: r.bool(),
+		Begun: r.bool(), Gap: r.text(), Done: r.bool(),
 	}
+	flags := r.byte()
+	g.Cut, g.Next = flags&flagCut != 0, flags&flagNext != 0
+	return g
 }

@@ -18,11 +18,12 @@ type Stat struct {
 	Key     Key
 	Size    int64
 	Written int64 // time of the last write, Unix nanoseconds
+	Changed int64 // likewise of the last change of it or of its names
 	Links   uint32
 	Regular bool
 }
 
-const statMask = unix.STATX_TYPE | unix.STATX_INO | unix.STATX_SIZE | unix.STATX_MTIME | unix.STATX_NLINK | unix.STATX_BTIME
+const statMask = unix.STATX_TYPE | unix.STATX_INO | unix.STATX_SIZE | unix.STATX_MTIME | unix.STATX_CTIME | unix.STATX_NLINK | unix.STATX_BTIME
 
 // StatPath asks about the file a path leads to, not following a last symlink.
 func StatPath(path string) (Stat, error) {
@@ -48,6 +49,7 @@ func statx(dir int, path string, flags int) (Stat, error) {
 		Key:     Key{Dev: unix.Mkdev(x.Dev_major, x.Dev_minor), Ino: x.Ino},
 		Size:    int64(x.Size),
 		Written: x.Mtime.Sec*1e9 + int64(x.Mtime.Nsec),
+		Changed: x.Ctime.Sec*1e9 + int64(x.Ctime.Nsec),
 		Links:   x.Nlink,
 		Regular: x.Mode&unix.S_IFMT == unix.S_IFREG,
 	}

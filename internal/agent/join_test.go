@@ -1,0 +1,153 @@
+package agent
+
+import (
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/remora-ray/remora/internal/agent/tail"
+)
+
+// While the agent is dead a chain turns over so often that files of it come and go.
+// The one that it was reading is kept by a name of its own.
+func TestFilesThatCameAndWentWhileNobodyLooked(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	text, want := numbered("first", 0, 10)
+	w.write("worker-a.out", text)
+	w.arrived(len(want))
+	w.crash()
+	var last []string
+	for gen := range 6 {
+		w.ages()
+		w.rotate("worker-a.out", 2)
+		text, lines := numbered(fmt.Sprint("unread", gen), 0, 10)
+		w.write("worker-a.out", text)
+		if gen >= 3 {
+			last = append(last, lines...)
+		}
+	}
+	w.start()
+	w.arrived(len(want) + len(last))
+	w.drain()
+	w.want("worker-a.out", append(want, last...))
+	w.gapsAre("rotated-unseen 80-80")
+}
+
+// As many turns as there are names: all that came is still there.
+func TestAsManyTurnsAsNamesWhileNobodyLooked(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	text, want := numbered("first", 0, 10)
+	w.write("worker-a.out", text)
+	w.arrived(len(want))
+	w.crash()
+	for gen := range 2 {
+		w.ages()
+		w.rotate("worker-a.out", 2)
+		text, lines := numbered(fmt.Sprint("unread", gen), 0, 10)
+		w.write("worker-a.out", text)
+		want = append(want, lines...)
+	}
+	w.start()
+	w.arrived(len(want))
+	w.drain()
+	w.want("worker-a.out", want)
+	w.noGaps()
+}
+
+// Unread files that the agent kept before it died stay one behind the other.
+func TestKeptFilesAreStillJoinedAfterARestart(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	text, want := numbered("first", 0, 10)
+	w.write("worker-a.out", text)
+	w.arrived(len(want))
+	w.srv.on(func(int, bool) int { return 503 })
+	for gen := range 4 {
+		w.ages()
+		w.rotate("worker-a.out", 1)
+		text, lines := numbered(fmt.Sprint("unread", gen), 0, 10)
+		w.write("worker-a.out", text)
+		want = append(want, lines...)
+		w.until("the agent holds it", func() bool { return links(w.path("worker-a.out")) > 1 })
+	}
+	w.crash()
+	w.srv.on(nil)
+	w.start()
+	w.arrived(len(want))
+	w.drain()
+	w.want("worker-a.out", want)
+	w.noGaps()
+}
+
+// A file that is renamed to a name of another kind (a date, say) is out of its stream;
+// inotify told that one file came after it.
+func TestRenamedOutOfItsStream(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	var want []string
+	for day := range 3 {
+		text, lines := numbered(fmt.Sprint("day", day), 0, 10)
+		w.write("worker-a.out", text)
+		want = append(want, lines...)
+		w.arrived(len(want))
+		w.ages()
+		w.rename("worker-a.out", fmt.Sprintf("../../day%d", day))
+	}
+	w.drain()
+	w.want("worker-a.out", want)
+	w.noGaps()
+}
+
+// What is known of two files decides whether anything may have come between them.
+func TestJoined(t *testing.T) {
+	const born = int64(1e18)
+	named, nameless := "/ray/worker-a.out.1", ""
+	for name, c := range map[string]struct {
+		path      string // of the older one
+		old, next moment
+		want      bool
+	}{
+		"the older one has a name":               {named, moment{}, moment{}, true},
+		"it had one when the newer was found":    {nameless, moment{}, moment{next: true}, true},
+		"one came since":                         {nameless, moment{sighted: true, turn: 4}, moment{sighted: true, turn: 5}, true},
+		"two came since":                         {nameless, moment{sighted: true, turn: 4}, moment{sighted: true, turn: 6}, false},
+		"one that is known, events were lost":    {nameless, moment{sighted: true, turn: 4}, moment{sighted: true, turn: 5, era: 1}, false},
+		"nothing is known":                       {nameless, moment{}, moment{}, false},
+		"nothing is known, but written just now": {nameless, moment{written: born - int64(2e6)}, moment{}, true},
+		"written a while before":                 {nameless, moment{written: born - int64(50e6)}, moment{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			old := &generation{path: c.path, fd: -1, moment: c.old}
+			next := &generation{fd: -1, key: tail.Key{Birth: born}, moment: c.next}
+			f := &follower{gens: []*generation{old, next}, cur: 1}
+			if got := (&agent{}).joined(f, next); got != c.want {
+				t.Errorf("joined: %v, want %v", got, c.want)
+			}
+			f = &follower{gens: []*generation{next}}
+			if !(&agent{}).joined(f, next) {
+				t.Error("the first file of all is not joined")
+			}
+			if f.ended = &old.moment; c.path == nameless && (&agent{}).joined(f, next) != c.want {
+				t.Errorf("joined when the older one is forgotten: %v, want %v", !c.want, c.want)
+			}
+		})
+	}
+}
+
+// ages makes the files as old as if nothing had been written to them for a minute.
+func (w *world) ages() {
+	w.t.Helper()
+	then := time.Now().Add(-time.Minute)
+	for _, path := range glob(w.t, w.path("worker-*")) {
+		if err := os.Chtimes(path, then, then); err != nil {
+			w.t.Fatal(err)
+		}
+	}
+}

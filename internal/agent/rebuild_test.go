@@ -1,0 +1,66 @@
+package agent
+
+import (
+	"fmt"
+	"testing"
+)
+
+// An older state is put back after the file was copied and cut: what .1 holds was
+// sent, but of that the state knows nothing.
+func TestOlderStateAndCopiesSince(t *testing.T) {
+	for cuts := 1; cuts <= 3; cuts++ {
+		t.Run(fmt.Sprint(cuts), func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			var want []string
+			add := func(tag string) {
+				text, lines := numbered(tag, 0, 20)
+				w.write("job-driver-x.log", text)
+				want = append(want, lines...)
+				w.arrived(len(want))
+			}
+			add("first")
+			w.drain()
+			restore := w.copyState()
+			w.start()
+			for n := range cuts {
+				w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+				add(fmt.Sprint("cut", n))
+			}
+			w.crash()
+			restore()
+			w.start()
+			add("last")
+			w.drain()
+			w.want("job-driver-x.log", want)
+			w.contiguous("job-driver-x.log")
+			w.noGaps()
+		})
+	}
+}
+
+// Files that an older state does not know came, were sent and went.
+func TestOlderStateAndFilesThatAreGone(t *testing.T) {
+	for _, backups := range []int{1, 2, 4} {
+		t.Run(fmt.Sprint(backups), func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			want := w.generations("worker-a.out", 0, 1, backups)
+			w.drain()
+			restore := w.copyState()
+			w.start()
+			want = append(want, w.generations("worker-a.out", 1, 5, backups)...)
+			w.crash()
+			restore()
+			w.write("worker-a.out", "last\n")
+			w.start()
+			w.arrived(len(want) + 1)
+			w.drain()
+			w.want("worker-a.out", append(want, "last"))
+			w.contiguous("worker-a.out")
+			w.noGaps()
+		})
+	}
+}
