@@ -21,6 +21,9 @@ type Node struct {
 
 // Labels are the stream labels of a file's lines.
 func (n Node) Labels(f ray.File) logs.Labels {
+	if n.Type == "head" {
+		n.Group = "" // of no worker group, though KubeRay calls it headgroup
+	}
 	return logs.LabelsOf(
 		"service_name", "ray-cluster",
 		"job", "ray/logs",

@@ -227,3 +227,12 @@ func FuzzChunks(f *testing.F) {
 		}
 	})
 }
+
+func TestAHeadIsOfNoGroup(t *testing.T) {
+	f := ray.ParsePath("raylet.out")
+	for kind, want := range map[string]string{"head": "", "worker": "g", "": "g"} {
+		if got := (Node{Type: kind, Group: "g"}).Labels(f).Get("group"); got != want {
+			t.Errorf("a node of type %q has the group %q", kind, got)
+		}
+	}
+}
