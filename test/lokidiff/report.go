@@ -35,7 +35,7 @@ func (r *report) add(q *question, loki, remora *answer) {
 	if r.rows[name] == nil {
 		r.rows[name] = &row{}
 	}
-	found := compare(loki, remora)
+	found := compare(q, loki, remora)
 	if len(found) == 0 {
 		r.equal++
 		r.rows[name].equal++

@@ -22,7 +22,7 @@ type accumulator struct {
 
 func (a *accumulator) add(t int64, v float64, keep bool) {
 	if a.n == 0 {
-		*a = accumulator{n: 1, sum: v, mean: v, min: v, max: v, first: v, last: v, from: t, to: t, vals: a.vals[:0]}
+		*a = accumulator{n: 1, sum: v, mean: v, m2: v * (v - v), min: v, max: v, first: v, last: v, from: t, to: t, vals: a.vals[:0]}
 	} else {
 		a.n++
 		a.sum += v
@@ -78,9 +78,9 @@ func greater(a, b float64) float64 {
 	return a
 }
 
-// result is the value of a range aggregation over (end-window, end], which has
-// at least one sample.
-func (a *accumulator) result(op syntax.RangeOp, param float64, end, window int64) float64 {
+// result is the value of a range aggregation over a window that has at least
+// one sample.
+func (a *accumulator) result(op syntax.RangeOp, param float64, window int64) float64 {
 	switch op {
 	case "sum_over_time":
 		return a.sum
@@ -103,7 +103,7 @@ func (a *accumulator) result(op syntax.RangeOp, param float64, end, window int64
 	case "rate":
 		return a.sum / (float64(window) / 1e9)
 	case "rate_counter":
-		return a.counterRate(end, window)
+		return a.counterRate(window)
 	}
 	return math.NaN()
 }
@@ -126,28 +126,19 @@ func quantile(q float64, vals []float64) float64 {
 	return vals[low]*(1-weight) + vals[high]*weight
 }
 
-// counterRate is Prometheus' rate: the increase of a counter, extended to the
-// window's ends by as much as the distance of the samples allows.
-func (a *accumulator) counterRate(end, window int64) float64 {
-	if a.n < 2 || a.to == a.from {
+// counterRate is the increase of a counter for each second of the window. Unlike
+// Prometheus, Loki extends the increase to the window's ends by next to nothing:
+// as many microseconds as the window has seconds, though not to where the
+// counter would be below zero.
+func (a *accumulator) counterRate(window int64) float64 {
+	if a.n < 2 {
 		return 0
 	}
-	seconds := func(ns int64) float64 { return float64(ns) / 1e9 }
 	increase := a.last - a.first + a.resets
-	sampled := seconds(a.to - a.from)
-	step := sampled / (a.n - 1)
-	before, after := seconds(a.from-(end-window)), seconds(end-a.to)
+	seconds, sampled := float64(window)/1e9, float64(a.to-a.from)/1e3
+	before := seconds
 	if increase > 0 && a.first >= 0 {
-		// A counter is not extended to where it would be below nothing.
-		before = min(before, sampled*a.first/increase)
+		before = min(before, sampled*(a.first/increase))
 	}
-	reach := sampled
-	for _, gap := range []float64{before, after} {
-		if gap < step*1.1 {
-			reach += gap
-		} else {
-			reach += step / 2
-		}
-	}
-	return increase * reach / sampled / seconds(window)
+	return increase * ((sampled + before) / sampled) / seconds
 }

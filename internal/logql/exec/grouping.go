@@ -15,7 +15,8 @@ type grouper struct {
 	names    []string // of by, sorted
 }
 
-// of returns the labels, sorted and without empty ones, valid until the next call.
+// of returns the labels, sorted, valid until the next call. A label that was
+// found empty is a label.
 func (g *grouper) of(l *line) []logs.Label {
 	g.out = g.out[:0]
 	if g.grouping != nil && !g.grouping.Without {
@@ -23,14 +24,14 @@ func (g *grouper) of(l *line) []logs.Label {
 			g.names = slices.Compact(slices.Sorted(slices.Values(g.grouping.Labels)))
 		}
 		for _, n := range g.names {
-			if v := l.get(n); v != "" {
+			if v, ok := l.lookup(n); ok {
 				g.out = append(g.out, logs.Label{Name: n, Value: v})
 			}
 		}
 		return g.out
 	}
 	for _, x := range l.all() {
-		if x.Value == "" || g.grouping != nil && slices.Contains(g.grouping.Labels, x.Name) || g.tellsLines(l, x.Name) {
+		if g.grouping != nil && slices.Contains(g.grouping.Labels, x.Name) || g.tellsLines(l, x.Name) {
 			continue
 		}
 		g.out = append(g.out, x)

@@ -18,8 +18,6 @@ func (q *query) evalLabelReplace(n *plan.LabelReplace) (table, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := make(map[string]bool, len(t))
-	var key []byte
 	for i := range t {
 		src := t[i].labels.Get(n.Src)
 		if at := re.FindStringSubmatchIndex(src); at != nil {
@@ -27,11 +25,6 @@ func (q *query) evalLabelReplace(n *plan.LabelReplace) (table, error) {
 			ls := append(append(make([]logs.Label, 0, len(t[i].labels)+1), t[i].labels...), logs.Label{Name: n.Dst, Value: value})
 			t[i].labels = logs.Normalize(ls)
 		}
-		key = appendKey(key[:0], t[i].labels)
-		if seen[string(key)] {
-			return nil, plan.Errorf(n.At, "vector cannot contain metrics with the same labelset: %s", t[i].labels)
-		}
-		seen[string(key)] = true
 	}
 	return t, nil
 }

@@ -119,10 +119,13 @@ func (l *line) get(name string) string {
 	return v
 }
 
-// parsedName is the name that a label found in the line gets.
+// parsedName is the name that a label found in the line gets: another one where
+// the line came with such a label, be it removed since or not.
 func (l *line) parsedName(name string) string {
-	if _, ok := l.base(name); !ok {
-		return name
+	if _, ok := find(l.stream, name); !ok {
+		if _, ok := find(l.meta, name); !ok {
+			return name
+		}
 	}
 	if s, ok := l.extracted[name]; ok {
 		return s
@@ -194,12 +197,8 @@ func (l *line) remove(name string) {
 	l.parsed = slices.DeleteFunc(l.parsed, func(x logs.Label) bool { return x.Name == name })
 }
 
-// fail marks the line with an error; the first one stays.
-func (l *line) fail(name, details string) {
-	if l.err == "" {
-		l.err, l.details = name, details
-	}
-}
+// fail marks the line with an error; the last one stays.
+func (l *line) fail(name, details string) { l.err, l.details = name, details }
 
 // all returns every label of the line, sorted by name; valid until the next call.
 func (l *line) all() []logs.Label {

@@ -86,6 +86,24 @@ func appendKey(dst []byte, ls []logs.Label) []byte {
 	return dst
 }
 
+// sortedAsText orders the rows by how their labels are written, as Loki orders
+// a matrix.
+func (t table) sortedAsText() table {
+	type named struct {
+		row
+		text string
+	}
+	list := make([]named, len(t))
+	for i, r := range t {
+		list[i] = named{r, r.labels.String()}
+	}
+	slices.SortStableFunc(list, func(a, b named) int { return strings.Compare(a.text, b.text) })
+	for i, n := range list {
+		t[i] = n.row
+	}
+	return t
+}
+
 // sorted orders the rows by their labels.
 func (t table) sorted() table {
 	slices.SortFunc(t, func(a, b row) int { return a.labels.Compare(b.labels) })

@@ -1,7 +1,9 @@
 package exec
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/remora-ray/remora/internal/logql/plan"
 	"github.com/remora-ray/remora/internal/logs"
@@ -61,7 +63,7 @@ func (q *query) eval(n plan.Node, max int) (table, error) {
 
 func (q *query) matrix(t table) (Value, error) {
 	out := make(Matrix, 0, len(t))
-	for _, r := range t.sorted() {
+	for _, r := range t.sortedAsText() {
 		n := 0
 		for _, v := range r.vals {
 			if !isAbsent(v) {
@@ -76,6 +78,13 @@ func (q *query) matrix(t table) (Value, error) {
 			if !isAbsent(v) {
 				points = append(points, Point{T: q.steps.millis(i), V: v})
 			}
+		}
+		// label_replace may have given several series one name.
+		if last := len(out) - 1; last >= 0 && out[last].Metric.Equal(r.labels) {
+			points = append(out[last].Points, points...)
+			slices.SortStableFunc(points, func(a, b Point) int { return cmp.Compare(a.T, b.T) })
+			out[last].Points = points
+			continue
 		}
 		out = append(out, Series{Metric: r.labels, Points: points})
 	}

@@ -158,7 +158,8 @@ func (q *query) samples(r *plan.Range, yield func(*line) error) error {
 		if !pipe.run(&ln) {
 			return nil
 		}
-		if ln.err != "" {
+		// A line that gives no sample fails no query.
+		if ln.err != "" && r.Unwrap == nil {
 			return pipelineError(&ln)
 		}
 		return yield(&ln)

@@ -173,7 +173,7 @@ func (w *windows) compute(to int) error {
 				s.active = false
 				return true
 			}
-			w.grid.rows[i].vals[w.next] = w.value(s, end)
+			w.grid.rows[i].vals[w.next] = w.value(s)
 			return false
 		})
 	}
@@ -193,15 +193,15 @@ func (w *windows) discard(s *windowSeries, t int64) {
 	}
 }
 
-func (w *windows) value(s *windowSeries, end int64) float64 {
+func (w *windows) value(s *windowSeries) float64 {
 	if len(s.buckets) == 1 {
-		return s.buckets[0].result(w.r.Op, w.r.Param, end, w.window)
+		return s.buckets[0].result(w.r.Op, w.r.Param, w.window)
 	}
 	w.total.n = 0
 	for i := range s.buckets {
 		w.total.merge(&s.buckets[i].accumulator)
 	}
-	return w.total.result(w.r.Op, w.r.Param, end, w.window)
+	return w.total.result(w.r.Op, w.r.Param, w.window)
 }
 
 func (w *windows) finish() error { return w.compute(w.q.steps.n) }

@@ -1,45 +1,20 @@
 package exec
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // decolorizeStage removes ANSI escape sequences from the line.
 type decolorizeStage struct{}
 
-func (decolorizeStage) process(l *line) bool {
-	at := strings.IndexByte(l.text, 0x1b)
-	if at < 0 {
-		return true
-	}
-	b := make([]byte, 0, len(l.text))
-	rest := l.text
-	for at >= 0 {
-		b = append(b, rest[:at]...)
-		rest = rest[at+escapeLen(rest[at:]):]
-		at = strings.IndexByte(rest, 0x1b)
-	}
-	l.text = string(append(b, rest...))
-	return true
-}
+// escapes are the sequences that Loki knows: one that ends in BEL, or parameters
+// and the byte that ends them.
+var escapes = regexp.MustCompile("[\x1b\u009b][\\[\\]()#;?]*(?:(?:(?:[a-zA-Z0-9]*(?:;[a-zA-Z0-9]*)*)?\x07)|(?:(?:[0-9]{1,4}(?:;[0-9]{0,4})*)?[0-9A-PRZcf-ntqry=><~]))")
 
-// escapeLen is the length of the sequence that s begins with, 0x1b included.
-func escapeLen(s string) int {
-	if len(s) < 2 {
-		return len(s)
+func (decolorizeStage) process(l *line) bool {
+	if strings.ContainsAny(l.text, "\x1b\u009b") {
+		l.text = escapes.ReplaceAllString(l.text, "")
 	}
-	n := 2
-	switch s[1] {
-	case '[': // parameters, then one byte that ends them
-		for n < len(s) && s[n] >= 0x20 && s[n] <= 0x3f {
-			n++
-		}
-		return min(n+1, len(s))
-	case ']': // a text up to BEL or ST
-		if end := strings.IndexByte(s, 0x07); end >= 0 {
-			return end + 1
-		}
-		if end := strings.Index(s, "\x1b\\"); end > 0 {
-			return end + 2
-		}
-	}
-	return n
+	return true
 }

@@ -48,9 +48,6 @@ func (s *dropStage) process(l *line) bool {
 			continue
 		}
 		l.remove(r.name)
-		if r.name == errorLabel {
-			l.remove(detailsLabel)
-		}
 	}
 	return true
 }

@@ -28,7 +28,10 @@ func (s *lineFormatStage) process(l *line) bool {
 }
 
 // labelFormatStage renames labels or sets them from templates.
-type labelFormatStage struct{ formats []labelFormat }
+type labelFormatStage struct {
+	formats []labelFormat
+	seen    map[string]string
+}
 
 type labelFormat struct {
 	name, from string
@@ -51,16 +54,24 @@ func newLabelFormat(st *syntax.LabelFormatStage) (stage, error) {
 	return s, nil
 }
 
+// process sees in all its templates the labels that the first of them sees.
 func (s *labelFormatStage) process(l *line) bool {
+	s.seen = nil
 	for _, f := range s.formats {
 		if f.tmpl == nil {
-			if v, ok := l.lookup(f.from); ok && f.from != f.name {
-				l.remove(f.from)
+			if v, ok := l.lookup(f.from); ok {
 				l.set(f.name, v)
+				l.remove(f.from)
 			}
 			continue
 		}
-		v, err := f.tmpl.format(l)
+		if s.seen == nil && len(s.formats) > 1 {
+			s.seen = make(map[string]string)
+			for _, x := range l.all() {
+				s.seen[x.Name] = x.Value
+			}
+		}
+		v, err := f.tmpl.formatWith(l, s.seen)
 		if err != nil {
 			l.fail(templateError, err.Error())
 			continue

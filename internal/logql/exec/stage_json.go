@@ -23,9 +23,6 @@ type jsonStage struct {
 }
 
 func (s *jsonStage) process(l *line) bool {
-	if l.text == "" {
-		return true
-	}
 	s.line, s.scan = l, jsonScanner{s: l.text}
 	s.prefix, s.depth = s.prefix[:0], 0
 	parsed, hidden := len(l.parsed), len(l.hidden)

@@ -44,14 +44,20 @@ func newLabelFilter(f syntax.LabelFilter) (stage, error) {
 
 func parseNumber(s string) (float64, error) { return strconv.ParseFloat(s, 64) }
 
-// stringFilter compares text; a label that is not there is "".
+// stringFilter compares text; a label that is not there is "". So are the
+// details of an error.
 type stringFilter struct{ logs.Matcher }
 
-func (f *stringFilter) process(l *line) bool { return f.Matches(l.get(f.Name)) }
+func (f *stringFilter) process(l *line) bool {
+	if f.Name == detailsLabel {
+		return f.Matches("")
+	}
+	return f.Matches(l.get(f.Name))
+}
 
 // valueFilter compares a label that it reads as a number, duration or size. A
 // line without the label is dropped; one whose label cannot be read is kept with
-// an error. A line that has an error is left for text filters to judge.
+// an error.
 type valueFilter[T cmp.Ordered] struct {
 	name  string
 	op    syntax.CompareOp
@@ -60,9 +66,6 @@ type valueFilter[T cmp.Ordered] struct {
 }
 
 func (f *valueFilter[T]) process(l *line) bool {
-	if l.err != "" {
-		return true
-	}
 	text, ok := l.lookup(f.name)
 	if !ok {
 		return false

@@ -16,7 +16,7 @@ type lineFilter struct {
 
 func newLineFilter(f *syntax.LineFilter) (stage, error) {
 	s := &lineFilter{not: f.Op.Negative()}
-	for _, t := range f.Terms {
+	for _, t := range f.Effective() {
 		test, err := lineTest(f.Op, t)
 		if err != nil {
 			return nil, plan.Errorf(t.At, "%s", err)

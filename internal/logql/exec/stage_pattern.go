@@ -6,51 +6,24 @@ import (
 	"github.com/remora-ray/remora/internal/logql/syntax"
 )
 
-// matchesPattern tests a whole line against the pattern of |> or !>: texts in
-// their order with something between them where the pattern has <_>.
+// matchesPattern tests a line against the pattern of |> or !>: texts in their
+// order, each where it is found first, with something between them where the
+// pattern has <_>. What comes before a first text does not matter.
 func matchesPattern(p *syntax.LinePattern, s string) bool {
-	parts := p.Parts
-	if len(parts) == 0 {
+	if len(p.Parts) == 0 {
 		return s == ""
 	}
 	captured := false
-	for i, part := range parts {
+	for _, part := range p.Parts {
 		if part.Name != "" {
 			captured = true
 			continue
 		}
-		last := i == len(parts)-1
-		switch {
-		case !captured:
-			if !strings.HasPrefix(s, part.Text) {
-				return false
-			}
-			s = s[len(part.Text):]
-		case last:
-			return len(s) > len(part.Text) && strings.HasSuffix(s, part.Text)
-		default:
-			at := indexFrom(s, part.Text, 1)
-			if at < 0 {
-				return false
-			}
-			s = s[at+len(part.Text):]
+		at := strings.Index(s, part.Text)
+		if at < 0 || captured && at == 0 {
+			return false
 		}
-		captured = false
+		s, captured = s[at+len(part.Text):], false
 	}
-	if captured {
-		return s != ""
-	}
-	return s == ""
-}
-
-// indexFrom finds text in s not before from.
-func indexFrom(s, text string, from int) int {
-	if from > len(s) {
-		return -1
-	}
-	at := strings.Index(s[from:], text)
-	if at < 0 {
-		return -1
-	}
-	return at + from
+	return (s != "") == captured
 }

@@ -61,6 +61,9 @@ func newPattern(st *syntax.PatternStage) (stage, error) {
 // capture before it is the rest of the line and the last.
 func (s *patternStage) process(l *line) bool {
 	rest, parts := l.text, s.parts
+	if rest == "" {
+		return true
+	}
 	if parts[0].Name == "" {
 		if !strings.HasPrefix(rest, parts[0].Text) {
 			return true

@@ -126,11 +126,18 @@ func simpleParts(t *parse.Tree) []part {
 }
 
 // format returns the text that the template makes of a line.
-func (f *formatter) format(l *line) (string, error) {
+func (f *formatter) format(l *line) (string, error) { return f.formatWith(l, nil) }
+
+// formatWith is format with other labels than the line's, unless they are nil.
+func (f *formatter) formatWith(l *line, labels map[string]string) (string, error) {
 	f.out.Reset()
 	if f.parts != nil {
 		for _, p := range f.parts {
-			if p.label != "" {
+			switch {
+			case p.label == "":
+			case labels != nil:
+				p.text = labels[p.label]
+			default:
 				p.text = l.get(p.label)
 			}
 			if _, err := f.out.WriteString(p.text); err != nil {
@@ -140,11 +147,14 @@ func (f *formatter) format(l *line) (string, error) {
 		return f.out.String(), nil
 	}
 	f.line, f.turns = l, 0
-	clear(f.data)
-	for _, x := range l.all() {
-		f.data[x.Name] = x.Value
+	if labels == nil {
+		labels = f.data
+		clear(labels)
+		for _, x := range l.all() {
+			labels[x.Name] = x.Value
+		}
 	}
-	if err := f.tmpl.Execute(&f.out, f.data); err != nil {
+	if err := f.tmpl.Execute(&f.out, labels); err != nil {
 		return "", err
 	}
 	return f.out.String(), nil

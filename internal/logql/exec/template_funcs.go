@@ -58,17 +58,20 @@ var templateFuncs = template.FuncMap{
 	"unixEpochNanos":  func(t time.Time) string { return strconv.FormatInt(t.UnixNano(), 10) },
 	"unixToTime":      unixToTime,
 	"date":            func(layout string, t time.Time) (string, error) { return limited(t.Format(layout)) },
-	"toDate":          func(layout, s string) (time.Time, error) { return time.Parse(layout, s) },
-	"toDateInZone":    toDateInZone,
-	"now":             time.Now,
-	"default":         defaultTo,
-	"fromJson":        fromJSON,
-	"int":             toInt, "float64": toFloat,
+	"toDate": func(layout, s string) time.Time {
+		t, _ := time.ParseInLocation(layout, s, time.Local) // the zero time for what is none
+		return t
+	},
+	"toDateInZone": toDateInZone,
+	"now":          time.Now,
+	"default":      defaultTo,
+	"fromJson":     fromJSON,
+	"int":          toInt, "float64": toFloat,
 	"add": intOp(func(a, b int64) int64 { return a + b }), "sub": intOp(func(a, b int64) int64 { return a - b }),
 	"mul": intOp(func(a, b int64) int64 { return a * b }), "div": divide, "mod": modulo,
 	"max": intOp(func(a, b int64) int64 { return max(a, b) }), "min": intOp(func(a, b int64) int64 { return min(a, b) }),
 	"addf": floatOp(func(a, b float64) float64 { return a + b }), "subf": floatOp(func(a, b float64) float64 { return a - b }),
-	"mulf": floatOp(func(a, b float64) float64 { return a * b }), "divf": floatOp(func(a, b float64) float64 { return a / b }),
+	"mulf": floatOp(func(a, b float64) float64 { return a * b }), "divf": divideFloat,
 	"maxf": floatOp(math.Max), "minf": floatOp(math.Min),
 	"ceil": func(v any) float64 { return math.Ceil(toFloat(v)) }, "floor": func(v any) float64 { return math.Floor(toFloat(v)) },
 	"round": roundTo,
@@ -170,7 +173,9 @@ func replaceN(s, old, repl string, n int) (string, error) {
 }
 
 func repeat(n int, s string) (string, error) {
-	n = max(n, 0)
+	if n < 0 {
+		return "", errors.New("strings: negative Repeat count")
+	}
 	if len(s) > 0 && n > maxTemplateBytes/len(s) {
 		return "", errTemplateSize
 	}
@@ -202,15 +207,13 @@ func trunc(n int, s string) string {
 	return s
 }
 
+// substr fails, as slicing does, where start or end lie outside.
 func substr(start, end int, s string) string {
-	if start < 0 {
-		return s[:max(min(end, len(s)), 0)]
-	}
-	if end < 0 || end > len(s) {
-		end = len(s)
-	}
-	if start > end {
-		return ""
+	switch {
+	case start < 0:
+		return s[:end]
+	case end < 0, end > len(s):
+		return s[start:]
 	}
 	return s[start:end]
 }
@@ -273,9 +276,9 @@ func countMatches(expr, s string) (int, error) {
 	return len(re.FindAllStringIndex(s, -1)), nil
 }
 
-// b64dec reads base64 with or without padding; an error is its result.
+// b64dec reads base64; an error is its result.
 func b64dec(s string) string {
-	b, err := base64.RawStdEncoding.DecodeString(strings.TrimRight(s, "="))
+	b, err := base64.StdEncoding.DecodeString(s)
 	if err != nil {
 		return err.Error()
 	}
@@ -301,7 +304,7 @@ func unixToTime(s string) (time.Time, error) {
 	case 19:
 		return time.Unix(0, n).UTC(), nil
 	}
-	return time.Time{}, fmt.Errorf("unable to parse time '%s': 5, 10, 13, 16 or 19 digits are expected", s)
+	return time.Time{}, fmt.Errorf("unable to parse time '%s': %%!w(<nil>)", s) // Loki's words
 }
 
 func toDateInZone(layout, zone, s string) (time.Time, error) {
@@ -322,13 +325,25 @@ func defaultTo(d any, given ...any) any {
 	return given[0]
 }
 
-var errDivision = errors.New("integer divide by zero")
+var errDivision = errors.New("runtime error: integer divide by zero")
 
 func divide(a, b any) (int64, error) {
 	if toInt64(b) == 0 {
 		return 0, errDivision
 	}
 	return toInt64(a) / toInt64(b), nil
+}
+
+func divideFloat(a any, rest ...any) (float64, error) {
+	v := toFloat(a)
+	for _, r := range rest {
+		d := toFloat(r)
+		if d == 0 {
+			return 0, errors.New("decimal division by 0")
+		}
+		v /= d
+	}
+	return v, nil
 }
 
 func modulo(a, b any) (int64, error) {

@@ -83,8 +83,11 @@ func roundTo(v any, places int, _ ...float64) float64 {
 	return math.Round(toFloat(v)*p) / p
 }
 
-func fromJSON(s string) (any, error) {
+// fromJSON is nil for what is no JSON.
+func fromJSON(s string) any {
 	var v any
-	err := json.Unmarshal([]byte(s), &v)
-	return v, err
+	if json.Unmarshal([]byte(s), &v) != nil {
+		return nil
+	}
+	return v
 }

@@ -49,7 +49,7 @@ func (r *Range) idle(s syntax.Stage) bool {
 	// Whether a label is found as x or as x_extracted depends on which are dropped.
 	renamed := slices.ContainsFunc(r.Needed, func(n string) bool { return !storedName(n) })
 	switch s := s.(type) {
-	case *syntax.JSONStage, *syntax.LogfmtStage, *syntax.RegexpStage, *syntax.PatternStage:
+	case *syntax.JSONStage, *syntax.LogfmtStage, *syntax.RegexpStage, *syntax.PatternStage, *syntax.UnpackStage:
 		return len(r.Needed) == 0 && !r.Errors
 	case *syntax.DropStage:
 		return !renamed && !slices.ContainsFunc(s.Labels, func(l syntax.LabelRef) bool {
@@ -106,4 +106,25 @@ func refNames(refs []syntax.LabelRef) (names []string) {
 		}
 	}
 	return names
+}
+
+// withoutIdleFormats leaves out every line_format whose line nothing looks at
+// where lines are counted. One that fails then fails no query.
+func withoutIdleFormats(stages []syntax.Stage) []syntax.Stage {
+	read := false
+	var out []syntax.Stage
+	for _, s := range slices.Backward(stages) {
+		switch s.(type) {
+		case *syntax.LineFormatStage:
+			if !read {
+				continue
+			}
+		case *syntax.LabelFilterStage, *syntax.DropStage, *syntax.KeepStage, *syntax.DecolorizeStage:
+		default:
+			read = true
+		}
+		out = append(out, s)
+	}
+	slices.Reverse(out)
+	return out
 }

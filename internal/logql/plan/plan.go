@@ -186,6 +186,9 @@ func newRange(e *syntax.RangeAgg, outer *syntax.VectorAgg) (Node, error) {
 		Log: l, Op: e.Op, Param: e.Param, Unwrap: e.Range.Unwrap, Window: e.Range.Range, Offset: e.Range.Offset,
 		Grouping: e.Grouping, At: e.At, NeedsAll: true,
 	}
+	if e.Op != "bytes_over_time" && e.Op != "bytes_rate" {
+		r.Stages = withoutIdleFormats(r.Stages)
+	}
 	switch {
 	case e.Op == "absent_over_time":
 		r.AbsentLabels = absentLabels(e.Range.Query.Matchers)

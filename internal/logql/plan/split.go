@@ -75,7 +75,7 @@ func storeFilter(f *syntax.LineFilter) (logs.LineFilter, bool) {
 		return logs.LineFilter{}, false
 	}
 	out := logs.LineFilter{Op: op, Any: make([]string, 0, len(f.Terms))}
-	for _, t := range f.Terms {
+	for _, t := range f.Effective() {
 		if t.IP {
 			return logs.LineFilter{}, false
 		}

@@ -1,6 +1,9 @@
 package syntax
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Stage is one step of a pipeline.
 type Stage interface {
@@ -23,6 +26,19 @@ type LineFilter struct {
 	At    Pos
 	Op    LineOp
 	Terms []LineTerm
+}
+
+// Effective are the terms that count: of several, an empty text lets no line
+// pass.
+func (f *LineFilter) Effective() []LineTerm {
+	if f.Op.Negative() || f.Op == "|>" || len(f.Terms) == 1 {
+		return f.Terms
+	}
+	terms := slices.DeleteFunc(slices.Clone(f.Terms), func(t LineTerm) bool { return !t.IP && t.Value == "" })
+	if len(terms) == 0 {
+		return f.Terms[:1]
+	}
+	return terms
 }
 
 // LineTerm is one text, expression or pattern of a line filter, or ip("…").

@@ -68,10 +68,10 @@ func stageMistake(s Stage) error {
 }
 
 func lineFilterMistake(f *LineFilter) error {
-	for _, t := range f.Terms {
+	for i, t := range f.Terms {
 		var err error
 		switch {
-		case t.IP && f.Op != "|=" && f.Op != "!=":
+		case t.IP && i == 0 && f.Op != "|=" && f.Op != "!=":
 			return mistake("ip: invalid operation")
 		case t.IP:
 			_, err = ParseIP(t.Value)

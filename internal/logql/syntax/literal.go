@@ -98,7 +98,7 @@ func ParseBytes(s string) (uint64, error) {
 	}
 	v, err := strconv.ParseFloat(strings.ReplaceAll(s[:n], ",", ""), 64)
 	if err != nil {
-		return 0, fmt.Errorf("%q is not a size in bytes", s)
+		return 0, err
 	}
 	unit, ok := byteUnits[strings.ToLower(strings.TrimSpace(s[n:]))]
 	if !ok {

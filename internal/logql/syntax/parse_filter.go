@@ -82,6 +82,9 @@ func (p *parser) condition() LabelFilter {
 	if name.kind != tWord {
 		p.unexpected()
 	}
+	if reserved[name.str] && !p.comparisonFollows() {
+		p.unexpected()
+	}
 	op := p.peek()
 	_, isMatch := matchOps[op.text]
 	if op.kind != tOp || !isMatch && !compareOps[op.text] {

@@ -99,6 +99,10 @@ func (p *parser) logRange(r *LogRange) (ranged bool) {
 			r.Offset = p.offset()
 		case t.is("|") && p.peek().isWord("unwrap"):
 			if r.Unwrap != nil {
+				if !ranged {
+					p.take()
+					p.unexpected("IDENTIFIER", "(")
+				}
 				p.unexpectedAfterUnwrap(ranged)
 			}
 			r.Unwrap = p.unwrap()
