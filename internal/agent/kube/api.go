@@ -102,6 +102,7 @@ type container struct {
 	}
 	VolumeMounts []struct {
 		Name, SubPath, SubPathExpr string
+		ReadOnly                   bool
 	}
 }
 

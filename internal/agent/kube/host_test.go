@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,6 +96,10 @@ func TestWhoseADirectoryIs(t *testing.T) {
 			"shared", pod("w1", "u1", ten, nameEnv, "") + "," + pod("w2", "u2", ten, nameEnv, ""), "/var/ray", eleven,
 			Pod{Namespace: "team", Cluster: "rc", Tenant: "blue", Known: true},
 			true,
+		},
+		{
+			"shared, and read by an agent", pod("w1", "u1", ten, nameEnv, "") + "," + strings.ReplaceAll(pod("agent", "u2", ten, nameEnv, `,"readOnly":true`), `"team"`, `"remora"`), "/var/ray", eleven,
+			Pod{Namespace: "team", Cluster: "rc", Tenant: "blue", Known: true}, true,
 		},
 		{
 			// Another pod of the cluster may come to write there at any time.

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Mount is a directory of the node that a pod mounts.
+// Mount is a directory of the node that a pod mounts and may write to.
 type Mount struct {
 	// Dir is its path on the node, a pattern of path.Match: what cannot be known of
 	// it, as it comes from a ConfigMap say, is a *.
@@ -16,8 +16,8 @@ type Mount struct {
 	Own bool
 }
 
-// mounts are the directories of hostPath volumes that the pod's containers mount,
-// with subPath and subPathExpr taken into account.
+// mounts are the directories of hostPath volumes that the pod's containers may write
+// to, with subPath and subPathExpr taken into account.
 func (x *podItem) mounts() (all []Mount) {
 	hosts := map[string]string{}
 	for _, v := range x.Spec.Volumes {
@@ -28,7 +28,7 @@ func (x *podItem) mounts() (all []Mount) {
 	for _, c := range slices.Concat(x.Spec.InitContainers, x.Spec.Containers) {
 		for _, m := range c.VolumeMounts {
 			host, ok := hosts[m.Name]
-			if !ok {
+			if !ok || m.ReadOnly {
 				continue
 			}
 			below, own := literal(m.SubPath), false
