@@ -56,6 +56,11 @@ func compare(q *question, loki, remora *answer) []difference {
 	}
 	c.samples = isMetric(a)
 	c.values("", a, b)
+	if len(c.found) > 0 && !c.samples {
+		if where := equalTimes(a, b); where != "" {
+			return []difference{{where, c.found[0].loki, c.found[0].remora}}
+		}
+	}
 	if len(c.found) > 0 && c.samples && chosen.MatchString(q.params.Get("query")) && sameNumbers(a, b) {
 		return []difference{{"series chosen among equal ones", c.found[0].loki, c.found[0].remora}}
 	}
@@ -65,8 +70,8 @@ func compare(q *question, loki, remora *answer) []difference {
 var (
 	// failing is the line of which an error of a pipeline tells.
 	failing = regexp.MustCompile(`(?s)for series: '\{.*\}'`)
-	// chosen are aggregations that choose among series.
-	chosen = regexp.MustCompile(`(?i)\b(topk|bottomk)\b`)
+	// chosen are aggregations that choose among series, or order them.
+	chosen = regexp.MustCompile(`(?i)\b(topk|bottomk|sort|sort_desc)\b`)
 )
 
 func isMetric(v any) bool {
@@ -82,8 +87,48 @@ func at(v any, names ...string) any {
 	return v
 }
 
-// sameNumbers reports whether two results have the same values at each time,
-// whichever series have them.
+// equalTimes names the difference of log answers that differ only in the order of
+// lines of one time, or in which of them fit within the limit.
+func equalTimes(a, b any) string {
+	x, y := linesOf(a), linesOf(b)
+	if len(x) == 0 || len(x) != len(y) {
+		return ""
+	}
+	times := func(list []string) []string {
+		out := make([]string, len(list))
+		for i, l := range list {
+			out[i], _, _ = strings.Cut(l, " ")
+		}
+		return out
+	}
+	slices.Sort(x)
+	slices.Sort(y)
+	switch {
+	case slices.Equal(x, y):
+		return "order of lines of one time"
+	case slices.Equal(times(x), times(y)) && len(slices.Compact(times(x))) < len(x):
+		return "choice of lines of one time"
+	}
+	return ""
+}
+
+// linesOf writes each line with its time and stream.
+func linesOf(v any) []string {
+	var out []string
+	streams, _ := at(v, "data", "result").([]any)
+	for _, s := range streams {
+		values, _ := at(s, "values").([]any)
+		for _, line := range values {
+			if l, ok := line.([]any); ok && len(l) > 1 {
+				out = append(out, fmt.Sprint(l[0])+" "+text(l[1:])+text(at(s, "stream")))
+			}
+		}
+	}
+	return out
+}
+
+// sameNumbers reports whether two results have the same values at each time, those
+// of a vector in the same order, whichever series have them.
 func sameNumbers(a, b any) bool {
 	x, y := numbersByTime(a), numbersByTime(b)
 	if len(x) != len(y) {
@@ -115,8 +160,10 @@ func numbersByTime(v any) map[string][]float64 {
 			add(p)
 		}
 	}
-	for _, list := range out {
-		slices.Sort(list)
+	if at(v, "data", "resultType") == "matrix" {
+		for _, list := range out {
+			slices.Sort(list)
+		}
 	}
 	return out
 }

@@ -16,6 +16,7 @@ const (
 	tenantOne   = "one"
 	tenantTwo   = "two"
 	tenantThree = "three"
+	tenantRetry = "retry"  // has lines that arrive twice
 	tenantNone  = "nobody" // has no lines
 )
 
@@ -47,6 +48,7 @@ func makeStreams(corpus string, base time.Time, seed int64) ([]stream, error) {
 	m.made(tenantOne, 1)
 	m.made(tenantTwo, 4)
 	m.made(tenantThree, 10)
+	m.twice()
 	for _, name := range []string{"basic", "json", "serve"} {
 		if err := m.ray(filepath.Join(corpus, name), name, 25); err != nil {
 			return nil, err

@@ -25,7 +25,7 @@ func (m *maker) made(tenant string, share int) {
 	m.counter(tenant, 200/share)
 	m.measures(tenant, 300/share)
 	m.clashes(tenant)
-	m.twice(tenant)
+	m.once(tenant)
 }
 
 func (m *maker) texts(n int, one func(i int) string) []string {
@@ -189,10 +189,15 @@ func (m *maker) clashes(tenant string) {
 	m.add(tenant, map[string]string{"app": "clash", "kind": "stream"}, list)
 }
 
-// twice are lines that arrive twice, as after a retry.
-func (m *maker) twice(tenant string) {
+// once is a stream of few lines, and so is twice, of which some arrive twice, as
+// after a retry.
+func (m *maker) once(tenant string) []line {
 	list := m.spread(m.texts(10, func(i int) string { return fmt.Sprintf("once %d", i) }), nil)
-	labels := map[string]string{"app": "twice"}
-	m.add(tenant, labels, list)
-	m.add(tenant, labels, slices.Clone(list[4:7]))
+	m.add(tenant, map[string]string{"app": "once"}, list)
+	return list
+}
+
+func (m *maker) twice() {
+	list := m.once(tenantRetry)
+	m.add(tenantRetry, map[string]string{"app": "once"}, slices.Clone(list[4:7]))
 }

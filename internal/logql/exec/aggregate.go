@@ -11,11 +11,8 @@ import (
 
 // evalAggregate computes a vector aggregation at all steps.
 func (q *query) evalAggregate(a *plan.Aggregate) (table, error) {
-	switch a.Op {
-	case "sort", "sort_desc", "approx_topk":
-		if !q.params.instant() {
-			return nil, plan.Errorf(a.At, "%s is only supported for instant queries", a.Op)
-		}
+	if a.Op == "approx_topk" && !q.params.instant() {
+		return nil, plan.Errorf(a.At, "%s is only supported for instant queries", a.Op)
 	}
 	in, err := q.eval(a.Input, 0)
 	if err != nil {
@@ -23,6 +20,9 @@ func (q *query) evalAggregate(a *plan.Aggregate) (table, error) {
 	}
 	switch a.Op {
 	case "sort", "sort_desc":
+		if !q.params.instant() {
+			return in, nil // a matrix has an order of its own
+		}
 		return sortRows(in, a.Op == "sort_desc"), nil
 	case "topk", "approx_topk", "bottomk":
 		return q.best(in, a)

@@ -163,6 +163,13 @@ func (q *query) pairs(b *plan.Binary, l, r table) (table, error) {
 	}
 	grouped := b.Matching != nil && b.Matching.Group != ""
 	index := bySignature(one, b.Matching)
+	for _, rows := range index {
+		if q.togetherAtAStep(one, rows) {
+			side := map[bool]string{false: "right", true: "left"}[swapped]
+			return nil, plan.Errorf(syntax.Pos{}, "found duplicate series on the %s hand-side;many-to-many matching not allowed: "+
+				"matching labels must be unique on one side", side)
+		}
+	}
 	g := q.newGrid(q.steps.n, 0)
 	var key []byte
 	for _, m := range many {
@@ -184,6 +191,22 @@ func (q *query) pairs(b *plan.Binary, l, r table) (table, error) {
 	return dropComputed(g.rows), nil
 }
 
+// togetherAtAStep reports whether several of the rows have a value at one step.
+func (q *query) togetherAtAStep(t table, rows []int) bool {
+	for step := 0; len(rows) > 1 && step < q.steps.n; step++ {
+		n := 0
+		for _, i := range rows {
+			if !isAbsent(t[i].vals[step]) {
+				n++
+			}
+		}
+		if n > 1 {
+			return true
+		}
+	}
+	return false
+}
+
 func pairValues(b *plan.Binary, out, many, one row, swapped, grouped bool) error {
 	for i, v := range many.vals {
 		o := one.vals[i]
@@ -192,9 +215,9 @@ func pairValues(b *plan.Binary, out, many, one row, swapped, grouped bool) error
 		}
 		if !isAbsent(out.vals[i]) {
 			if grouped {
-				return plan.Errorf(b.At, "multiple matches for labels: grouping labels must ensure unique matches")
+				return plan.Errorf(syntax.Pos{}, "multiple matches for labels: grouping labels must ensure unique matches")
 			}
-			return plan.Errorf(b.At, "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)")
+			return plan.Errorf(syntax.Pos{}, "multiple matches for labels: many-to-one matching must be explicit (group_left/group_right)")
 		}
 		l, r := v, o
 		if swapped {

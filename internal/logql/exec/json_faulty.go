@@ -48,7 +48,7 @@ func (s *jsonStage) walk(object []byte) error {
 func (s *jsonStage) faulty(l *line) {
 	s.prefix, s.depth = s.prefix[:0], 0
 	if err := guarded(func() error { return s.walk([]byte(l.text)) }); err != nil && !errors.Is(err, errFound) {
-		l.fail(jsonError, err.Error())
+		l.misreads(jsonError, err.Error())
 	}
 }
 

@@ -25,6 +25,7 @@ type line struct {
 	hidden []string // labels of stream and meta that are removed or replaced
 
 	err, details string
+	misread      bool // the error is that of a parser
 
 	want  []string // the labels that parsers are to find; nil for all
 	whole bool     // parsers read on when they have found them
@@ -39,7 +40,7 @@ func (l *line) reset(r *logs.Record) {
 	l.time, l.text = r.Time, r.Line
 	l.stream, l.meta = r.Stream, r.Metadata
 	l.parsed, l.hidden = l.parsed[:0], l.hidden[:0]
-	l.err, l.details = "", ""
+	l.err, l.details, l.misread = "", "", false
 	if clash(l.stream, l.meta) {
 		l.meta = renamed(l.stream, l.meta)
 	}
@@ -198,7 +199,13 @@ func (l *line) remove(name string) {
 }
 
 // fail marks the line with an error; the last one stays.
-func (l *line) fail(name, details string) { l.err, l.details = name, details }
+func (l *line) fail(name, details string) { l.err, l.details, l.misread = name, details, false }
+
+// misreads marks the line as one that a parser could not read.
+func (l *line) misreads(name, details string) {
+	l.fail(name, details)
+	l.misread = true
+}
 
 // all returns every label of the line, sorted by name; valid until the next call.
 func (l *line) all() []logs.Label {

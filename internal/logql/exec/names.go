@@ -60,15 +60,15 @@ func appendSanitized(dst []byte, key string) []byte {
 	return dst
 }
 
-// validText replaces bytes that are no UTF-8 by blanks.
+// validText replaces bytes that are no UTF-8, and U+FFFD, by blanks.
 func validText(s string) string {
-	if utf8.ValidString(s) {
+	if utf8.ValidString(s) && !strings.ContainsRune(s, utf8.RuneError) {
 		return s
 	}
 	b := make([]byte, 0, len(s))
 	for i := 0; i < len(s); {
 		r, n := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && n <= 1 {
+		if r == utf8.RuneError {
 			b = append(b, ' ')
 		} else {
 			b = append(b, s[i:i+n]...)

@@ -159,7 +159,7 @@ func (q *query) samples(r *plan.Range, yield func(*line) error) error {
 			return nil
 		}
 		// A line that gives no sample fails no query.
-		if ln.err != "" && r.Unwrap == nil {
+		if ln.err != "" && r.Unwrap == nil && !(r.Forgives && ln.misread) {
 			return pipelineError(&ln)
 		}
 		return yield(&ln)

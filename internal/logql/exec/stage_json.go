@@ -117,7 +117,7 @@ func (s *jsonExprStage) process(l *line) bool {
 		return true
 	}
 	if !strings.Contains(`"{[`, l.text[:1]) {
-		l.fail(jsonError, "")
+		l.misreads(jsonError, "")
 		return true
 	}
 	clear(s.found)
@@ -133,7 +133,7 @@ func (s *jsonExprStage) process(l *line) bool {
 		return wrong
 	})
 	if err != nil {
-		l.fail(jsonError, err.Error())
+		l.misreads(jsonError, err.Error())
 	}
 	for i, found := range s.found {
 		if _, has := l.lookup(s.names[i]); !found && !has {

@@ -67,12 +67,14 @@ type valueFilter[T cmp.Ordered] struct {
 
 func (f *valueFilter[T]) process(l *line) bool {
 	text, ok := l.lookup(f.name)
-	if !ok {
+	if !ok || f.name == errorLabel || f.name == detailsLabel {
 		return false
 	}
 	v, err := f.parse(text)
 	if err != nil {
-		l.fail("LabelFilterErr", err.Error())
+		if l.err == "" {
+			l.fail("LabelFilterErr", err.Error())
+		}
 		return true
 	}
 	switch f.op {

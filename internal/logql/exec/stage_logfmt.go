@@ -43,7 +43,7 @@ func (s *logfmtStage) process(l *line) bool {
 	for scan.next() {
 		if scan.bad != "" {
 			if s.strict {
-				l.fail(logfmtError, scan.bad)
+				l.misreads(logfmtError, scan.bad)
 				return true
 			}
 			continue
@@ -66,7 +66,7 @@ func (s *logfmtStage) process(l *line) bool {
 func (s *logfmtStage) extract(l *line, scan logfmtScanner) {
 	for scan.next() {
 		if scan.bad != "" && s.strict {
-			l.fail(logfmtError, scan.bad)
+			l.misreads(logfmtError, scan.bad)
 			break
 		}
 		if scan.bad != "" || scan.value == "" && !s.keepEmpty {

@@ -1,6 +1,10 @@
 package exec
 
-import "github.com/remora-ray/remora/internal/logs"
+import (
+	"strings"
+
+	"github.com/remora-ray/remora/internal/logs"
+)
 
 // unpackStage undoes Promtail's pack: where the line is an object with _entry,
 // its other strings become labels and _entry becomes the line.
@@ -13,7 +17,7 @@ func (s *unpackStage) process(l *line) bool {
 	j := jsonScanner{s: l.text}
 	s.found = s.found[:0]
 	entry, packed := "", false
-	ok := j.members(func(key string) (bool, bool) {
+	ok := strings.HasPrefix(l.text, "{") && j.members(func(key string) (bool, bool) {
 		if j.peek() != '"' {
 			_, ok := j.skip()
 			return false, ok
@@ -28,7 +32,7 @@ func (s *unpackStage) process(l *line) bool {
 	})
 	if !ok {
 		if err := unpackFaulty(l.text); err != nil {
-			l.fail(jsonError, err.Error())
+			l.misreads(jsonError, err.Error())
 		}
 		return true
 	}

@@ -129,6 +129,7 @@ func simpleParts(t *parse.Tree) []part {
 func (f *formatter) format(l *line) (string, error) { return f.formatWith(l, nil) }
 
 // formatWith is format with other labels than the line's, unless they are nil.
+// The details of an error are none.
 func (f *formatter) formatWith(l *line, labels map[string]string) (string, error) {
 	f.out.Reset()
 	if f.parts != nil {
@@ -137,6 +138,7 @@ func (f *formatter) formatWith(l *line, labels map[string]string) (string, error
 			case p.label == "":
 			case labels != nil:
 				p.text = labels[p.label]
+			case p.label == detailsLabel:
 			default:
 				p.text = l.get(p.label)
 			}
@@ -151,7 +153,9 @@ func (f *formatter) formatWith(l *line, labels map[string]string) (string, error
 		labels = f.data
 		clear(labels)
 		for _, x := range l.all() {
-			labels[x.Name] = x.Value
+			if x.Name != detailsLabel {
+				labels[x.Name] = x.Value
+			}
 		}
 	}
 	if err := f.tmpl.Execute(&f.out, labels); err != nil {

@@ -307,12 +307,15 @@ func unixToTime(s string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("unable to parse time '%s': %%!w(<nil>)", s) // Loki's words
 }
 
-func toDateInZone(layout, zone, s string) (time.Time, error) {
+// toDateInZone takes an unknown zone for UTC, and what is no date for the zero
+// time.
+func toDateInZone(layout, zone, s string) time.Time {
 	loc, err := time.LoadLocation(zone)
 	if err != nil {
-		return time.Time{}, err
+		loc = time.UTC
 	}
-	return time.ParseInLocation(layout, s, loc)
+	t, _ := time.ParseInLocation(layout, s, loc)
+	return t
 }
 
 func defaultTo(d any, given ...any) any {

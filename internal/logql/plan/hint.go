@@ -19,7 +19,6 @@ func (r *Range) hint() {
 		r.Errors = r.Errors || aboutErrors(n)
 		needed = append(needed, n)
 	}
-	r.Errors = r.Errors || r.Outer != "sum"
 	stages := r.Stages
 	if r.Unwrap != nil {
 		needed = append(needed, r.Unwrap.Label)
@@ -30,6 +29,7 @@ func (r *Range) hint() {
 	for _, s := range stages {
 		names, known := referenced(s)
 		if !known {
+			r.Errors = r.Errors || r.Outer != "sum"
 			return
 		}
 		for _, n := range names {
@@ -37,6 +37,9 @@ func (r *Range) hint() {
 			needed = append(needed, n)
 		}
 	}
+	// The filters behind an unwrap come too late.
+	r.Forgives = r.Errors && r.Outer == "sum" && r.Unwrap == nil
+	r.Errors = r.Errors || r.Outer != "sum"
 	slices.Sort(needed)
 	needed = slices.DeleteFunc(slices.Compact(needed), aboutErrors)
 	r.Needed, r.NeedsAll = needed, false

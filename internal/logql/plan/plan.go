@@ -65,6 +65,7 @@ type Range struct {
 	Needed       []string        // the labels that parsers must find; see NeedsAll
 	NeedsAll     bool            // parsers find all labels
 	Errors       bool            // a stage asks about errors: parsers read lines to their end
+	Forgives     bool            // the query asks about errors: lines that parsers cannot read do not fail it
 	Outer        syntax.VectorOp // an aggregation around it that has been merged into Grouping
 }
 

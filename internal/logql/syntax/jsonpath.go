@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -52,7 +53,7 @@ func ParseJSONPath(s string) ([]JSONStep, error) {
 // ParseLogfmtKey reads the expression of a logfmt stage: the name of a field, in
 // quotes where it has other characters than letters, digits and _.
 func ParseLogfmtKey(s string) (string, error) {
-	p := pathParser{text: s, rest: s}
+	p := pathParser{text: s, rest: s, logfmt: true}
 	t := p.next()
 	if t.kind == pathField {
 		t.kind = "KEY"
@@ -88,6 +89,7 @@ type pathToken struct {
 
 type pathParser struct {
 	text, rest string
+	logfmt     bool // only blanks end a field
 	err        error
 }
 
@@ -156,7 +158,7 @@ func (p *pathParser) next() pathToken {
 			n++
 		}
 		t.kind, t.str = pathField, p.rest[:n]
-		if r, _ := utf8.DecodeRuneInString(p.rest[n:]); n < len(p.rest) && !strings.ContainsRune(" \t\r\n.[]", r) {
+		if r, _ := utf8.DecodeRuneInString(p.rest[n:]); n < len(p.rest) && (p.logfmt || !strings.ContainsRune(".[]", r)) && !unicode.IsSpace(r) {
 			p.fail("unexpected char %c", r)
 		}
 	default:

@@ -35,7 +35,7 @@ func (p *parser) andFilter() LabelFilter {
 		case t.is(","), t.isWord("and") && !p.comparisonFollows():
 			p.take()
 			p.moreConditions()
-		case t.kind == tWord, t.is("("):
+		case t.kind == tWord && (!reserved[t.str] || p.comparisonFollows()), t.is("("):
 		default:
 			p.leave(entered)
 			return f

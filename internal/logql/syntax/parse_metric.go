@@ -1,5 +1,7 @@
 package syntax
 
+import "strconv"
+
 // expr reads operands and the operators between them that bind tighter than
 // level. A log query is taken as well; what it may not be part of is for others
 // to say.
@@ -132,7 +134,11 @@ func (p *parser) number() float64 {
 	} else {
 		p.accept("+")
 	}
-	return sign * p.expectKind(tNumber, "NUMBER").num
+	t := p.expectKind(tNumber, "NUMBER")
+	if _, err := strconv.ParseFloat(t.text, 64); err != nil {
+		p.mistake(mistakef("unable to parse literal as a float: %s", err))
+	}
+	return sign * t.num
 }
 
 // grouping = ( "by" | "without" ) names .

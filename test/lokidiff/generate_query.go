@@ -1,0 +1,154 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// app is a kind of lines and what can be asked of them.
+type app struct {
+	selector string
+	needles  []string
+	stored   []string // labels and structured metadata
+	found    []string // labels that its parser finds
+	numbers  []string // those of them that are mostly numbers
+	parsers  []string
+}
+
+var apps = []app{
+	{
+		selector: `app="json"`, needles: []string{"error", "status\":500", "登录", "GET", "cut off", "done"},
+		stored: []string{"env", "pod", "user", "trace_id", "pod_extracted", "detected_level"},
+		found:  []string{"level", "msg", "status", "req_method", "req_hdr_x_id", "ok", "app_extracted", "a_b", "empty"}, numbers: []string{"status", "n", "dur_s"},
+		parsers: []string{"json", "json", "json", "json level, status, n, dur_s", `json level="level", status="req.method", n="n"`, "unpack", "logfmt"},
+	},
+	{
+		selector: `app="logfmt"`, needles: []string{"level=error", "失敗", "disk", "status=500", "10.0.1", "plain"},
+		stored: []string{"env", "user", "pod", "trace_id", "detected_level"},
+		found:  []string{"level", "msg", "status", "latency", "size", "user_extracted", "ip"}, numbers: []string{"n", "ratio", "status"},
+		parsers: []string{"logfmt", "logfmt", "logfmt", "logfmt --strict", "logfmt --keep-empty", "logfmt level, n, status, ratio", "json"},
+	},
+	{
+		selector: `app="web"`, needles: []string{"GET", "curl", "404", "frank", "用户", "1.1.1.1"}, stored: []string{"env", "cluster", "service_name"},
+		found: []string{"method", "path", "status", "agent"}, numbers: []string{"size", "took", "status"},
+		parsers: []string{
+			"pattern `<ip> - <user> [<_>] \"<method> <path> <_>\" <status> <size> \"<agent>\" <took>`",
+			"regexp `\"(?P<method>\\S+) (?P<path>\\S+) [^\"]*\" (?P<status>\\d+) (?P<size>\\d+) \"(?P<agent>[^\"]*)\" (?P<took>\\S+)`",
+		},
+	},
+	{
+		selector: `app="measure"`, needles: []string{"measured 1", "2", "99"}, stored: []string{"route", "took", "bytes", "ms"},
+		found: []string{"route"}, numbers: []string{"ms", "ms", "nothing"}, parsers: []string{"logfmt", "drop bytes"},
+	},
+	{
+		selector: `app="counter"`, needles: []string{"total=1", "h1"}, stored: []string{"host"}, found: []string{"host_extracted", "total"},
+		numbers: []string{"total"}, parsers: []string{"logfmt", "pattern `total=<total> host=<_>`"},
+	},
+	{
+		selector: `app="text"`, needles: []string{"失败", "失敗", "실패", "🚀", "エラー", "é"}, stored: []string{"lang"}, found: []string{"level", "timeout"},
+		numbers: []string{"timeout"}, parsers: []string{"logfmt", "json"},
+	},
+	{
+		selector: `app=~"odd|packed|color|clash"`, needles: []string{"a", "error", "{", "=", "1.2.3.4", "\\u00e9"}, stored: []string{"app", "kind", "free", "detected_level"},
+		found: []string{"a", "b", "free_extracted", "kind_extracted", "x", "pod"}, numbers: []string{"a", "x", "n"}, parsers: []string{"json", "logfmt", "unpack", "logfmt --keep-empty", "json a, x, pod"},
+	},
+	{
+		selector: `app="ray"`, needles: []string{"INFO", "raylet", "Starting", "error", "node"}, stored: []string{"component", "job_id", "RayCluster"},
+		found: []string{"level", "asctime", "message"}, numbers: []string{"levelno"}, parsers: []string{"json", "logfmt"},
+	},
+}
+
+func (g *generator) choose() { g.app = apps[g.IntN(len(apps))] }
+
+func (g *generator) one(list []string) string { return list[g.IntN(len(list))] }
+
+func (g *generator) selector() string {
+	g.choose()
+	matchers := []string{g.app.selector}
+	if g.IntN(3) == 0 {
+		matchers = append(matchers, g.pick(`env="prod"`, `env!="prod"`, `env=~"p.*|d.*"`, `pod=""`, `lang!~"z.*"`, `app!="odd"`, `host=~"h[12]|"`, `component!=""`, `service_name=~".+"`))
+	}
+	return "{" + strings.Join(matchers, g.pick(",", ", ")) + "}"
+}
+
+func (g *generator) logQuery() string {
+	var b strings.Builder
+	b.WriteString(g.selector())
+	b.WriteString(g.maybe(3, g.lineFilter()))
+	parsed := g.IntN(3) > 0
+	if parsed {
+		b.WriteString(" | " + g.one(g.app.parsers))
+	}
+	for range g.IntN(4) {
+		b.WriteString(g.stage(parsed))
+	}
+	return b.String()
+}
+
+func (g *generator) lineFilter() string {
+	needle := func() string { return fmt.Sprintf("%q", g.one(g.app.needles)) }
+	switch g.IntN(8) {
+	case 0:
+		return " != " + needle()
+	case 1:
+		return " |~ " + g.pick("`[a-z]+=\\d`", "`(?i)ERROR|warn`", "`^.{5}`", "`\\d{3,}`", "`e.*e`", "`[失실]`", "`(?i)get`")
+	case 2:
+		return " !~ " + g.pick("`[0-9]$`", "`(?i)info`", "`^\\{`", "`o{2}`")
+	case 3:
+		return " |= " + needle() + " or " + needle()
+	case 4:
+		return " != " + needle() + " or " + needle()
+	case 5:
+		return g.pick(" |> ", " !> ") + g.pick("`<_>error<_>`", "`<_>=<_> <_>`", "`{<_>`", "`<_>\"<_>`", "`<_>1<_>`")
+	case 6:
+		return g.pick(" |= ", " != ") + "ip(" + g.pick(`"10.0.0.0/8"`, `"192.168.4.1-192.168.4.9"`, `"1.1.1.1"`, `"2001:db8::/32"`) + ")"
+	}
+	return " |= " + needle()
+}
+
+func (g *generator) stage(parsed bool) string {
+	name := g.one(g.app.stored)
+	if parsed && g.IntN(3) > 0 {
+		name = g.one(g.app.found)
+	}
+	switch g.IntN(10) {
+	case 0:
+		return g.lineFilter()
+	case 1, 2, 3, 4:
+		return " | " + g.labelFilter(name)
+	case 5:
+		return " | line_format " + g.pick("`{{."+name+"}}`", "`{{.app}} {{."+name+" | ToUpper}}`", "`{{__line__ | trunc 20}}`", "`x={{."+name+"}} y={{len .app}}`", "`{{if ."+name+"}}yes{{else}}no{{end}}`")
+	case 6:
+		return " | label_format " + g.pick("x="+name, "x=`{{."+name+"}}!`", "app=`new`", name+"=`{{.app}}`", "x="+name+", y=`{{."+name+"}}`")
+	case 7:
+		return " | drop " + g.pick(name, name+", "+g.one(g.app.stored), name+`=~".*e.*"`, "__error__", "__error__, __error_details__")
+	case 8:
+		return " | keep " + g.pick(name, name+", "+g.one(g.app.found), name+`=~".*r.*"`, "app, env")
+	}
+	return g.pick(" | __error__=``", " | __error__!=``", " | decolorize", " | __error__=`JSONParserErr`")
+}
+
+func (g *generator) labelFilter(name string) string {
+	one := func(name string) string {
+		switch g.IntN(7) {
+		case 0:
+			return name + g.pick(">", ">=", "<", "<=", "==", "!=", "=") + g.pick("5", "200", "404.5", "-1", "0", "1e2")
+		case 1:
+			return name + g.pick(">", "<", ">=", "!=") + g.pick("1s", "12ms", "1m30s", "0s")
+		case 2:
+			return name + g.pick(">", "<", ">=", "==") + g.pick("1KB", "512B", "7.5kB", "2MB")
+		case 3:
+			return name + g.pick("=~", "!~") + g.pick("`e.*`", "`.*o.*`", "`(?i)GET|error`", "``", "`\\d+`")
+		case 4:
+			return name + g.pick("!=", "=") + "``"
+		}
+		return name + g.pick("=", "!=") + g.pick("`error`", "`prod`", "`GET`", "`500`", "`ann`", "`info`", "`/a`")
+	}
+	switch g.IntN(6) {
+	case 0:
+		return one(name) + g.pick(" and ", " or ", ", ", " ") + one(g.one(g.app.stored))
+	case 1:
+		return "(" + one(name) + " or " + one(g.one(g.app.found)) + ")" + g.pick(" and ", ", ") + one(g.one(g.app.stored))
+	}
+	return one(name)
+}
