@@ -90,7 +90,8 @@ func TestExploring(t *testing.T) {
 		{"values of a field", "detected_field/took/values", []string{"query", `{app="web"}`}, `{"values":["7ms","5ms"],"limit":1000}`},
 		{"the last value", "detected_field/took/values", []string{"query", `{app="web"}`, "line_limit", "1"}, `{"values":["7ms"],"limit":1000}`},
 		{
-			"patterns", "patterns", []string{"query", `{app=~".+"}`, "step", "60"},
+			"patterns", "patterns",
+			[]string{"query", `{app=~".+"}`, "step", "60"},
 			`{"status":"success","data":[
 				{"pattern":"level=error took=7ms n=2.5","level":"error","samples":[[1795262340,1]]},
 				{"pattern":"level=info took=5ms n=1","level":"info","samples":[[1795262280,1]]},

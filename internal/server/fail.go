@@ -58,7 +58,7 @@ func answerOf(ctx context.Context, err error) *httpError {
 		return decided
 	case errors.As(err, &syntaxed), errors.As(err, &planned), errors.As(err, &limited), errors.As(err, &param):
 		return bad(err.Error())
-	case errors.As(err, &large), errors.As(err, &invalid), errors.Is(err, loki.ErrMalformed):
+	case errors.As(err, &large), errors.As(err, &invalid), malformed(err):
 		return bad(err.Error())
 	case errors.As(err, &body):
 		return &httpError{
@@ -94,11 +94,15 @@ func fail(w http.ResponseWriter, e *httpError) {
 	h.Set("Content-Type", "text/plain; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
-	if e.retry > 0 {
-		h.Set("Retry-After", strconv.Itoa(int((e.retry+time.Second-1)/time.Second)))
-	}
+	setRetry(w, e)
 	w.WriteHeader(e.status)
 	_, _ = w.Write(append([]byte(e.msg), '\n')) // the client may be gone
+}
+
+func setRetry(w http.ResponseWriter, e *httpError) {
+	if e.retry > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int((e.retry+time.Second-1)/time.Second)))
+	}
 }
 
 // refuse answers 409 with the files that must go on from elsewhere.

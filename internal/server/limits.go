@@ -9,6 +9,7 @@ import (
 type Limits struct {
 	PushBytes   int64         // body of a push as sent: 32 MiB
 	PushDecoded int64         // body of a push decompressed: 64 MiB
+	PushRatio   int64         // bytes for each byte of a compressed body, beyond 8 MiB: 500
 	PushMemory  int64         // decoded bytes of all pushes at work: 256 MiB; others wait
 	PushWait    time.Duration // for a place in that memory: 10 s
 	BodyTimeout time.Duration // to send a body: 2 min
@@ -39,6 +40,7 @@ type Limits struct {
 func (l Limits) withDefaults() Limits {
 	set(&l.PushBytes, 32<<20)
 	set(&l.PushDecoded, 64<<20)
+	set(&l.PushRatio, 500)
 	set(&l.PushMemory, 256<<20)
 	set(&l.PushWait, 10*time.Second)
 	set(&l.BodyTimeout, 2*time.Minute)

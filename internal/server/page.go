@@ -183,7 +183,7 @@ func (s *Server) noPage(w http.ResponseWriter, r *request, name string) error {
 
 // apiPath reports whether a path belongs to programs, not to people's browsers.
 func apiPath(p string) bool {
-	for _, root := range []string{"/loki", "/api", "/otlp", "/prometheus", "/metrics", "/ready", "/debug"} {
+	for _, root := range []string{"/loki", "/api", "/otlp", "/prometheus", "/metrics", "/ready", "/config", "/services", "/debug"} {
 		if p == root || strings.HasPrefix(p, root+"/") {
 			return true
 		}

@@ -17,6 +17,11 @@ func (s *Server) push(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	defer body.release()
+	return s.accept(w, r, received, body)
+}
+
+// accept checks a push that has been read, stores it and answers.
+func (s *Server) accept(w http.ResponseWriter, r *request, received time.Time, body *pushBody) error {
 	if len(body.push.Streams)+len(body.push.Unreadable) == 0 {
 		return failf(http.StatusUnprocessableEntity, "error at least one valid stream is required for ingestion")
 	}

@@ -250,34 +250,20 @@ func metadataFault(ls logs.Labels, count, size int) string {
 // engine keeps of a name.
 const maxMetadataName = 112
 
-// cleanMetadata makes names of letters, digits and _ only, and values valid
-// UTF-8, as Loki does. A set that needs nothing is returned as it is.
+// cleanMetadata makes names that Loki would keep and values of valid UTF-8. A set that needs nothing is returned as it is.
 func cleanMetadata(ls logs.Labels) (clean logs.Labels, changed bool) {
 	ok := true
 	for _, l := range ls {
-		ok = ok && logs.ValidName(l.Name) && utf8.ValidString(l.Value)
+		ok = ok && utf8.ValidString(l.Value) && logs.CleanName(l.Name) == l.Name
 	}
 	if ok {
 		return ls, false
 	}
 	out := make([]logs.Label, len(ls))
 	for i, l := range ls {
-		out[i] = logs.Label{Name: cleanName(l.Name), Value: strings.ToValidUTF8(l.Value, " ")}
+		out[i] = logs.Label{Name: logs.CleanName(l.Name), Value: strings.ToValidUTF8(l.Value, " ")}
 	}
 	return logs.Normalize(out), true
-}
-
-func cleanName(name string) string {
-	b := []byte(name)
-	for i, c := range b {
-		if !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9') {
-			b[i] = '_'
-		}
-	}
-	if '0' <= b[0] && b[0] <= '9' {
-		return "key_" + string(b)
-	}
-	return string(b)
 }
 
 // stamp writes a time for people.

@@ -18,6 +18,8 @@ import (
 	"github.com/klauspost/compress/flate"
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/s2"
+	"github.com/klauspost/compress/zstd"
+	"github.com/pierrec/lz4/v4"
 
 	"github.com/remora-ray/remora/internal/loki"
 )
@@ -41,6 +43,18 @@ func (s *Server) readPush(w http.ResponseWriter, r *request) (*pushBody, error) 
 	default:
 		return nil, failf(http.StatusBadRequest, "Content-Encoding %q is not supported: use none, snappy, gzip or deflate", shorten(encoding, 64))
 	}
+	contentType := r.Header.Get("Content-Type")
+	return s.readEncoded(w, r, encoding, func(raw []byte, m *memory) (*pushBody, error) {
+		if kind, _, err := mime.ParseMediaType(contentType); err == nil && kind == "application/json" {
+			return s.decodeJSON(raw, m)
+		}
+		return s.decodeProtobuf(raw, contentType, m)
+	})
+}
+
+// readEncoded reads a body, decompresses it and hands it to decode. What is kept
+// in memory is counted.
+func (s *Server) readEncoded(w http.ResponseWriter, r *request, encoding string, decode func([]byte, *memory) (*pushBody, error)) (*pushBody, error) {
 	if r.ContentLength > s.limits.PushBytes {
 		return nil, s.tooLarge(w, r)
 	}
@@ -48,7 +62,12 @@ func (s *Server) readPush(w http.ResponseWriter, r *request) (*pushBody, error) 
 	if err != nil {
 		return nil, err
 	}
-	body, err := s.readBody(w, r, encoding, m)
+	raw, err := s.readBody(w, r, encoding, m)
+	if err != nil {
+		m.release()
+		return nil, err
+	}
+	body, err := decode(raw, m)
 	if err != nil {
 		m.release()
 		return nil, err
@@ -57,8 +76,8 @@ func (s *Server) readPush(w http.ResponseWriter, r *request) (*pushBody, error) 
 	return body, nil
 }
 
-// readBody reads the push; what it keeps in memory is counted in m.
-func (s *Server) readBody(w http.ResponseWriter, r *request, encoding string, m *memory) (*pushBody, error) {
+// readBody reads and decompresses; what it keeps in memory is counted in m.
+func (s *Server) readBody(w http.ResponseWriter, r *request, encoding string, m *memory) ([]byte, error) {
 	clearDeadline := s.bodyDeadline(w)
 	raw, err := s.readRaw(w, r, m)
 	if err != nil {
@@ -66,16 +85,11 @@ func (s *Server) readBody(w http.ResponseWriter, r *request, encoding string, m 
 	}
 	clearDeadline()
 	s.metrics.pushBytes.WithLabelValues("sent").Add(float64(len(raw)))
-	if encoding == "gzip" || encoding == "deflate" {
-		if raw, err = s.inflate(encoding, raw, m); err != nil {
-			return nil, err
-		}
+	switch encoding {
+	case "", "identity", "snappy": // snappy's block format is decoded as a whole
+		return raw, nil
 	}
-	contentType := r.Header.Get("Content-Type")
-	if kind, _, err := mime.ParseMediaType(contentType); err == nil && kind == "application/json" {
-		return s.decodeJSON(raw, m)
-	}
-	return s.decodeProtobuf(raw, contentType, m)
+	return s.inflate(encoding, raw, m)
 }
 
 // reserve waits for room for the body as sent.
@@ -168,10 +182,14 @@ func (s *Server) readRaw(w http.ResponseWriter, r *request, m *memory) ([]byte, 
 
 var gzipReaders sync.Pool
 
-// inflate decompresses gzip, or deflate with or without zlib's header.
+// ratioFree is how much a body may hold whatever it was compressed to.
+const ratioFree = 8 << 20
+
+// inflate decompresses gzip, zstd, lz4, or deflate with or without zlib's header.
 func (s *Server) inflate(encoding string, raw []byte, m *memory) ([]byte, error) {
 	var in io.Reader
-	if encoding == "gzip" {
+	switch encoding {
+	case "gzip":
 		z, _ := gzipReaders.Get().(*gzip.Reader)
 		if z == nil {
 			z = new(gzip.Reader)
@@ -181,7 +199,16 @@ func (s *Server) inflate(encoding string, raw []byte, m *memory) ([]byte, error)
 			return nil, failf(http.StatusBadRequest, "push is not gzip, as its Content-Encoding says: %v", err)
 		}
 		in = z
-	} else {
+	case "zstd":
+		z, err := zstd.NewReader(bytes.NewReader(raw), zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(uint64(s.limits.PushDecoded)))
+		if err != nil {
+			return nil, failf(http.StatusBadRequest, "push is not zstd, as its Content-Encoding says: %v", err)
+		}
+		defer z.Close()
+		in = z
+	case "lz4":
+		in = lz4.NewReader(bytes.NewReader(raw))
+	default:
 		in = deflateReader(raw)
 	}
 	var buf bytes.Buffer
@@ -189,6 +216,9 @@ func (s *Server) inflate(encoding string, raw []byte, m *memory) ([]byte, error)
 		n, err := io.CopyN(&buf, in, 1<<20)
 		if int64(buf.Len()) > s.limits.PushDecoded {
 			return nil, s.bomb()
+		}
+		if size := int64(buf.Len()); size > ratioFree && size/int64(len(raw)) > s.limits.PushRatio {
+			return nil, failf(http.StatusRequestEntityTooLarge, "push is more than %d times its size once decompressed: send it less compressed", s.limits.PushRatio)
 		}
 		if !m.grow(int64(len(raw) + buf.Len())) {
 			return nil, s.outOfMemory()

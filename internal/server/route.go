@@ -38,6 +38,7 @@ var (
 
 var routeTable = []route{
 	{"push", "/loki/api/v1/push", post, oneTenant, (*Server).push},
+	{"otlp", "/otlp/v1/logs", post, oneTenant, (*Server).pushOTLP},
 	{"offsets", "/api/remora/v1/offsets", post, oneTenant, (*Server).offsets},
 	{"query_range", "/loki/api/v1/query_range", getPost, manyTenants, (*Server).queryRange},
 	{"query", "/loki/api/v1/query", getPost, manyTenants, (*Server).query},
@@ -55,13 +56,18 @@ var routeTable = []route{
 	{"tail", "/loki/api/v1/tail", get, manyTenants, (*Server).tail},
 	{"format_query", "/loki/api/v1/format_query", getPost, anybodys, (*Server).formatQuery},
 	{"buildinfo", "/loki/api/v1/status/buildinfo", get, anybodys, (*Server).buildInfo},
+	{"drilldown_limits", "/loki/api/v1/drilldown-limits", get, anybodys, (*Server).drilldownLimits},
+	{"rules", "/prometheus/api/v1/rules", get, anybodys, (*Server).noRules},
+	{"alerts", "/prometheus/api/v1/alerts", get, anybodys, (*Server).noAlerts},
+	{"config", "/config", get, anybodys, (*Server).config},
+	{"services", "/services", get, anybodys, (*Server).services},
 	{"metrics", "/metrics", get, anybodys, (*Server).serveMetrics},
 	{"ready", "/ready", get, nobodys, (*Server).ready},
 	{"page", "/", get, nobodys, (*Server).servePage},
 }
 
 func (s *Server) routes() {
-	for _, r := range routeTable {
+	for _, r := range slices.Concat(routeTable, s.missingRoutes()) {
 		s.mux.HandleFunc(r.pattern, func(w http.ResponseWriter, req *http.Request) { s.serve(&r, w, req) })
 	}
 }
@@ -95,7 +101,11 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 	err := s.guarded(rt, rec, req)
 	if err != nil && !rec.hijacked {
 		if e := answerOf(ctx, err); rec.status == 0 {
-			fail(rec, e)
+			if rt.name == "otlp" {
+				failOTLP(rec, e)
+			} else {
+				fail(rec, e)
+			}
 		}
 	}
 	s.account(rt, rec, req, time.Since(began), err)

@@ -13,6 +13,9 @@ import (
 	"github.com/remora-ray/remora/internal/loki"
 )
 
+// maxVolumes is how many volumes an answer has at most.
+const maxVolumes = 10_000
+
 // volumeParams are those of index/volume and index/volume_range.
 type volumeParams struct {
 	matchers   []logs.Matcher
@@ -112,6 +115,7 @@ func (s *Server) parseVolume(w http.ResponseWriter, r *request) (p volumeParams,
 	if p.limit, err = loki.ParseLimit(r.Form, 100); err != nil {
 		return p, err
 	}
+	p.limit = min(p.limit, maxVolumes)
 	if p.step, err = loki.ParseQueryStep(r.Form, p.end-p.start); err != nil {
 		return p, err
 	}
