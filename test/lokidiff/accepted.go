@@ -13,9 +13,9 @@ var acceptedText string
 // rule is a difference that is accepted: its name, its reason, and what it looks
 // like. Every pattern that is given must match.
 type rule struct {
-	name, why                        string
-	path, query, where, loki, remora *regexp.Regexp
-	used                             int
+	name, why                                string
+	path, query, params, where, loki, remora *regexp.Regexp
+	used                                     int
 }
 
 func readAccepted() ([]*rule, error) {
@@ -50,7 +50,7 @@ func readAccepted() ([]*rule, error) {
 
 func (r *rule) set(key, value string) (err error) {
 	target := map[string]**regexp.Regexp{
-		"path": &r.path, "query": &r.query, "where": &r.where, "loki": &r.loki, "remora": &r.remora,
+		"path": &r.path, "query": &r.query, "params": &r.params, "where": &r.where, "loki": &r.loki, "remora": &r.remora,
 	}[key]
 	switch {
 	case key == "why":
@@ -67,7 +67,7 @@ func (r *rule) accepts(q *question, d difference) bool {
 	for _, x := range []struct {
 		re   *regexp.Regexp
 		text string
-	}{{r.path, q.path}, {r.query, q.params.Get("query")}, {r.where, d.where}, {r.loki, d.loki}, {r.remora, d.remora}} {
+	}{{r.path, q.path}, {r.query, q.params.Get("query")}, {r.params, q.params.Encode()}, {r.where, d.where}, {r.loki, d.loki}, {r.remora, d.remora}} {
 		if x.re != nil && !x.re.MatchString(x.text) {
 			return false
 		}

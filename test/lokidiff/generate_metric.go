@@ -93,6 +93,10 @@ func (g *generator) sampled() string {
 	}
 	switch op {
 	case "sum_over_time", "rate", "rate_counter":
+	case "avg_over_time":
+		// Loki divides by the number of all lines, also of those without the label.
+		unwrap = " | " + label + "=~`-?[0-9]+([.][0-9]+)?` | unwrap " + label
+		fallthrough
 	default:
 		by = g.maybe(2, g.grouping())
 	}

@@ -17,8 +17,6 @@ import (
 )
 
 // lokiConfig is a Loki of one process with its default limits but for the rates.
-// It does not split queries over shards: an average that it splits is divided by
-// the number of all lines, also of those without the label.
 const lokiConfig = `auth_enabled: true
 server:
   http_listen_address: 127.0.0.1
@@ -40,7 +38,7 @@ memberlist: {bind_addr: [127.0.0.1], bind_port: %[4]d}
 querier: {multi_tenant_queries_enabled: true, query_ingesters_within: 12h}
 ingester: {max_chunk_age: 6h, chunk_idle_period: 6h}
 pattern_ingester: {enabled: true}
-query_range: {cache_results: false, parallelise_shardable_queries: false}
+query_range: {cache_results: false}
 analytics: {reporting_enabled: false}
 limits_config:
   volume_enabled: true

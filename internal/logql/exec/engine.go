@@ -93,7 +93,7 @@ func (q *query) check(expr syntax.Expr) error {
 		return limitErrorf("end timestamp must not be before or equal to start time")
 	case !p.instant() && time.Duration(satSub(p.End, p.Start)) > q.limits.MaxRange:
 		return limitErrorf("the query time range exceeds the limit (query length: %s, limit: %s)",
-			time.Duration(satSub(p.End, p.Start)), q.limits.MaxRange)
+			time.Duration(satSub(p.End, p.Start)), syntax.FormatDuration(q.limits.MaxRange))
 	}
 	if isLog {
 		if p.Limit <= 0 {

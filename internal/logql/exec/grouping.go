@@ -11,12 +11,13 @@ import (
 type grouper struct {
 	grouping *syntax.Grouping
 	perLine  []string // see plan.Limits.LineLabels
+	samples  bool     // of unwrapped samples
 	out      []logs.Label
 	names    []string // of by, sorted
 }
 
 // of returns the labels, sorted, valid until the next call. A label that was
-// found empty is a label.
+// found empty is a label, but not of samples or where labels are left out.
 func (g *grouper) of(l *line) []logs.Label {
 	g.out = g.out[:0]
 	if g.grouping != nil && !g.grouping.Without {
@@ -24,14 +25,14 @@ func (g *grouper) of(l *line) []logs.Label {
 			g.names = slices.Compact(slices.Sorted(slices.Values(g.grouping.Labels)))
 		}
 		for _, n := range g.names {
-			if v, ok := l.lookup(n); ok {
+			if v, ok := l.lookup(n); ok && !(g.samples && v == "") {
 				g.out = append(g.out, logs.Label{Name: n, Value: v})
 			}
 		}
 		return g.out
 	}
 	for _, x := range l.all() {
-		if g.grouping != nil && slices.Contains(g.grouping.Labels, x.Name) || g.tellsLines(l, x.Name) {
+		if x.Value == "" && (g.samples || g.grouping != nil) || g.grouping != nil && slices.Contains(g.grouping.Labels, x.Name) || g.tellsLines(l, x.Name) {
 			continue
 		}
 		g.out = append(g.out, x)
@@ -56,7 +57,7 @@ func pick(g *syntax.Grouping, ls logs.Labels) logs.Labels {
 	}
 	out := make(logs.Labels, 0, len(ls))
 	for _, l := range ls {
-		if slices.Contains(g.Labels, l.Name) != g.Without {
+		if slices.Contains(g.Labels, l.Name) != g.Without && !(g.Without && l.Value == "") {
 			out = append(out, l)
 		}
 	}

@@ -12,6 +12,7 @@ const (
 	errorLabel   = "__error__"
 	detailsLabel = "__error_details__"
 	keepErrors   = "__preserve_error__"
+	tenantLabel  = "__tenant_id__" // where several tenants are asked
 )
 
 // line is one line on its way through a pipeline. One is used for all lines of a

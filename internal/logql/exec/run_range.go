@@ -154,6 +154,10 @@ func (q *query) samples(r *plan.Range, yield func(*line) error) error {
 			return err
 		}
 		q.count(rec)
+		// With steps longer than windows some lines are in none.
+		if first, last := q.steps.windows(rec.Time, int64(r.Window), int64(r.Offset)); first > last {
+			return nil
+		}
 		ln.reset(rec)
 		if !pipe.run(&ln) {
 			return nil

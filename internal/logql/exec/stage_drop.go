@@ -52,7 +52,8 @@ func (s *dropStage) process(l *line) bool {
 	return true
 }
 
-// keepStage removes all labels but some; never those of errors.
+// keepStage removes all labels but some; never those of errors, nor that which
+// says whose a line is.
 type keepStage struct {
 	refs    []labelRef
 	removed []string
@@ -66,7 +67,7 @@ func newKeep(st *syntax.KeepStage) (stage, error) {
 func (s *keepStage) process(l *line) bool {
 	s.removed = s.removed[:0]
 	for _, x := range l.all() {
-		special := strings.HasPrefix(x.Name, "__error") || x.Name == keepErrors
+		special := strings.HasPrefix(x.Name, "__error") || x.Name == keepErrors || x.Name == tenantLabel
 		kept := slices.ContainsFunc(s.refs, func(r labelRef) bool { return r.name == x.Name && r.matches(x.Value) })
 		if !special && !kept {
 			s.removed = append(s.removed, x.Name)

@@ -68,9 +68,7 @@ func (s *labelFormatStage) process(l *line) bool {
 		if s.seen == nil && len(s.formats) > 1 {
 			s.seen = make(map[string]string)
 			for _, x := range l.all() {
-				if x.Name != detailsLabel {
-					s.seen[x.Name] = x.Value
-				}
+				s.seen[x.Name] = x.Value
 			}
 		}
 		v, err := f.tmpl.formatWith(l, s.seen)

@@ -14,7 +14,7 @@ import (
 func newLabelFilter(f syntax.LabelFilter) (stage, error) {
 	switch f := f.(type) {
 	case *syntax.StringFilter:
-		m, err := logs.NewMatcher(f.Name, f.Op, f.Value)
+		m, err := logs.NewMatcher(f.Name, f.Op, f.Effective().Value)
 		if err != nil {
 			return nil, plan.Errorf(f.At, "%s", err)
 		}

@@ -128,8 +128,8 @@ func simpleParts(t *parse.Tree) []part {
 // format returns the text that the template makes of a line.
 func (f *formatter) format(l *line) (string, error) { return f.formatWith(l, nil) }
 
-// formatWith is format with other labels than the line's, unless they are nil.
-// The details of an error are none.
+// formatWith is format with other labels than the line's, unless they are nil. In
+// a simple template the details of an error are empty.
 func (f *formatter) formatWith(l *line, labels map[string]string) (string, error) {
 	f.out.Reset()
 	if f.parts != nil {
@@ -153,9 +153,7 @@ func (f *formatter) formatWith(l *line, labels map[string]string) (string, error
 		labels = f.data
 		clear(labels)
 		for _, x := range l.all() {
-			if x.Name != detailsLabel {
-				labels[x.Name] = x.Value
-			}
+			labels[x.Name] = x.Value
 		}
 	}
 	if err := f.tmpl.Execute(&f.out, labels); err != nil {

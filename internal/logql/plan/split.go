@@ -121,7 +121,7 @@ func (l *Log) pushLabels(f syntax.LabelFilter) (syntax.LabelFilter, error) {
 		if !storedName(f.Name) {
 			return f, nil
 		}
-		m, err := logs.NewMatcher(f.Name, f.Op, f.Value)
+		m, err := logs.NewMatcher(f.Name, f.Op, f.Effective().Value)
 		if err != nil {
 			return nil, Errorf(f.At, "%s", err)
 		}
@@ -189,7 +189,7 @@ func alternatives(f syntax.LabelFilter, name string, exprs []string) (string, []
 		case logs.Equal:
 			return f.Name, append(exprs, regexp.QuoteMeta(f.Value)), true
 		case logs.Regexp:
-			return f.Name, append(exprs, "(?:"+f.Value+")"), true
+			return f.Name, append(exprs, "(?:"+f.Effective().Value+")"), true
 		}
 	case *syntax.BinaryFilter:
 		if f.Or {

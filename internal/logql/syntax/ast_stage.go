@@ -3,6 +3,8 @@ package syntax
 import (
 	"slices"
 	"time"
+
+	"github.com/remora-ray/remora/internal/logs"
 )
 
 // Stage is one step of a pipeline.
@@ -39,6 +41,16 @@ func (f *LineFilter) Effective() []LineTerm {
 		return f.Terms[:1]
 	}
 	return terms
+}
+
+// Effective is the filter's matcher. An empty expression matches every value
+// here, other than in a selector.
+func (f *StringFilter) Effective() Matcher {
+	m := f.Matcher
+	if m.Value == "" && (m.Op == logs.Regexp || m.Op == logs.NotRegexp) {
+		m.Value = ".*"
+	}
+	return m
 }
 
 // LineTerm is one text, expression or pattern of a line filter, or ip("…").

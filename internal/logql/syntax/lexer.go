@@ -16,19 +16,23 @@ type lexer struct {
 	wide int // bytes in the line so far that are not the first of a character
 }
 
-// lex returns all tokens of a query, the last one tEOF.
-func lex(query string) ([]token, error) {
+// lex returns all tokens of a query, the last one tEOF. What is no token ends
+// them as tFault; the parser tells of it when it gets there.
+func lex(query string) []token {
 	l := lexer{src: query, line: 1}
 	tokens := make([]token, 0, 16+len(query)/6)
 	for {
 		t, err := l.next()
 		if err != nil {
-			return nil, err
+			t.kind, t.fault = tFault, err
+			tokens = append(tokens, t, token{pos: t.pos})
+			markCalls(tokens)
+			return tokens
 		}
 		tokens = append(tokens, t)
 		if t.kind == tEOF {
 			markCalls(tokens)
-			return tokens, nil
+			return tokens
 		}
 	}
 }

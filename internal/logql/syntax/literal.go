@@ -111,6 +111,9 @@ func ParseBytes(s string) (uint64, error) {
 	return uint64(v), nil
 }
 
+// FormatDuration writes d as Prometheus does: 30d1h.
+func FormatDuration(d time.Duration) string { return formatPromDuration(d) }
+
 // formatPromDuration writes d so that ParsePromDuration reads it again: 1h30m.
 func formatPromDuration(d time.Duration) string {
 	if d == 0 {

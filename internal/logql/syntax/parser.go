@@ -44,10 +44,7 @@ func ParseSelector(query string) ([]Matcher, error) {
 }
 
 func run[T any](query string, parse func(*parser) T) (result T, err error) {
-	toks, err := lex(query)
-	if err != nil {
-		return result, err
-	}
+	toks := lex(query)
 	defer func() {
 		if r := recover(); r != nil {
 			e, ok := r.(*Error)
@@ -93,6 +90,9 @@ func (p *parser) take() token {
 // not listed.
 func (p *parser) unexpected(expecting ...string) {
 	t := p.cur()
+	if t.kind == tFault {
+		panic(t.fault)
+	}
 	if t.is("|") && p.peek().isWord("unwrap") && len(expecting) == 0 {
 		t = p.peek() // no stage outside of ranges
 	}

@@ -18,19 +18,21 @@ const (
 	tFlag  // --strict
 	tOp    // punctuation; the token's text says which
 	tOther // what no query holds outside of strings
+	tFault // a token that is wrong in itself
 )
 
 // token is one token of a query. Whether a word is a keyword depends on where
 // it stands, so that is the parser's to say.
 type token struct {
-	kind kind
-	pos  Pos
-	end  int           // offset of the byte after it
-	text string        // as written; of an operator or flag which one it is
-	str  string        // tString: the value. tWord: text in lower case
-	num  float64       // tNumber, tBytes
-	dur  time.Duration // tDuration, tRange
-	call bool          // tWord: it stands before a parenthesis, or a grouping and one
+	kind  kind
+	pos   Pos
+	end   int           // offset of the byte after it
+	text  string        // as written; of an operator or flag which one it is
+	str   string        // tString: the value. tWord: text in lower case
+	num   float64       // tNumber, tBytes
+	dur   time.Duration // tDuration, tRange
+	fault error         // tFault
+	call  bool          // tWord: it stands before a parenthesis, or a grouping and one
 }
 
 // name is what error messages call the token, in the words of Loki's grammar.
