@@ -42,6 +42,7 @@ type follower struct {
 
 	turns int64   // files that came under the name being written to, as far as told
 	ended *moment // of the newest file, where that is forgotten
+	empty []int64 // when the files were born that had a name and no bytes at the last look
 
 	acked   parse.Position // what the output has
 	marked  tail.Mark      // of acked
@@ -70,6 +71,7 @@ type generation struct {
 	name       *discover.Name // that leads to it; nil when none does
 	path       string         // "" when no name leads to it
 	rotation   int            // of that name; math.MaxInt when there is none
+	thrown     int64          // when the last name of Ray's went, Unix nanoseconds, if known of a dead agent's link
 	base       uint64
 	begun      bool   // base is known
 	told       bool   // the server has print as that of a file that begins at base

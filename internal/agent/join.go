@@ -91,6 +91,8 @@ func (a *agent) thrownAway(g *generation) (at int64, ok bool) {
 	switch {
 	case g.path != "":
 		return 0, false
+	case g.thrown != 0:
+		return g.thrown, true
 	case g.fd >= 0:
 		st, err = tail.StatFD(g.fd)
 	case g.link:
@@ -110,6 +112,11 @@ func (a *agent) thrownAway(g *generation) (at int64, ok bool) {
 func (f *follower) bornBetween(from, to int64) (n int) {
 	for _, g := range f.gens[f.cur:] {
 		if g.key.Birth >= from && g.key.Birth < to {
+			n++
+		}
+	}
+	for _, birth := range f.empty {
+		if birth >= from && birth < to {
 			n++
 		}
 	}

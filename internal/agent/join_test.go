@@ -3,37 +3,106 @@ package agent
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/remora-ray/remora/internal/agent/tail"
 )
 
 // While the agent is dead a chain turns over so often that files of it come and go.
-// The one that it was reading is kept by a name of its own.
+// The one that it was reading is kept by a name of its own, which tells of it even when
+// the state is lost.
 func TestFilesThatCameAndWentWhileNobodyLooked(t *testing.T) {
+	for _, tc := range []struct {
+		name        string
+		acked, lost bool
+		bytes       int // to read before anything is acknowledged
+	}{{"acknowledged", true, false, 100}, {"unread", false, false, 90 + 200}, {"unread and the state is lost", false, true, 90 + 200}} {
+		t.Run(tc.name, func(t *testing.T) {
+			w := newWorld(t)
+			want := w.holding(tc.acked)
+			w.crash()
+			if tc.lost {
+				w.loseState()
+			}
+			for gen := range 6 {
+				lines := w.turn(gen)
+				if gen >= 3 {
+					want = append(want, lines...)
+				}
+			}
+			w.startAndRead(tc.bytes)
+			w.arrived(len(want))
+			w.drain()
+			w.want("worker-a.out", want)
+			if g := w.srv.gaps(); len(g) != 1 || !strings.HasPrefix(g[0], "rotated-unseen ") {
+				t.Errorf("gaps are %q, want one that says rotated-unseen", g)
+			}
+		})
+	}
+}
+
+// One came and went, and the newest file has nothing in it yet.
+func TestAFileThatCameAndWentBeforeAnEmptyOne(t *testing.T) {
 	w := newWorld(t)
-	w.mkdir()
-	w.start()
-	text, want := numbered("first", 0, 10)
-	w.write("worker-a.out", text)
-	w.arrived(len(want))
+	want := w.holding(false)
 	w.crash()
-	var last []string
-	for gen := range 6 {
-		w.ages()
-		w.rotate("worker-a.out", 2)
-		text, lines := numbered(fmt.Sprint("unread", gen), 0, 10)
-		w.write("worker-a.out", text)
-		if gen >= 3 {
-			last = append(last, lines...)
+	for gen := range 3 {
+		lines := w.turn(gen)
+		if gen > 0 {
+			want = append(want, lines...)
 		}
 	}
-	w.start()
-	w.arrived(len(want) + len(last))
+	w.ticks()
+	w.rotate("worker-a.out", 2)
+	w.startAndRead(90 + 2*100)
+	w.arrived(len(want))
 	w.drain()
-	w.want("worker-a.out", append(want, last...))
-	w.gapsAre("rotated-unseen 80-80")
+	w.want("worker-a.out", want)
+	w.gapsAre("rotated-unseen 170-170")
+}
+
+// holding starts an agent that holds a file of which the server has some lines, or all.
+func (w *world) holding(acked bool) (lines []string) {
+	w.t.Helper()
+	w.mkdir()
+	w.start()
+	text, lines := numbered("first", 0, 10)
+	w.write("worker-a.out", text)
+	w.arrived(len(lines))
+	if !acked {
+		w.srv.on(func(int, bool) int { return 503 })
+		text, more := numbered("second", 0, 10)
+		w.write("worker-a.out", text)
+		lines = append(lines, more...)
+	}
+	return lines
+}
+
+// startAndRead starts an agent of which nothing is acknowledged before it has read so
+// many bytes.
+func (w *world) startAndRead(bytes int) {
+	w.t.Helper()
+	release := w.srv.hold()
+	defer release()
+	w.srv.on(nil)
+	w.start()
+	w.until("the agent has read it", func() bool { return testutil.ToFloat64(w.a.met.bytesRead) >= float64(bytes) })
+}
+
+// turn rotates the file, of which two old ones are kept, and writes to the next.
+func (w *world) turn(gen int) []string {
+	w.t.Helper()
+	w.ages()
+	w.ticks()
+	w.rotate("worker-a.out", 2)
+	text, lines := numbered(fmt.Sprint("unread", gen), 0, 10)
+	w.write("worker-a.out", text)
+	return lines
 }
 
 // As many turns as there are names: all that came is still there.
@@ -150,4 +219,22 @@ func (w *world) ages() {
 			w.t.Fatal(err)
 		}
 	}
+}
+
+// ticks waits until a file that is made now is younger than those that are there.
+func (w *world) ticks() {
+	w.t.Helper()
+	birth := func(name string) int64 {
+		path := filepath.Join(w.t.TempDir(), name)
+		if err := os.WriteFile(path, nil, 0o600); err != nil {
+			w.t.Fatal(err)
+		}
+		st, err := tail.StatPath(path)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		return st.Key.Birth
+	}
+	before := birth("before")
+	w.until("the clock of the file system goes on", func() bool { return birth("after") > before })
 }

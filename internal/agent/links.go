@@ -146,6 +146,7 @@ func (a *agent) adoptLinks() {
 type orphan struct {
 	path  string
 	birth int64
+	gone  int64 // since when it has no other name
 }
 
 func (a *agent) adoptFrom(root, dir string) {
@@ -167,7 +168,7 @@ func (a *agent) adoptFrom(root, dir string) {
 			continue
 		}
 		key := streamKey{session, stream}
-		found[key] = append(found[key], orphan{path, k.Birth})
+		found[key] = append(found[key], orphan{path, k.Birth, st.Changed})
 	}
 	for k, orphans := range found {
 		a.adoptInto(k, orphans)
@@ -196,6 +197,7 @@ func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 			continue
 		}
 		seen = append(seen, tail.Sighting{Path: o.path, Rotation: g.rotation, Stat: tail.Stat{Key: g.key, Size: g.size}, Head: head})
+		g.thrown = o.gone // it is lost with the next name that it gets
 		held = append(held, g)
 	}
 	if len(held) == 0 {

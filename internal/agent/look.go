@@ -124,6 +124,7 @@ func (a *agent) look(f *follower) {
 		}
 		return a.rotation(x) - a.rotation(y)
 	})
+	f.empty = f.empty[:0]
 	met := map[*generation]bool{}
 	var seen []tail.Sighting
 	var held []*generation
@@ -186,7 +187,11 @@ func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (
 		return a.sightPacked(f, n, path, a.rotation(n), met)
 	}
 	st, err := tail.StatPath(path)
-	if err != nil || !st.Regular || st.Size == 0 && a.byKey[st.Key] == nil {
+	if err != nil || !st.Regular {
+		return tail.Sighting{}, nil
+	}
+	if st.Size == 0 && a.byKey[st.Key] == nil {
+		f.empty = append(f.empty, st.Key.Birth)
 		return tail.Sighting{}, nil
 	}
 	rot := a.rotation(n)
