@@ -106,7 +106,7 @@ func (w *world) pages(ctx context.Context, query string, each func(*client.Line)
 			return err
 		}
 		page := r.Lines
-		slices.SortStableFunc(page, func(a, b client.Line) int { return cmp.Compare(a.Time, b.Time) })
+		slices.SortStableFunc(page, inOrder)
 		keep := len(page)
 		if len(page) >= pageSize {
 			last := page[len(page)-1].Time
@@ -123,6 +123,17 @@ func (w *world) pages(ctx context.Context, query string, each func(*client.Line)
 			return nil
 		}
 	}
+}
+
+// inOrder compares lines by time; a gap has the time of the line behind it.
+func inOrder(a, b client.Line) int {
+	first := func(l client.Line) int {
+		if l.Label("gap") != "" {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(first(a), first(b)))
 }
 
 // parseMark reads the stream's number and the line's from a stored line, and where

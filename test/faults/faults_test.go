@@ -27,7 +27,7 @@ func TestJudgeNotices(t *testing.T) {
 			s.next().born = time.Now()
 			s.lines = 3
 			r := &row{}
-			j := &judge{world: w, row: r, streams: w.writers.all(), times: [][]int{make([]int, 3)}, last: []int{-1}, split: map[string]*piece{}, gap: map[string]bool{}}
+			j := &judge{world: w, row: r, streams: w.writers.all(), times: [][]int{make([]int, 3)}, last: []int{-1}, latest: []int64{0}, behind: map[int]int{}, split: map[string]*piece{}, gap: map[string]bool{}}
 			for i, text := range test.stored(s) {
 				j.take(&client.Line{Time: int64(i), Line: text, Stream: logs.LabelsOf("session", "session_1", "filename", "worker.out")})
 			}

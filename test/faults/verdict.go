@@ -361,8 +361,8 @@ func (w *world) story(s *stream, lines []int) string {
 
 // final compares each stored line with what was written.
 func (w *world) final(ctx context.Context, r *row) error {
-	j := &judge{world: w, row: r, streams: w.writers.all(), split: map[string]*piece{}, gap: map[string]bool{}}
-	j.times, j.last = make([][]int, len(j.streams)), make([]int, len(j.streams))
+	j := &judge{world: w, row: r, streams: w.writers.all(), split: map[string]*piece{}, gap: map[string]bool{}, behind: map[int]int{}}
+	j.times, j.last, j.latest = make([][]int, len(j.streams)), make([]int, len(j.streams)), make([]int64, len(j.streams))
 	for i, s := range j.streams {
 		j.times[i], j.last[i] = make([]int, s.lines), -1
 	}
@@ -409,7 +409,9 @@ type judge struct {
 	row     *row
 	streams []*stream
 	times   [][]int
-	last    []int
+	last    []int             // line that came last
+	latest  []int64           // its time
+	behind  map[int]int       // by stream, of which line it was told that others come behind it
 	split   map[string]*piece // by session/filename
 	gap     map[string]bool   // by session/filename: a gap was told behind the last line
 }
@@ -418,6 +420,7 @@ type judge struct {
 type piece struct {
 	text    strings.Builder
 	session string
+	at      int64
 }
 
 func (j *judge) take(l *client.Line) {
@@ -433,11 +436,11 @@ func (j *judge) take(l *client.Line) {
 		j.flush(file)
 	}
 	if split == "" {
-		j.line(session, l.Line)
+		j.line(session, l.Line, l.Time)
 		return
 	}
 	if j.split[file] == nil {
-		j.split[file] = &piece{session: session}
+		j.split[file] = &piece{session: session, at: l.Time}
 	}
 	j.split[file].text.WriteString(l.Line)
 }
@@ -445,12 +448,12 @@ func (j *judge) take(l *client.Line) {
 func (j *judge) flush(file string) {
 	if p := j.split[file]; p != nil {
 		delete(j.split, file)
-		j.line(p.session, p.text.String())
+		j.line(p.session, p.text.String(), p.at)
 	}
 }
 
-func (j *judge) line(session, line string) {
-	id, n, at, ok := parseMark(line)
+func (j *judge) line(session, line string, at int64) {
+	id, n, begin, ok := parseMark(line)
 	if !ok {
 		return
 	}
@@ -461,20 +464,27 @@ func (j *judge) line(session, line string) {
 	}
 	s := j.streams[id]
 	want, ok := s.expect(n)
-	if !ok || !sameText(want, line[at:]) || session != s.session {
+	if !ok || !sameText(want, line[begin:]) || session != s.session {
 		j.row.lost++
 		j.world.table.wrong("end: line %d of %s is not what was written: stored %.200q (%d bytes, session %s), written %.200q (%d bytes)",
-			n, s, line[at:], len(line)-at, session, want, len(want))
+			n, s, line[begin:], len(line)-begin, session, want, len(want))
 		return
 	}
 	j.times[id][n]++
 	if n < j.last[id] && j.times[id][n] == 1 {
-		j.row.disorder++
-		j.world.table.wrong("end: line %d of %s comes after line %d", n, s, j.last[id])
+		if j.row.disorder++; j.behind[id] != j.last[id] {
+			j.behind[id] = j.last[id]
+			j.world.table.wrong("end: line %d of %s, stored with the time %s, comes after line %d, with %s%s",
+				n, s, clock(at), j.last[id], clock(j.latest[id]), j.world.story(s, []int{n, j.last[id]}))
+		}
 	}
 	j.inPlace(s, j.last[id]+1, n)
-	j.last[id] = max(j.last[id], n)
+	if n > j.last[id] {
+		j.last[id], j.latest[id] = n, at
+	}
 }
+
+func clock(ns int64) string { return time.Unix(0, ns).Format("15:04:05.000000000") }
 
 // inPlace checks that there is a gap where lines are gone between two that are there.
 func (j *judge) inPlace(s *stream, from, to int) {
