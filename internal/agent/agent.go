@@ -88,6 +88,7 @@ type agent struct {
 	era     int         // in which inotify told of everything that happened; see moment
 	doubted []*follower // to be asked about again in a while
 	scanned bool        // everything that is there was looked at once
+	there   bool        // the last scan found a root
 	begun   bool        // and the root was there
 
 	dirty       []*follower // something happened; read in the next round
@@ -164,7 +165,7 @@ func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
 		readers = min(runtime.GOMAXPROCS(0), 4)
 	}
 	a := &agent{
-		conf: conf, log: conf.Logger, met: newMetrics(), health: &Health{ask: make(chan chan Status)}, machine: conf.machine(),
+		conf: conf, log: conf.Logger, met: newMetrics(), health: &Health{ask: make(chan question)}, machine: conf.machine(),
 		target: target, state: st,
 		builder:  pipeline.NewBuilder(conf.BatchBytes, batches),
 		jobs:     make(chan pipeline.Job, readers),
@@ -220,6 +221,7 @@ const tick = 100 * time.Millisecond
 func (a *agent) loop(ctx, work context.Context) error {
 	timer := time.NewTicker(tick)
 	defer timer.Stop()
+	ticks := timer.C // nil while nothing waits for time to pass
 	ending := ctx.Done()
 	var deadline <-chan time.Time
 	if a.conf.Once {
@@ -234,6 +236,14 @@ func (a *agent) loop(ctx, work context.Context) error {
 		if done, err := a.finished(); done {
 			return err
 		}
+		switch waits := a.waits(); {
+		case waits && ticks == nil:
+			timer.Reset(tick)
+			ticks = timer.C
+		case !waits && ticks != nil:
+			timer.Stop()
+			ticks = nil
+		}
 		select {
 		case n := <-a.watcher.News():
 			a.news(n)
@@ -243,9 +253,9 @@ func (a *agent) loop(ctx, work context.Context) error {
 			a.result(r)
 		case x := <-a.answers:
 			a.answered(x)
-		case answer := <-a.health.ask:
-			answer <- a.status()
-		case now := <-timer.C:
+		case q := <-a.health.ask:
+			q.answer <- a.status(q.files)
+		case now := <-ticks:
 			a.placeSessions(now)
 		case <-ending:
 			a.draining, ending = true, nil
@@ -260,6 +270,12 @@ func (a *agent) loop(ctx, work context.Context) error {
 			return fmt.Errorf("%w within %s: %d parts of files wait for an answer", ErrIncomplete, a.conf.DrainTimeout, a.unacked)
 		}
 	}
+}
+
+// waits reports whether anything is to be looked at again when time has passed.
+func (a *agent) waits() bool {
+	return a.draining || !a.wired || a.asking || a.running+a.unacked > 0 || a.unplaced() ||
+		len(a.toAsk)+len(a.doubted)+len(a.toUnpack)+len(a.dirty)+len(a.ready)+len(a.settling) > 0
 }
 
 // finished reports whether a drain has come to its end.

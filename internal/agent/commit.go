@@ -266,7 +266,7 @@ func (s *session) kind(given string) string {
 }
 
 // sweep runs after each scan: what inotify did not tell is seen here.
-func (a *agent) sweep(there bool) {
+func (a *agent) sweep(there, scanned bool) {
 	now := time.Now()
 	var lag int64
 	var oldest time.Duration
@@ -282,8 +282,9 @@ func (a *agent) sweep(there bool) {
 		}
 		g := f.reading()
 		switch {
-		case g != nil:
+		case g != nil && (scanned || f.waits(g)):
 			a.grown(f, g)
+		case g != nil:
 		case f.gap != "" && len(f.names) == 0:
 			a.tellGap(f)
 		case len(f.names) == 0 && len(f.gens) == 0 && f.named && !f.running && f.gap == "":
@@ -298,7 +299,7 @@ func (a *agent) sweep(there bool) {
 				rescued++
 			}
 		}
-		if f.unmet() || f.restoredOnly() && there {
+		if scanned && f.unmet() || f.restoredOnly() && there {
 			a.look(f)
 		}
 	}
@@ -316,6 +317,11 @@ func (a *agent) sweep(there bool) {
 	}
 	a.scanned = true
 	a.health.scanned(now)
+}
+
+// waits reports whether time alone may decide what becomes of the file being read.
+func (f *follower) waits(g *generation) bool {
+	return g.wait > 0 || g.fd < 0 && g.path == "" || f.cursor.Seen != f.cursor.Offset || f.cur+1 < len(f.gens)
 }
 
 // grown checks by size whether there is something to read.

@@ -15,7 +15,7 @@ type Health struct {
 	scan    time.Time
 	away    time.Time // since when nothing was delivered though there was something
 	told    map[string]bool
-	ask     chan chan Status
+	ask     chan question
 }
 
 // Live is nil while the agent works: it looked at its files not long ago.

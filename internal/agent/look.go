@@ -46,8 +46,11 @@ func (a *agent) news(n discover.News) {
 		a.look(f)
 	}
 	if n.Scanned {
+		a.there = n.Missing == nil
 		a.health.root(n.Missing)
-		a.sweep(n.Missing == nil)
+	}
+	if n.Scanned || n.Rested {
+		a.sweep(a.there, n.Scanned)
 	}
 }
 

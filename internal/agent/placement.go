@@ -72,6 +72,16 @@ func (a *agent) placeSessions(now time.Time) {
 	}
 }
 
+// unplaced reports whether it is not known yet whose a session's files are.
+func (a *agent) unplaced() bool {
+	for _, s := range a.sessions {
+		if a.conf.Place != nil && !s.placed && s.place != "" {
+			return true
+		}
+	}
+	return false
+}
+
 // held reports whether nothing may be sent of a session yet.
 func (s *session) held() bool { return !s.placed && s.waits }
 

@@ -51,11 +51,22 @@ const (
 // maxFileStatus bounds an answer; the streams furthest behind are in it.
 const maxFileStatus = 1000
 
+// question asks a running agent how it stands.
+type question struct {
+	answer chan Status
+	files  bool // one by one too
+}
+
 // Status asks the agent how it stands.
-func (h *Health) Status(ctx context.Context) (Status, error) {
+func (h *Health) Status(ctx context.Context) (Status, error) { return h.status(ctx, true) }
+
+// Progress is Status without the files.
+func (h *Health) Progress(ctx context.Context) (Status, error) { return h.status(ctx, false) }
+
+func (h *Health) status(ctx context.Context, files bool) (Status, error) {
 	answer := make(chan Status, 1)
 	select {
-	case h.ask <- answer:
+	case h.ask <- question{answer, files}:
 	case <-ctx.Done():
 		return Status{}, errors.Join(errors.New("the agent does not answer"), ctx.Err())
 	}
@@ -67,13 +78,17 @@ func (h *Health) Status(ctx context.Context) (Status, error) {
 	}
 }
 
-func (a *agent) status() Status {
+func (a *agent) status(files bool) Status {
 	s := Status{Target: a.kind(), Read: a.bytesRead, Acknowledged: a.acknowledged}
 	if err := a.health.Ready(); err != nil {
 		s.Error = err.Error()
 	}
 	for f := range a.all {
 		if !f.named || f.covered || len(f.gens) == 0 {
+			continue
+		}
+		if !files {
+			s.Behind += f.behind()
 			continue
 		}
 		x := a.fileStatus(f)
@@ -127,10 +142,16 @@ func (a *agent) fileStatus(f *follower) FileStatus {
 	return x
 }
 
-// behind is how many bytes of the stream's files are not acknowledged.
+// behind is how many bytes of the stream's files are not acknowledged, as far as is
+// known of one of which nothing was told since it was looked at.
 func (f *follower) behind() (n int64) {
+	told := f.queued || f.running || f.settles || !f.placed()
 	for i, g := range f.gens {
-		switch size := g.grownTo(); {
+		size := g.size
+		if told {
+			size = g.grownTo()
+		}
+		switch {
 		case g.done && g.acked:
 		case !g.begun || i > f.cur:
 			n += size

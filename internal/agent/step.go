@@ -97,14 +97,22 @@ func (a *agent) due(now time.Time) bool {
 	return a.pending() >= int64(a.conf.BatchBytes)
 }
 
-// pending is how many bytes the next round would read.
+// weighAtMost is how many files are asked for their size to know about how much there
+// is to read.
+const weighAtMost = 64
+
+// pending is about how many bytes the next round would read.
 func (a *agent) pending() (n int64) {
-	for _, f := range a.dirty {
+	some := a.dirty[:min(len(a.dirty), weighAtMost)]
+	for _, f := range some {
 		if g := f.reading(); g != nil && g.fd >= 0 {
 			if st, err := tail.StatFD(g.fd); err == nil {
 				n += max(0, st.Size-f.cursor.Offset)
 			}
 		}
+	}
+	if len(some) > 0 {
+		n = n / int64(len(some)) * int64(len(a.dirty))
 	}
 	return n
 }
@@ -134,7 +142,7 @@ func (a *agent) step(f *follower, now time.Time) {
 		}
 		switch next {
 		case tail.Wait:
-			a.waits(f, g)
+			a.settleEnded(f, g)
 			return
 		case tail.Open:
 			if err := a.open(g); err != nil {
@@ -249,9 +257,9 @@ func (a *agent) ended(f *follower, g *generation) bool {
 	}
 }
 
-// waits has a generation whose writer is about to be taken to have ended looked
+// settleEnded has a generation whose writer is about to be taken to have ended looked
 // at again.
-func (a *agent) waits(f *follower, g *generation) {
+func (a *agent) settleEnded(f *follower, g *generation) {
 	if g.rotation > 0 || f.cur+1 < len(f.gens) {
 		a.settle(f)
 	}

@@ -48,11 +48,13 @@ type Event struct {
 }
 
 // News is what a watcher delivers. Scanned is set on the delivery that completes
-// a scan of everything; Missing says that none of the roots was there. Blind says
-// that files may have come and gone of which inotify did not tell.
+// a scan of everything; Missing says that none of the roots was there. Rested says
+// that it was time for a scan, and that inotify tells of everything. Blind says that
+// files may have come and gone of which inotify did not tell.
 type News struct {
 	Events  []Event
 	Scanned bool
+	Rested  bool
 	Blind   bool
 	Missing error
 }
@@ -96,10 +98,14 @@ type Watcher struct {
 	reports chan News
 	absent  map[string]bool // roots that were not there
 	moved   bool            // something else than a write was told of
+	fresh   bool            // likewise, and not delivered yet
+	unsure  bool            // the last scan could not see or watch everything
+	rests   int             // intervals since the last scan
+	sent    time.Time       // when something was delivered last
 }
 
-// New makes a watcher that scans everything once in interval (0 means 5 s). unread,
-// which may be nil, is called once for each thing that is not followed.
+// New makes a watcher that scans everything once in interval (0 means 5 s), and less
+// often while inotify tells of everything. unread, which may be nil, is called once for each thing that is not followed.
 func New(l Layout, interval time.Duration, unread func(reason string), logger *slog.Logger) *Watcher {
 	if interval <= 0 {
 		interval = 5 * time.Second
@@ -123,7 +129,13 @@ func (w *Watcher) News() <-chan News { return w.reports }
 const (
 	settle        = 5 * time.Millisecond
 	settleWritten = 20 * time.Millisecond // where files have only grown
+	// writtenEvery is the least time between two deliveries of nothing else: the
+	// receiver reads files that grow less often.
+	writtenEvery = 100 * time.Millisecond
 )
+
+// restsAtMost is how many intervals may pass without a scan where inotify tells of all.
+const restsAtMost = 5
 
 // pollEvery is the time between two scans at most where inotify does not tell of
 // all that happens, and retryEvery that between two attempts to start it.
@@ -139,20 +151,30 @@ func (w *Watcher) Run(ctx context.Context) {
 	defer context.AfterFunc(ctx, w.interrupt)()
 	var next, rested time.Time // rested: when scans take no more than a fifth of the time
 	for ctx.Err() == nil {
-		if now := time.Now(); !now.Before(next) {
+		now := time.Now()
+		switch {
+		case now.Before(next):
+		case w.mayRest():
+			w.rests++
+			w.news.Rested = true
+			next = now.Add(w.interval)
+		default:
+			w.rests = 0
 			w.again(ctx)
 			w.scanAll()
 			end := time.Now()
 			rested = end.Add(4 * end.Sub(now))
 			next = later(end.Add(w.period()), rested)
 		}
-		w.deliver()
 		until := next
-		if len(w.news.Events) > 0 || w.news.Scanned {
+		switch hold := w.hold(); {
+		case hold > 0:
+			until = time.Now().Add(hold)
+		case !w.deliver():
 			until = time.Now().Add(settle) // the receiver is busy
 		}
 		if w.wait(ctx, until) {
-			next, w.news.Blind = rested, true // events were lost
+			next, w.news.Blind, w.unsure = rested, true, true // events were lost
 			if w.once("queue") {
 				w.logger.Warn("inotify lost events: what they told of is found by a scan", "hint", "raise fs.inotify.max_queued_events")
 			}
@@ -173,6 +195,20 @@ func (w *Watcher) period() time.Duration {
 		return min(w.interval, pollEvery)
 	}
 	return w.interval
+}
+
+// mayRest reports whether nothing can have happened that inotify did not tell of.
+func (w *Watcher) mayRest() bool {
+	return w.scan > 0 && w.rests < restsAtMost && !w.unsure && w.notify != nil && w.blind == 0 && len(w.absent) == 0
+}
+
+// hold is for how long not to deliver what is pending: 0 if it is more than that
+// files have grown.
+func (w *Watcher) hold() time.Duration {
+	if w.fresh || w.news.Scanned || w.news.Rested || w.news.Blind || len(w.news.Events) == 0 {
+		return 0
+	}
+	return max(0, writtenEvery-time.Since(w.sent))
 }
 
 func (w *Watcher) wait(ctx context.Context, until time.Time) (overflow bool) {
@@ -204,10 +240,11 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// deliver hands over what is pending unless the receiver is still busy with the last.
-func (w *Watcher) deliver() {
-	if len(w.news.Events) == 0 && !w.news.Scanned && !w.news.Blind {
-		return
+// deliver hands over what is pending, and reports whether that is done: the receiver
+// may be busy with the last.
+func (w *Watcher) deliver() bool {
+	if n := &w.news; len(n.Events) == 0 && !n.Scanned && !n.Rested && !n.Blind {
+		return true
 	}
 	for i := range w.news.Events {
 		e := &w.news.Events[i]
@@ -218,8 +255,11 @@ func (w *Watcher) deliver() {
 		for _, e := range w.news.Events {
 			e.Name.pending, e.Name.turns = 0, 0
 		}
-		w.news = News{}
+		// As many are to be expected again.
+		w.news, w.fresh, w.sent = News{Events: make([]Event, 0, min(len(w.news.Events), 64))}, false, time.Now()
+		return true
 	default:
+		return false
 	}
 }
 
@@ -229,6 +269,7 @@ func (w *Watcher) tell(n *Name, what What) {
 	}
 	n.pending |= what
 	w.moved = w.moved || what != Written
+	w.fresh = w.fresh || what != Written
 }
 
 // once is true the first time it is asked about a thing.

@@ -94,6 +94,7 @@ func (w *Watcher) watch(d *dir) {
 	case err == nil:
 		d.wd = wd
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR), errors.Is(err, unix.ELOOP), errors.Is(err, fs.ErrPermission):
+		w.unsure = true
 	default:
 		if !d.remote {
 			w.blind++

@@ -34,7 +34,7 @@ type place struct{ dev, ino uint64 }
 // scanAll lists every directory, watches new ones, and tells what is new or gone.
 func (w *Watcher) scanAll() {
 	w.scan++
-	w.blind = 0
+	w.blind, w.unsure = 0, false
 	var missing error
 	for _, root := range w.roots {
 		err := w.list(root, nil, true)
@@ -84,6 +84,7 @@ func (w *Watcher) list(path string, parent *dir, through bool) error {
 				"hint", "run the agent as the user who owns it, or as root")
 		}
 		w.keep(path, err)
+		w.unsure = true
 		return err
 	}
 	defer f.Close()
@@ -99,6 +100,7 @@ func (w *Watcher) list(path string, parent *dir, through bool) error {
 			break
 		}
 		if err != nil {
+			w.unsure = true
 			return err // what was not listed is not taken to be gone
 		}
 	}

@@ -82,7 +82,7 @@ const sampleEvery = 10 * time.Second
 func (f *fleet) sample(ctx context.Context) {
 	for pause(ctx, sampleEvery) {
 		for _, e := range f.all() {
-			if s, err := e.status(ctx); err == nil {
+			if s, err := e.ask(ctx, (*agent.Health).Progress); err == nil {
 				e.progress.note(sample{time.Now(), s.Acknowledged, s.Behind})
 			}
 		}
@@ -93,11 +93,15 @@ func (f *fleet) sample(ctx context.Context) {
 const answerWithin = 5 * time.Second
 
 func (e *engine) status(ctx context.Context) (agent.Status, error) {
+	return e.ask(ctx, (*agent.Health).Status)
+}
+
+func (e *engine) ask(ctx context.Context, what func(*agent.Health, context.Context) (agent.Status, error)) (agent.Status, error) {
 	h := e.health.Load()
 	if h == nil {
 		return agent.Status{}, errStarting
 	}
 	ctx, cancel := context.WithTimeout(ctx, answerWithin)
 	defer cancel()
-	return h.Status(ctx)
+	return what(h, ctx)
 }
