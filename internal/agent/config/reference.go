@@ -53,7 +53,7 @@ var settingKeys = []Key{
 	{"log_level", "debug, info, warn, error", "info", "How much the agent tells of itself on standard error."},
 	{"timezone", "zone", "that of TZ", "Zone of time stamps that have none, such as `Europe/Berlin`."},
 	{"drain_timeout", "duration", "25s", "Longest time to go on after SIGTERM."},
-	{"scan_interval", "duration", "5s", "Time between two looks at everything; inotify tells most changes at once."},
+	{"scan_interval", "duration", "5s", "Time between two looks at everything; six times as long while inotify tells of every change."},
 	{"hold_bytes", "size", "512MiB", "What deleted files may keep on disk while they are unread, all sources and outputs together."},
 	{"max_open_files", "number", "512", "Log files that each source and output holds open at most."},
 	{"readers", "number", "one per core, at most 4", "Files that each source and output reads at once."},
