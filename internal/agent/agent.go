@@ -112,6 +112,8 @@ type agent struct {
 	lastGrowth              time.Time
 	progress                time.Time
 	bytesRead, acknowledged uint64
+	slimmed                 uint64    // bytesRead when memory was given back
+	slimmedAt               time.Time // and when that was
 	lost                    int             // bytes and lines that could not be had, for Once's answer
 	unread                  map[string]bool // paths that could not be read when they were last tried
 	head                    [tail.HeadLen]byte

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -317,6 +318,23 @@ func (a *agent) sweep(there, scanned bool) {
 	}
 	a.scanned = true
 	a.health.scanned(now)
+	a.slim(now)
+}
+
+// What a burst of lines took is given back to the system after a while of quiet.
+const (
+	slimAfter = 12 * time.Second
+	slimEvery = time.Minute
+)
+
+// slim gives memory back once nothing has been read for a while.
+func (a *agent) slim(now time.Time) {
+	if a.bytesRead == a.slimmed || now.Sub(a.lastRound) < slimAfter || now.Sub(a.slimmedAt) < slimEvery || a.unacked > 0 {
+		return
+	}
+	a.slimmed, a.slimmedAt = a.bytesRead, now
+	a.builder.Shrink()
+	debug.FreeOSMemory()
 }
 
 // waits reports whether time alone may decide what becomes of the file being read.

@@ -167,6 +167,19 @@ func (b *Builder) Out() <-chan *Batch { return b.out }
 // Queued is how many bytes of bodies are on their way.
 func (b *Builder) Queued() int64 { return b.queued.Load() }
 
+// Shrink lets go of the buffers that are free. They come back when they are needed.
+func (b *Builder) Shrink() {
+	for range len(b.free) {
+		select {
+		case x := <-b.free:
+			x.Body = nil
+			b.free <- x
+		default:
+			return
+		}
+	}
+}
+
 // Free gives a batch's buffer back.
 func (b *Builder) Free(x *Batch) {
 	b.queued.Add(-x.queued)

@@ -69,3 +69,22 @@ func TestTheReaderWaitsWhenNoBufferIsFree(t *testing.T) {
 		t.Errorf("error is %v", err)
 	}
 }
+
+func TestBuffersThatWereLetGoComeBack(t *testing.T) {
+	b := NewBuilder(1<<10, 2)
+	for round := range 3 {
+		if err := b.Add(t.Context(), Part{File: loki.FileID{1}}, 4, func(dst []byte) []byte { return append(dst, "abcd"...) }); err != nil {
+			t.Fatal(err)
+		}
+		b.Flush()
+		x := <-b.Out()
+		if got := string(x.Body); got != "abcd" {
+			t.Errorf("round %d: body %q", round, got)
+		}
+		b.Free(x)
+		b.Shrink()
+		if x.Body != nil {
+			t.Errorf("round %d: a free buffer is kept", round)
+		}
+	}
+}
