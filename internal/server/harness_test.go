@@ -323,7 +323,10 @@ func (m *memoryStore) Follow(ctx context.Context, _ []string, sel logs.Selection
 	return ctx.Err()
 }
 
-func (m *memoryStore) Delete(context.Context, string, logs.Selection) error { return nil }
-func (m *memoryStore) Snapshot(context.Context, string) error               { return nil }
-func (m *memoryStore) Ready() error                                         { return m.notReady }
-func (m *memoryStore) Close() error                                         { return nil }
+func (m *memoryStore) Delete(context.Context, string, logs.Selection, string) error {
+	return nil
+}
+func (m *memoryStore) Deletions(string) ([]store.Deletion, error) { return nil, nil }
+func (m *memoryStore) Snapshot(context.Context, string) error     { return nil }
+func (m *memoryStore) Ready() error                               { return m.notReady }
+func (m *memoryStore) Close() error                               { return nil }

@@ -34,6 +34,8 @@ var (
 	get     = []string{http.MethodGet, http.MethodHead}
 	post    = []string{http.MethodPost}
 	getPost = []string{http.MethodGet, http.MethodHead, http.MethodPost}
+
+	getPostDelete = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodDelete}
 )
 
 var routeTable = []route{
@@ -54,6 +56,7 @@ var routeTable = []route{
 	{"detected_field_values", "/loki/api/v1/detected_field/{name}/values", getPost, manyTenants, (*Server).fieldValues},
 	{"patterns", "/loki/api/v1/patterns", getPost, manyTenants, (*Server).patterns},
 	{"tail", "/loki/api/v1/tail", get, manyTenants, (*Server).tail},
+	{"delete", "/loki/api/v1/delete", getPostDelete, oneTenant, (*Server).deletions},
 	{"format_query", "/loki/api/v1/format_query", getPost, anybodys, (*Server).formatQuery},
 	{"buildinfo", "/loki/api/v1/status/buildinfo", get, anybodys, (*Server).buildInfo},
 	{"drilldown_limits", "/loki/api/v1/drilldown-limits", get, anybodys, (*Server).drilldownLimits},

@@ -72,7 +72,11 @@ type Store interface {
 	Follow(ctx context.Context, tenants []string, sel logs.Selection, f Follower) error
 
 	// Delete removes the selected records; it returns when the request is durable.
-	Delete(ctx context.Context, tenant string, sel logs.Selection) error
+	// The query is what a list of requests shows for it.
+	Delete(ctx context.Context, tenant string, sel logs.Selection, query string) error
+
+	// Deletions lists the last requests to delete, oldest first.
+	Deletions(tenant string) ([]Deletion, error)
 
 	// Snapshot writes a consistent copy of everything into the empty directory dir.
 	Snapshot(ctx context.Context, dir string) error
@@ -95,6 +99,15 @@ type AppendResult struct {
 	Stored    int // lines
 	Duplicate int // lines that were there already
 	Gaps      int // gap lines written
+}
+
+// Deletion is a request to delete lines.
+type Deletion struct {
+	ID         string
+	Query      string
+	Start, End int64 // Unix nanoseconds, the end not included
+	Created    int64
+	Done       bool // nothing of it is left to do
 }
 
 // Stats is the size of a selection.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
@@ -19,11 +20,12 @@ type deletion struct {
 	tenant     string
 	Filter     string // LogsQL
 	Start, End int64
+	Request    store.Deletion
 }
 
 // Delete removes the selected records; see store.Store. A selection that the
 // engine cannot be asked exactly is refused.
-func (e *Engine) Delete(_ context.Context, tenant string, sel logs.Selection) error {
+func (e *Engine) Delete(_ context.Context, tenant string, sel logs.Selection, query string) error {
 	if err := store.ValidTenant(tenant); err != nil {
 		return &store.InvalidError{Reason: err.Error()}
 	}
@@ -38,17 +40,24 @@ func (e *Engine) Delete(_ context.Context, tenant string, sel logs.Selection) er
 	if sel.Start >= sel.End {
 		return nil
 	}
-	d := &deletion{tenant: tenant, Filter: p.filter, Start: sel.Start, End: sel.End}
+	now := e.cfg.Now()
+	d := &deletion{tenant: tenant, Filter: p.filter, Start: sel.Start, End: sel.End, Request: store.Deletion{
+		ID: fmt.Sprintf("%016x", rand.Uint64()), Query: query, Start: sel.Start, End: sel.End, Created: now.UnixNano(),
+	}}
 	body, err := json.Marshal(d)
 	if err != nil {
 		return fmt.Errorf("encode deletion: %w", err)
 	}
+	e.deletions.add(tenant, d.Request)
 	e.judging.Lock()
-	record := &journal.Record{Kind: kindDelete, Tenant: tenant, Received: e.cfg.Now().UnixNano(), Row: e.ledger.NextRow(), Body: body}
+	record := &journal.Record{Kind: kindDelete, Tenant: tenant, Received: now.UnixNano(), Row: e.ledger.NextRow(), Body: body}
 	ticket, err := e.journal.Append(record, d, nil)
 	e.judging.Unlock()
 	if err == nil {
 		err = ticket.Wait()
+	}
+	if err != nil {
+		e.deletions.remove(tenant, d.Request.ID)
 	}
 	return appendError(err)
 }
@@ -57,6 +66,9 @@ func (e *Engine) replayDelete(rec *journal.Record) error {
 	d := &deletion{tenant: rec.Tenant}
 	if err := json.Unmarshal(rec.Body, d); err != nil {
 		return fmt.Errorf("read deletion in the journal: %w", err)
+	}
+	if d.Request.ID != "" { // an older program gave none
+		e.deletions.add(d.tenant, d.Request)
 	}
 	return e.delete(d)
 }
@@ -72,7 +84,10 @@ func (e *Engine) delete(d *deletion) error {
 			return fmt.Errorf("delete lines of tenant %s: %w", t.name, err)
 		}
 	}
-	return nil
+	if d.Request.ID == "" {
+		return nil
+	}
+	return e.deletions.done(d.tenant, d.Request.ID)
 }
 
 func (t *tenant) delete(d *deletion) error {

@@ -22,19 +22,20 @@ func TestDeletedLinesAreGoneAndLaterOnesStay(t *testing.T) {
 	sel.End = base.UnixNano() + 30 // before drop 4
 	sel.Matchers = []logs.Matcher{{Name: "component", Value: "raylet"}}
 	sel.Lines = []logs.LineFilter{{Op: logs.Contains, Any: []string{"drop"}}}
-	if err := e.Delete(context.Background(), "fake", sel); err != nil {
+	if err := e.Delete(context.Background(), "fake", sel, "{}"); err != nil {
 		t.Fatal(err)
 	}
 	wantLines(t, e, "keep 1", "keep 3", "drop 4")
+	wantDeleted(t, e, "{} done")
 	p := filePush(2, 0, "", "drop later")
 	appendPush(t, e, p)
 	wantLines(t, e, "drop later", "keep 1", "keep 3", "drop 4")
 	sel.Lines[0] = logs.LineFilter{Op: logs.MatchesRegexp, Any: []string{"^drop"}}
 	var invalid *store.InvalidError
-	if err := e.Delete(context.Background(), "fake", sel); !errors.As(err, &invalid) {
+	if err := e.Delete(context.Background(), "fake", sel, "{}"); !errors.As(err, &invalid) {
 		t.Errorf("error %v", err)
 	}
-	if err := e.Delete(context.Background(), "nobody", everything()); err != nil {
+	if err := e.Delete(context.Background(), "nobody", everything(), "{}"); err != nil {
 		t.Errorf("delete of a tenant without lines: %v", err)
 	}
 }
@@ -45,13 +46,21 @@ func TestADeletionIsReplayedInItsPlace(t *testing.T) {
 	dir := t.TempDir()
 	e := openAt(t, dir, nil)
 	appendPush(t, e, filePush(1, 0, "", "one", "two"))
-	if err := e.Delete(context.Background(), "fake", everything()); err != nil {
+	if err := e.Delete(context.Background(), "fake", everything(), "{}"); err != nil {
 		t.Fatal(err)
 	}
 	appendPush(t, e, filePush(1, 20, "", "three"))
 	wantLines(t, e, "three")
-	e = openAt(t, crashedCopy(t, dir), nil)
+	dir = crashedCopy(t, dir)
+	e = openAt(t, dir, nil)
 	wantLines(t, e, "three")
+	wantDeleted(t, e, "{} done")
+	// Once more without the journal: what was asked for is remembered.
+	if err := e.Checkpoint(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	e = openAt(t, crashedCopy(t, dir), nil)
+	wantDeleted(t, e, "{} done")
 	if r := appendPush(t, e, filePush(1, 0, "", "one", "two", "three")); r.Stored != 0 {
 		t.Errorf("deleted lines that came again were stored: %+v", r)
 	}
@@ -89,4 +98,25 @@ func TestASnapshotIsAStoreOfItsOwn(t *testing.T) {
 		t.Errorf("error %v, %s", err, diff)
 	}
 	wantLines(t, e, "one", "two", "three")
+}
+
+func wantDeleted(t *testing.T, e *Engine, want ...string) {
+	t.Helper()
+	list, err := e.Deletions("fake")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	ids := map[string]bool{}
+	for _, d := range list {
+		text := d.Query
+		if d.Done {
+			text += " done"
+		}
+		got = append(got, text)
+		ids[d.ID] = true
+	}
+	if diff := cmp.Diff(want, got); diff != "" || len(ids) != len(list) {
+		t.Errorf("requests to delete (-want +got):\n%s", diff)
+	}
 }

@@ -89,6 +89,7 @@ type Engine struct {
 	tenants   *tenants
 	followers followers
 	disk      diskFloor
+	deletions *deletions
 
 	checkpointing atomic.Bool
 	sinceTable    atomic.Int64 // bytes of journal since the last checkpoint
@@ -182,6 +183,9 @@ func (e *Engine) open() error {
 		return err
 	}
 	e.ledger = table.ledger
+	if e.deletions, err = openDeletions(e.home.path("deletions")); err != nil {
+		return err
+	}
 	if !e.home.clean {
 		if err := e.removeSnapshots(); err != nil {
 			return err

@@ -56,7 +56,7 @@ func (e *Engine) copyTo(dir string, at int64) error {
 			return err
 		}
 	}
-	for _, name := range []string{"table", "marked"} {
+	for _, name := range []string{"table", "marked", "deletions"} {
 		err := copyFile(e.home.path(name), filepath.Join(dir, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
