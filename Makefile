@@ -13,7 +13,7 @@ export CGO_ENABLED := 0
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/test-results/*' 2>/dev/null)
 
-.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray faults loki loki-diff bench bench-agent fuzz lint fmt clean
+.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray e2e-agent faults loki loki-diff bench bench-agent fuzz lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ e2e: e2e-ray ## every long test with real programs
 E2E_FLAGS ?=
 e2e-ray: build ## a real Ray from PyPI, with agent and server killed on the way
 	go run ./test/e2e/ray -bin bin $(E2E_FLAGS)
+
+E2E_AGENT_FLAGS ?=
+e2e-agent: ## deploy/agent on the Kubernetes of kubectl: E2E_AGENT_FLAGS='-kubectl K -agent IMAGE -server IMAGE'
+	go run ./test/e2e/agent $(E2E_AGENT_FLAGS)
 
 N ?= 60
 SEED ?= 1

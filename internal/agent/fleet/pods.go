@@ -44,7 +44,7 @@ func (p *pods) of(f *fleet) (*kube.Pods, bool) {
 			f.log.Warn("the API server is not asked whose volumes there are: lines carry what directories tell", "error", err)
 			api = nil
 		}
-		p.all, p.api = kube.New(p.logs, api, f.log), api != nil
+		p.all, p.api = kube.New(p.logs, filepath.Join(f.conf.State, "pods.json"), api, f.log), api != nil
 		ctx, stop := context.WithCancel(context.Background())
 		p.stop = stop
 		go p.all.Run(ctx)

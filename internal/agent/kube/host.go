@@ -35,7 +35,8 @@ func (p *Pods) OfDir(dir string, made time.Time) (x Pod, shared bool) {
 // whose own it is, and those that share it.
 func (p *Pods) mounting(dir string, made time.Time) (own, others []Pod) {
 	for _, x := range p.pods {
-		if x.Created.After(made.Add(skew)) {
+		gone := x.Seen.Before(p.listed) && x.Seen.Add(atLeast+skew).Before(made)
+		if gone || x.Created.After(made.Add(skew)) {
 			continue
 		}
 		for _, m := range x.Mounts {

@@ -38,7 +38,7 @@ func listOf(t *testing.T, items string) *Pods {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := New("", api, slog.New(slog.DiscardHandler))
+	p := New("", "", api, slog.New(slog.DiscardHandler))
 	p.set(pods, time.Now())
 	return p
 }
@@ -99,7 +99,8 @@ func TestWhoseADirectoryIs(t *testing.T) {
 		},
 		{
 			"shared, and read by an agent", pod("w1", "u1", ten, nameEnv, "") + "," + strings.ReplaceAll(pod("agent", "u2", ten, nameEnv, `,"readOnly":true`), `"team"`, `"remora"`), "/var/ray", eleven,
-			Pod{Namespace: "team", Cluster: "rc", Tenant: "blue", Known: true}, true,
+			Pod{Namespace: "team", Cluster: "rc", Tenant: "blue", Known: true},
+			true,
 		},
 		{
 			// Another pod of the cluster may come to write there at any time.
@@ -141,7 +142,7 @@ func TestADirectoryThatIsNamedLikeAPod(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	p := New(logs, nil, slog.New(slog.DiscardHandler))
+	p := New(logs, "", nil, slog.New(slog.DiscardHandler))
 	for dir, want := range map[string]Pod{
 		"/r/w1": {UID: "u1", Namespace: "a", Name: "w1"}, "/r/a_w2": {UID: "u2", Namespace: "a", Name: "w2"},
 		"/r/b/w2": {UID: "u3", Namespace: "b", Name: "w2"}, "/r/u2": {UID: "u2", Namespace: "a", Name: "w2"},

@@ -8,9 +8,11 @@ package kube
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"time"
@@ -28,13 +30,15 @@ type Pod struct {
 	Tenant                      string  // of the annotation remora.dev/tenant
 	Mounts                      []Mount // directories of the node that it mounts
 	Created                     time.Time
-	Known                       bool // by the API server: what is empty is not there
+	Seen                        time.Time // when the API server last told of it
+	Known                       bool      // by the API server: what is empty is not there
 }
 
 // Pods keeps the pods of a node up to date. Make one with New; its methods may be
 // called from any goroutine.
 type Pods struct {
 	logs   string // /var/log/pods; "" for none
+	file   string // what is known of pods, for the next run: theirs may be gone by then; "" for none
 	api    *API   // nil for none
 	logger *slog.Logger
 
@@ -53,9 +57,15 @@ const (
 )
 
 // New makes Pods of what the directory of pod logs tells ("" for none) and, where api
-// is not nil, of what the API server does.
-func New(logs string, api *API, logger *slog.Logger) *Pods {
-	return &Pods{logs: logs, api: api, logger: logger, pods: map[string]Pod{}, asked: map[string]time.Time{}, wants: make(chan struct{}, 1)}
+// is not nil, of what the API server does and, as the file remembers ("" for none), has
+// told before.
+func New(logs, file string, api *API, logger *slog.Logger) *Pods {
+	p := &Pods{logs: logs, api: api, logger: logger, pods: map[string]Pod{}, asked: map[string]time.Time{}, wants: make(chan struct{}, 1)}
+	if api != nil && file != "" {
+		p.file = file
+		p.remember()
+	}
+	return p
 }
 
 // Run asks the API server until ctx ends. Without one it returns at once.
@@ -96,22 +106,69 @@ func (p *Pods) wait(ctx context.Context) {
 	}
 }
 
+// remember reads what an earlier run knew.
+func (p *Pods) remember() {
+	b, err := os.ReadFile(p.file)
+	if err != nil {
+		return // there was none
+	}
+	pods := map[string]Pod{}
+	if err := json.Unmarshal(b, &pods); err != nil {
+		p.logger.Warn("what was known of pods cannot be read", "path", p.file, "error", err)
+		return
+	}
+	p.pods = pods
+}
+
 func (p *Pods) set(pods []Pod, at time.Time) {
 	now := make(map[string]Pod, len(pods))
 	for _, x := range pods {
+		x.Seen = at
 		now[x.UID] = x
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	// Directories outlive their pods: who was known a minute ago is remembered until
-	// the directory must be gone too.
+	// Directories outlive their pods, and so does what is known of them.
 	for uid, x := range p.pods {
-		if _, still := now[uid]; !still && len(now) < maxPods {
+		if _, still := now[uid]; !still && len(now) < maxPods && at.Sub(x.Seen) < keepFor {
 			now[uid] = x
 		}
 	}
+	news := len(now) != len(p.pods)
+	for uid, x := range now {
+		old := p.pods[uid]
+		old.Seen = x.Seen
+		news = news || !reflect.DeepEqual(old, x)
+	}
 	p.pods, p.listed = now, at
+	if news {
+		p.write()
+	}
 }
+
+// write keeps what is known for the next run. What is in the file says nothing that
+// listing pods does not.
+func (p *Pods) write() {
+	if p.file == "" {
+		return
+	}
+	b, err := json.Marshal(p.pods)
+	if err == nil {
+		err = os.MkdirAll(filepath.Dir(p.file), 0o700)
+	}
+	if err == nil {
+		err = os.WriteFile(p.file+".new", b, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(p.file+".new", p.file)
+	}
+	if err != nil {
+		p.logger.Warn("what is known of pods cannot be kept: of those that end while the agent is down it will not be known", "path", p.file, "error", err)
+	}
+}
+
+// keepFor is how long a pod is remembered that is gone.
+const keepFor = 7 * 24 * time.Hour
 
 // maxPods bounds what is remembered of pods that are gone.
 const maxPods = 5000

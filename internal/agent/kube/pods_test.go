@@ -95,7 +95,7 @@ func TestAPodIsKnownByItsDirectoryThenByTheServer(t *testing.T) {
 		}
 		_, _ = io.WriteString(w, twoPods)
 	})
-	p := New(logs, api, slog.New(slog.DiscardHandler))
+	p := New(logs, "", api, slog.New(slog.DiscardHandler))
 	if d := cmp.Diff(Pod{UID: "u-1", Namespace: "team", Name: "rc-head-abc"}, p.Of("u-1")); d != "" {
 		t.Errorf("by its directory (-want +got):\n%s", d)
 	}
@@ -137,5 +137,32 @@ func TestNamesOfDirectories(t *testing.T) {
 		if got := UIDOf(dir); got != want {
 			t.Errorf("%q: %q", dir, got)
 		}
+	}
+}
+
+// A pod that ends while the agent is down is known to the next one.
+func TestWhatIsKnownOutlivesTheAgent(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pods.json")
+	api := apiServer(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, twoPods) })
+	pods, err := api.Pods(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now()
+	New("", file, api, slog.New(slog.DiscardHandler)).set(pods, now)
+	p := New("", file, api, slog.New(slog.DiscardHandler))
+	p.set(pods[1:], now.Add(time.Minute))
+	if x := p.Of("u-1"); x.Cluster != "rc" || !x.Known {
+		t.Errorf("%+v", x)
+	}
+	p.set(nil, now.Add(keepFor))
+	if x := p.Of("u-1"); x.Cluster != "" {
+		t.Errorf("it is remembered for ever: %+v", x)
+	}
+	if err := os.WriteFile(file, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if x := New("", file, api, slog.New(slog.DiscardHandler)).Of("u-1"); x.Known {
+		t.Errorf("of nonsense: %+v", x)
 	}
 }
