@@ -262,7 +262,7 @@ func TestFollowsAFileAndGoesOnAfterARestart(t *testing.T) {
 func TestLabelsAndMetadataOfALine(t *testing.T) {
 	w := newWorld(t)
 	w.conf.Node.Type = ""
-	w.conf.Node.Namespace, w.conf.Node.Pod, w.conf.Node.Group = "ml", "head-0", "g"
+	w.conf.Node.Namespace, w.conf.Node.Pod = "ml", "head-0"
 	w.mkdir()
 	w.write("gcs_server.out", "[2026-11-21 05:06:33,161 W 21 21] (gcs_server) x.cc:1: hello\n")
 	if err := os.WriteFile(filepath.Join(w.root, testSession, "metrics_agent_port_"+strings.Repeat("ab", 28)), []byte("1"), 0o644); err != nil {
@@ -272,7 +272,7 @@ func TestLabelsAndMetadataOfALine(t *testing.T) {
 	w.arrived(1)
 	w.drain()
 	e := w.srv.rows(testSession, "gcs_server.out")[0]
-	const labels = `{RayCluster="test", component="gcs", group="g", job="ray/logs", namespace="ml", node_type="head", service_name="ray-cluster"}`
+	const labels = `{RayCluster="test", component="gcs", job="ray/logs", namespace="ml", node_type="head", service_name="ray-cluster"}`
 	if e.labels.String() != labels {
 		t.Errorf("labels are %s\nwant %s", e.labels, labels)
 	}
