@@ -57,7 +57,7 @@ CORPUS ?= testdata/corpus
 truth: ## how many lines of the recordings (CORPUS=DIR) are attributed right
 	go run ./test/truth $(CORPUS)
 
-e2e: e2e-ray ## every long test with real programs
+e2e: e2e-ray e2e-clients ## every long test with real programs
 
 E2E_FLAGS ?=
 e2e-ray: build ## a real Ray from PyPI, with agent and server killed on the way
@@ -66,6 +66,10 @@ e2e-ray: build ## a real Ray from PyPI, with agent and server killed on the way
 E2E_AGENT_FLAGS ?=
 e2e-agent: ## deploy/agent on the Kubernetes of kubectl: E2E_AGENT_FLAGS='-kubectl K -agent IMAGE -server IMAGE'
 	go run ./test/e2e/agent $(E2E_AGENT_FLAGS)
+
+CLIENTS_FLAGS ?=
+e2e-clients: build ## logcli, promtail, an OpenTelemetry collector and recorded pushes of Fluent Bit
+	go run ./test/e2e/clients -bin bin $(CLIENTS_FLAGS)
 
 N ?= 60
 SEED ?= 1

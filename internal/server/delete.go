@@ -36,19 +36,20 @@ func (s *Server) deletions(w http.ResponseWriter, r *request) error {
 	return reply(w, r, body)
 }
 
-// listedDeletion is a request as Loki lists it; times are seconds.
+// listedDeletion is a request as Loki lists it; times are whole seconds, as logcli
+// reads no others.
 type listedDeletion struct {
-	ID      string  `json:"request_id"`
-	Start   float64 `json:"start_time"`
-	End     float64 `json:"end_time"`
-	Query   string  `json:"query"`
-	Status  string  `json:"status"`
-	Created float64 `json:"created_at"`
+	ID      string `json:"request_id"`
+	Start   int64  `json:"start_time"`
+	End     int64  `json:"end_time"`
+	Query   string `json:"query"`
+	Status  string `json:"status"`
+	Created int64  `json:"created_at"`
 }
 
 func listed(list []store.Deletion) []listedDeletion {
 	out := []listedDeletion{}
-	seconds := func(ns int64) float64 { return float64(ns/1e6) / 1000 }
+	seconds := func(ns int64) int64 { return ns / 1e9 }
 	for _, d := range list {
 		status := "received"
 		if d.Done {

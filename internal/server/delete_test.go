@@ -30,17 +30,17 @@ func TestDeleting(t *testing.T) {
 	r.do("GET", path, nil, "X-Scope-OrgID", "other").want(t, 200, "[]")
 
 	var list []struct {
-		ID      string  `json:"request_id"`
-		Start   float64 `json:"start_time"`
-		End     float64 `json:"end_time"`
-		Query   string  `json:"query"`
-		Status  string  `json:"status"`
-		Created float64 `json:"created_at"`
+		ID      string `json:"request_id"`
+		Start   int64  `json:"start_time"`
+		End     int64  `json:"end_time"`
+		Query   string `json:"query"`
+		Status  string `json:"status"`
+		Created int64  `json:"created_at"`
 	}
 	if err := json.Unmarshal([]byte(r.do("GET", path, nil).body), &list); err != nil {
 		t.Fatal(err)
 	}
-	if len(list) != 2 || list[0].Query != `{app="x"} |= "drop"` || list[0].Status != "processed" || list[0].Start != float64(noon.Unix()-3600) || list[0].Created != float64(noon.Unix()) {
+	if len(list) != 2 || list[0].Query != `{app="x"} |= "drop"` || list[0].Status != "processed" || list[0].Start != noon.Unix()-3600 || list[0].Created != noon.Unix() {
 		t.Fatalf("requests are %+v", list)
 	}
 	r.do("DELETE", address(path, "request_id", list[0].ID), nil).want(t, 400, "already processed is not allowed")
