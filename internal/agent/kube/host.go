@@ -17,7 +17,8 @@ const skew = time.Minute
 func (p *Pods) OfDir(dir string, made time.Time) (x Pod, shared bool) {
 	p.mu.Lock()
 	own, others := p.mounting(dir, made)
-	known := len(own)+len(others) > 0 || p.unknown(dir)
+	// By when it was made: it may be asked about again when another is there.
+	known := len(own)+len(others) > 0 || p.unknown(dir+" "+made.String())
 	p.mu.Unlock()
 	switch {
 	case len(own) > 0 && len(others) == 0 && sameName(own):

@@ -125,13 +125,16 @@ func TestWhatIsAskedForAndNotThereIsKnownToBeGone(t *testing.T) {
 	if p.Of("u1").Known {
 		t.Error("nobody has asked since")
 	}
-	if _, _ = p.OfDir("/x", time.Now()); p.Of("u1").Known {
+	made := time.Now()
+	if x, _ := p.OfDir("/x", made); x.Known || p.Of("u1").Known {
 		t.Error("nobody has asked since")
 	}
 	p.set(nil, time.Now())
-	x, _ := p.OfDir("/x", time.Now())
-	if !p.Of("u1").Known || !x.Known {
+	if x, _ := p.OfDir("/x", made); !p.Of("u1").Known || !x.Known {
 		t.Error("it has answered since")
+	}
+	if x, _ := p.OfDir("/x", made.Add(time.Hour)); x.Known {
+		t.Error("nobody has asked about the one that is there since")
 	}
 }
 

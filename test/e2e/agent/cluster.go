@@ -57,7 +57,7 @@ func (c *cluster) install(ctx context.Context) error {
 		"mountPath: /tmp/ray,", "mountPath: /var/remora-e2e,", "root: /tmp/ray,", "root: /var/remora-e2e,").Replace(daemonset)
 	configmap = strings.ReplaceAll(configmap, "http://remora:3100", "http://remora.remora.svc:3100")
 	first, rest, _ := strings.Cut(daemonset, "\n---\n") // the namespace
-	for _, text := range []string{first, strings.ReplaceAll(server, "IMAGE", c.o.server), rest, "{apiVersion: v1, kind: Namespace, metadata: {name: " + namespace + "}}"} {
+	for _, text := range []string{first, strings.ReplaceAll(server, "IMAGE", c.o.server), rest, "apiVersion: v1\nkind: Namespace\nmetadata: {name: " + namespace + "}\n"} {
 		if _, err := c.kubectl(ctx, text, "apply", "-f", "-"); err != nil {
 			return err
 		}
