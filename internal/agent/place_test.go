@@ -652,3 +652,35 @@ func TestAFileEmptiedWhileItIsLookedAt(t *testing.T) {
 		t.Errorf("it is followed: %d files, named %v, descriptor %d", len(f.gens), f.named, g.fd)
 	}
 }
+
+// A file that the agent held before it was killed is deleted as it starts: after it was
+// met, before all was looked at.
+func TestAFileDeletedDuringTheFirstScanIsReadOn(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	text, want := numbered("first", 0, 10)
+	w.write("worker-a.out", text)
+	w.arrived(len(want))
+	w.crash()
+	text, lines := numbered("unread", 0, 10)
+	w.write("worker-a.out", text)
+	a, err := open(w.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := a.conf.Source.Name(w.path("worker-a.out"))
+	f := a.followerOf(n)
+	f.names = append(f.names, n)
+	a.look(f)
+	if err := os.Remove(w.path("worker-a.out")); err != nil {
+		t.Fatal(err)
+	}
+	a.look(f)
+	a.firstScan()
+	a.close()
+	w.start()
+	w.arrived(len(want) + len(lines))
+	w.drain()
+	w.want("worker-a.out", append(want, lines...))
+}

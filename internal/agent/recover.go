@@ -103,7 +103,7 @@ func (a *agent) firstScan() {
 			if g.acked {
 				a.conf.Spent(g.key.Ino)
 			}
-			if g.path != "" && !g.acked {
+			if !g.link && !g.acked { // though it has lost its name since it was met a moment ago
 				if st, err := tail.StatPath(a.linkPath(g)); err == nil && st.Key == g.key {
 					g.link = true
 				}
