@@ -166,7 +166,7 @@ func (f *serveFlags) loadAuth() (*server.Auth, error) {
 	}
 	auth, err := server.LoadAuth(f.auth)
 	if err != nil {
-		return nil, &hinted{err, "--auth names a file with lines like TOKEN TENANT[,TENANT]"}
+		return nil, &hinted{err, "--auth names a file with lines like TOKEN TENANT[,TENANT] [read|write]"}
 	}
 	if f.token == "" {
 		return auth, nil

@@ -22,7 +22,16 @@ type Auth struct{ tokens []token }
 type token struct {
 	hash    [sha256.Size]byte
 	tenants tenantSet
+	may     right
 }
+
+// right is what a token may do: read, write or both.
+type right uint8
+
+const (
+	mayRead right = 1 << iota
+	mayWrite
+)
 
 // tenantSet is the tenants a token may name.
 type tenantSet struct {
@@ -36,11 +45,11 @@ func (s tenantSet) includes(name string) bool { return s.all || slices.Contains(
 
 // LoadAuth reads a file of tokens, one a line:
 //
-//	TOKEN TENANT[,TENANT…]
+//	TOKEN TENANT[,TENANT…] [read|write]
 //	sha256:HEX *
 //
-// A token may be given as the hex of its SHA-256; * stands for every tenant;
-// empty lines and those that begin with # are skipped. Errors name the line and
+// A token may be given as the hex of its SHA-256; * stands for every tenant; a
+// token without read or write may do both; empty lines and those that begin with # are skipped. Errors name the line and
 // never show a token.
 func LoadAuth(path string) (*Auth, error) {
 	f, err := os.Open(path)
@@ -79,15 +88,26 @@ func ParseAuth(r io.Reader) (*Auth, error) {
 		return nil, err
 	}
 	if len(a.tokens) == 0 {
-		return nil, fmt.Errorf("no token in it: write lines such as TOKEN TENANT[,TENANT]")
+		return nil, fmt.Errorf("no token in it: write lines such as TOKEN TENANT[,TENANT] [read|write]")
 	}
 	return a, nil
 }
 
 func parseToken(text string) (t token, err error) {
 	fields := strings.Fields(text)
-	if len(fields) != 2 {
-		return t, fmt.Errorf("has %d words, want two: TOKEN TENANT[,TENANT]", len(fields))
+	if len(fields) < 2 || len(fields) > 3 {
+		return t, fmt.Errorf("has %d words, want two or three: TOKEN TENANT[,TENANT] [read|write]", len(fields))
+	}
+	t.may = mayRead | mayWrite
+	if len(fields) == 3 {
+		switch fields[2] {
+		case "read":
+			t.may = mayRead
+		case "write":
+			t.may = mayWrite
+		default:
+			return t, fmt.Errorf("its third word is neither read nor write")
+		}
 	}
 	if digits, ok := strings.CutPrefix(fields[0], "sha256:"); ok {
 		sum, err := hex.DecodeString(digits)
@@ -111,13 +131,13 @@ func parseToken(text string) (t token, err error) {
 	return t, nil
 }
 
-// admit returns what the token of an Authorization header may name. The token
+// admit returns the token of an Authorization header. The token
 // comes as a bearer token, or as the password of basic authentication, which is
 // what most log shippers can send.
-func (a *Auth) admit(header string) (tenantSet, error) {
+func (a *Auth) admit(header string) (*token, error) {
 	given, ok := tokenOf(header)
 	if !ok {
-		return tenantSet{}, failf(http.StatusUnauthorized, "no token: send the header Authorization: Bearer TOKEN")
+		return nil, failf(http.StatusUnauthorized, "no token: send the header Authorization: Bearer TOKEN")
 	}
 	sum := sha256.Sum256([]byte(given))
 	var found *token
@@ -128,9 +148,9 @@ func (a *Auth) admit(header string) (tenantSet, error) {
 		}
 	}
 	if found == nil {
-		return tenantSet{}, failf(http.StatusUnauthorized, "unknown token")
+		return nil, failf(http.StatusUnauthorized, "unknown token")
 	}
-	return found.tenants, nil
+	return found, nil
 }
 
 func tokenOf(header string) (string, bool) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/server"
 )
 
@@ -57,12 +58,39 @@ func TestAuth(t *testing.T) {
 	}
 }
 
+func TestTokensThatOnlyReadOrWrite(t *testing.T) {
+	r := start(t, withStore(openStore(t)), withAuth(t, "reader a read\nwriter a write\nboth a\n"))
+	body := jsonPush(jsonLine(noon.Add(-1), "x"))
+	for _, tt := range []struct {
+		path, method, body string
+		read               bool
+	}{
+		{path: pushPath, method: "POST", body: body},
+		{path: "/otlp/v1/logs", method: "POST", body: otlpBody(nanos(noon))},
+		{path: loki.PathOffsets, method: "POST", body: `{"files":[]}`},
+		{path: address("/loki/api/v1/delete", "query", "{}", "start", "1"), method: "POST"},
+		{path: "/loki/api/v1/delete", method: "GET", read: true},
+		{path: address("/loki/api/v1/query_range", "query", `{app="x"}`), method: "GET", read: true},
+		{path: "/loki/api/v1/labels", method: "POST", read: true},
+		{path: address("/loki/api/v1/index/volume", "query", "{}"), method: "GET", read: true},
+	} {
+		for _, token := range []string{"reader", "writer", "both"} {
+			got := r.do(tt.method, tt.path, []byte(tt.body), "Authorization", "Bearer "+token, "X-Scope-OrgID", "a", "Content-Type", "application/json")
+			allowed := token == "both" || tt.read == (token == "reader")
+			if refused := got.status == 403 && strings.Contains(got.body, "token may not "); refused == allowed {
+				t.Errorf("%s %s with %s: %d %s", tt.method, tt.path, token, got.status, got.body)
+			}
+		}
+	}
+}
+
 func TestAuthFiles(t *testing.T) {
 	for text, want := range map[string]string{
 		"":                          "no token in it",
 		"# nothing":                 "no token in it",
 		"hush":                      "line 1: has 1 words, want two",
-		"a b c":                     "line 1: has 3 words, want two",
+		"a b c d":                   "line 1: has 4 words, want two or three",
+		"a b admin":                 "line 1: its third word is neither read nor write",
 		"ok a\nhush ..":             `line 2: tenant name ".." is not allowed`,
 		"hush a,":                   "line 1: tenant name is empty",
 		"sha256:12 a":               "must be followed by 64 hex digits",

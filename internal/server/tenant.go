@@ -20,10 +20,14 @@ func (s *Server) admit(rt *route, r *request) error {
 	}
 	allowed := everyTenant
 	if s.auth != nil {
-		var err error
-		if allowed, err = s.auth.admit(r.Header.Get("Authorization")); err != nil {
+		t, err := s.auth.admit(r.Header.Get("Authorization"))
+		if err != nil {
 			return err
 		}
+		if need := rt.needs(r.Method); rt.whose != anybodys && t.may&need == 0 {
+			return failf(http.StatusForbidden, "token may not %s: use another one", map[right]string{mayRead: "read", mayWrite: "write"}[need])
+		}
+		allowed = t.tenants
 	}
 	if rt.whose == anybodys {
 		return nil
@@ -45,6 +49,19 @@ func (s *Server) admit(rt *route, r *request) error {
 	}
 	r.tenants = tenants
 	return nil
+}
+
+// needs is what a token must be allowed to do for a request.
+func (rt *route) needs(method string) right {
+	switch rt.name {
+	case "push", "otlp", "offsets":
+		return mayWrite
+	case "delete":
+		if method != http.MethodGet && method != http.MethodHead {
+			return mayWrite
+		}
+	}
+	return mayRead
 }
 
 // parseTenants reads one tenant or several, A|B, sorted and each once.
