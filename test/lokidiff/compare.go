@@ -54,6 +54,10 @@ func compare(q *question, loki, remora *answer) []difference {
 		}
 		return c.found
 	}
+	if unordered.MatchString(q.path) {
+		sortLists(a)
+		sortLists(b)
+	}
 	c.samples = isMetric(a)
 	c.values("", a, b)
 	if len(c.found) > 0 && !c.samples {
@@ -70,6 +74,31 @@ func compare(q *question, loki, remora *answer) []difference {
 	return c.found
 }
 
+// sortLists orders lists of objects by what they are about, and lists of texts.
+func sortLists(v any) {
+	switch v := v.(type) {
+	case map[string]any:
+		for _, x := range v {
+			sortLists(x)
+		}
+	case []any:
+		slices.SortStableFunc(v, func(a, b any) int { return strings.Compare(subject(a), subject(b)) })
+	}
+}
+
+// subject is what an element of a list is about: its labels or its name.
+func subject(v any) string {
+	for _, name := range []string{"metric", "label", "pattern"} {
+		if s := at(v, name); s != nil {
+			return text(s)
+		}
+	}
+	if _, isPoint := v.([]any); isPoint {
+		return ""
+	}
+	return text(v)
+}
+
 // sameSeries reports whether two results have the same series in another order.
 func sameSeries(a, b any) bool {
 	x, _ := at(a, "data", "result").([]any)
@@ -80,6 +109,8 @@ func sameSeries(a, b any) bool {
 var (
 	// failing is the line of which an error of a pipeline tells.
 	failing = regexp.MustCompile(`(?s)for series: '\{.*\}'`)
+	// unordered are endpoints whose lists Loki gives in an order of chance.
+	unordered = regexp.MustCompile(`/(series|detected_labels|detected_fields|detected_field/[^/]+/values|index/volume|index/volume_range|patterns)$`)
 	// chosen are aggregations that choose among series, or order them.
 	chosen = regexp.MustCompile(`(?i)\b(topk|bottomk|sort|sort_desc)\b`)
 )

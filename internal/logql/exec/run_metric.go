@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/remora-ray/remora/internal/logql/plan"
 	"github.com/remora-ray/remora/internal/logs"
@@ -22,7 +23,7 @@ func (q *query) runMetric(n plan.Node) (Value, error) {
 	if q.params.instant() {
 		return q.vector(t, n)
 	}
-	return q.matrix(t)
+	return q.matrix(t, n)
 }
 
 // number is the answer of a query that is a number: over a range a series
@@ -61,9 +62,14 @@ func (q *query) eval(n plan.Node, max int) (table, error) {
 	return nil, &plan.Error{Msg: fmt.Sprintf("%T is not supported yet", n)}
 }
 
-func (q *query) matrix(t table) (Value, error) {
+func (q *query) matrix(t table, n plan.Node) (Value, error) {
 	out := make(Matrix, 0, len(t))
-	for _, r := range t.sortedAsText() {
+	if q.pieces(n) {
+		t = t.sortedAsText()
+	} else {
+		t = t.sorted()
+	}
+	for _, r := range t {
 		n := 0
 		for _, v := range r.vals {
 			if !isAbsent(v) {
@@ -94,6 +100,29 @@ func (q *query) matrix(t table) (Value, error) {
 	return out, nil
 }
 
+// pieces reports whether Loki would answer the query in pieces, an hour or the
+// longest range each. What is joined from pieces is ordered by how labels are
+// written, other matrices by the labels.
+func (q *query) pieces(n plan.Node) bool {
+	piece := int64(max(time.Hour, longestRange(n)))
+	last := q.steps.at(q.steps.n - 1)
+	return floorDiv(q.steps.start, piece) < floorDiv(last-1, piece)
+}
+
+func longestRange(n plan.Node) time.Duration {
+	switch n := n.(type) {
+	case *plan.Range:
+		return n.Window
+	case *plan.Aggregate:
+		return longestRange(n.Input)
+	case *plan.LabelReplace:
+		return longestRange(n.Input)
+	case *plan.Binary:
+		return max(longestRange(n.Left), longestRange(n.Right))
+	}
+	return 0
+}
+
 func (q *query) vector(t table, n plan.Node) (Value, error) {
 	if !keepsOrder(n) {
 		t = t.sorted()
@@ -118,7 +147,7 @@ func keepsOrder(n plan.Node) bool {
 		return false
 	}
 	switch a.Op {
-	case "sort", "sort_desc", "topk", "bottomk", "approx_topk":
+	case "sort", "sort_desc":
 		return true
 	}
 	return false

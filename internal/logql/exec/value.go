@@ -67,7 +67,7 @@ type Series struct {
 	Points []Point
 }
 
-// Matrix is sorted by metric.
+// Matrix is sorted by metric, or by how metrics are written: see pieces.
 type Matrix []Series
 
 // Sample is one row of a Vector.
@@ -76,7 +76,7 @@ type Sample struct {
 	Point
 }
 
-// Vector is sorted by metric unless a sort or topk ordered it.
+// Vector is sorted by metric unless sort ordered it.
 type Vector []Sample
 
 // Scalar is one number.

@@ -153,7 +153,7 @@ func (g *generator) logQuery() string {
 }
 
 func (g *generator) window() string {
-	return g.pick("[5m]", "[1h30m]", "[90s]", "[1d]", "[1y]", "[250ms]") + g.maybe(" offset "+g.pick("5m", "-1h", "1.5s", "1w", "-2d"))
+	return g.pick("[5m]", "[1h30m]", "[90s]", "[1d]", "[1y]", "[250ms]") + g.maybe(" offset "+g.pick("5m", "-1h", "1.5s", "1w", "-48h"))
 }
 
 // logRange places the range before the pipeline, in it or after it.

@@ -3,6 +3,7 @@ package syntax
 import (
 	"strconv"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 )
@@ -257,8 +258,8 @@ func scanNegative(t *token, s string) int {
 	for n < len(s) && literalByte(s[n]) {
 		n++
 	}
-	d, err := parseDuration(s[1:n])
-	if err != nil {
+	d, err := time.ParseDuration(s[1:n]) // no days here, as in Loki
+	if err != nil || digit(s[n-1]) {
 		return 0
 	}
 	t.kind, t.text, t.dur = tDuration, s[:n], -d

@@ -6,12 +6,8 @@ import (
 	"time"
 )
 
-// printer writes a tree on one line, or with pretty on several.
-type printer struct {
-	strings.Builder
-	pretty bool
-	indent int
-}
+// printer writes a tree on one line so that it can be read again.
+type printer struct{ strings.Builder }
 
 func (e *LogQuery) String() string      { return printed(e) }
 func (e *RangeAgg) String() string      { return printed(e) }
@@ -28,20 +24,6 @@ func printed(e Expr) string {
 	return p.String()
 }
 
-// Format writes a query over several lines, indented, for people to read.
-func Format(e Expr) string {
-	p := printer{pretty: true}
-	p.expr(e)
-	return p.String()
-}
-
-// StageString writes one stage as it stands in a query.
-func StageString(s Stage) string {
-	var p printer
-	p.stage(s)
-	return p.String()
-}
-
 func (p *printer) put(parts ...string) {
 	for _, s := range parts {
 		p.WriteString(s)
@@ -52,47 +34,19 @@ func (p *printer) quote(s string) {
 	p.put(strconv.Quote(s))
 }
 
-// open and close surround what is indented when the output is pretty.
-func (p *printer) open() {
-	p.put("(")
-	p.indent++
-	p.newline()
-}
-
-func (p *printer) close() {
-	p.indent--
-	p.newline()
-	p.put(")")
-}
-
-func (p *printer) newline() {
-	if p.pretty {
-		p.put("\n", strings.Repeat("  ", p.indent))
-	}
-}
-
-// space is a line's end where the output is pretty.
-func (p *printer) space() {
-	if p.pretty {
-		p.newline()
-	} else {
-		p.put(" ")
-	}
-}
-
 func (p *printer) expr(e Expr) {
 	switch e := e.(type) {
 	case *LogQuery:
 		p.logQuery(e)
 	case *RangeAgg:
 		p.put(string(e.Op))
-		p.open()
+		p.put("(")
 		if rangeOps[e.Op].param {
 			p.put(formatFloat(e.Param), ",")
-			p.space()
+			p.put(" ")
 		}
 		p.logRange(e.Range)
-		p.close()
+		p.put(")")
 		p.grouping(e.Grouping)
 	case *VectorAgg:
 		p.put(string(e.Op))
@@ -100,25 +54,25 @@ func (p *printer) expr(e Expr) {
 		if e.Grouping != nil {
 			p.put(" ")
 		}
-		p.open()
+		p.put("(")
 		if vectorOps[e.Op].param {
 			p.put(strconv.Itoa(e.Param), ",")
-			p.space()
+			p.put(" ")
 		}
 		p.expr(e.Expr)
-		p.close()
+		p.put(")")
 	case *Binary:
 		p.binary(e)
 	case *LabelReplace:
 		p.put("label_replace")
-		p.open()
+		p.put("(")
 		p.expr(e.Expr)
 		for _, s := range []string{e.Dst, e.Replacement, e.Src, e.Regex} {
 			p.put(",")
-			p.space()
+			p.put(" ")
 			p.quote(s)
 		}
-		p.close()
+		p.put(")")
 	case *VectorLiteral:
 		p.put("vector(", formatFloat(e.Value), ")")
 	case *Literal:
@@ -140,7 +94,7 @@ func (p *printer) binary(b *Binary) {
 	own := precedence[b.Op]
 	right := b.Op == "^"
 	p.side(b.L, own, !right)
-	p.space()
+	p.put(" ")
 	p.put(string(b.Op))
 	if b.ReturnBool {
 		p.put(" bool")
@@ -160,9 +114,9 @@ func (p *printer) binary(b *Binary) {
 func (p *printer) side(e Expr, own int, associates bool) {
 	if b, ok := e.(*Binary); ok {
 		if inner := precedence[b.Op]; inner < own || inner == own && !associates {
-			p.open()
+			p.put("(")
 			p.expr(e)
-			p.close()
+			p.put(")")
 			return
 		}
 	}
@@ -172,7 +126,7 @@ func (p *printer) side(e Expr, own int, associates bool) {
 func (p *printer) logRange(r *LogRange) {
 	p.logQuery(r.Query)
 	if u := r.Unwrap; u != nil {
-		p.space()
+		p.put(" ")
 		p.put("| unwrap ")
 		if u.Conversion != "" {
 			p.put(u.Conversion, "(", u.Label, ")")
@@ -180,7 +134,7 @@ func (p *printer) logRange(r *LogRange) {
 			p.put(u.Label)
 		}
 		for _, f := range u.Filters {
-			p.space()
+			p.put(" ")
 			p.stage(f)
 		}
 	}
@@ -192,12 +146,10 @@ func (p *printer) logRange(r *LogRange) {
 
 func (p *printer) logQuery(q *LogQuery) {
 	p.matchers(q.Matchers)
-	p.indent++
 	for _, s := range q.Stages {
-		p.space()
+		p.put(" ")
 		p.stage(s)
 	}
-	p.indent--
 }
 
 func (p *printer) matchers(ms []Matcher) {
@@ -216,11 +168,10 @@ func (p *printer) matcher(m Matcher) {
 	p.quote(m.Value)
 }
 
-// formatDuration writes d with a unit that both grammars know: 1h30m, 1.5µs.
+// formatDuration writes d with units that the grammar knows: 1h30m, 1.5µs; below
+// zero none are longer than an hour.
 func formatDuration(d time.Duration) string {
 	switch {
-	case d < 0 && d != -d:
-		return "-" + formatDuration(-d)
 	case d > 0 && d%time.Millisecond == 0:
 		return formatPromDuration(d)
 	}
