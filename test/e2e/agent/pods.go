@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -40,6 +41,9 @@ func writers() []*writer {
 //go:embed write.sh
 var script string
 
+// began names the sessions: nodes may have some of an earlier run.
+var began = time.Now()
+
 const manifests = "deploy/agent/"
 
 func read(name string) (string, error) {
@@ -74,10 +78,7 @@ func (w *writer) env() []any {
 	field := func(name, path string) any {
 		return map[string]any{"name": name, "valueFrom": map[string]any{"fieldRef": map[string]any{"fieldPath": path}}}
 	}
-	session := "session_2026-01-01_00-00-00_000000_1"
-	if !w.shared {
-		session += w.name
-	}
+	session := began.Format("session_2006-01-02_15-04-05_000000_1")
 	return []any{
 		field("POD_NAMESPACE", "metadata.namespace"), field("POD_NAME", "metadata.name"),
 		map[string]any{"name": "SESSION", "value": session},
