@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -28,6 +29,8 @@ type serveFlags struct {
 	data, listen   string
 	auth           string
 	noAuth         bool
+	limits         string
+	cert, key      string // of TLS
 	retention      span
 	diskFloor      byteSize
 	maxDiskPercent int
@@ -42,6 +45,7 @@ func (f *serveFlags) add(cmd *cobra.Command, data, dataText, level string) {
 	fs.StringVar(&f.data, "data", data, dataText)
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:3100", "address to listen on; other than this machine's own only with --auth or --no-auth")
 	fs.StringVar(&f.auth, "auth", "", "file with the tokens of users and the tenants that each may name")
+	fs.StringVar(&f.limits, "limits", "", "file with limits of tenants, as YAML: defaults: {ingestion_rate_mb: 4}, tenants: {NAME: {…}}")
 	fs.BoolVar(&f.noAuth, "no-auth", false, "let everybody who reaches the address read and write")
 	fs.Var(&f.retention, "retention", "remove lines older than this, in whole days, like 30d (default: keep them for ever)")
 	fs.Var(&f.diskFloor, "disk-floor", "take no more lines when less than this is free (default a twentieth of the disk, 64MiB to 5GiB)")
@@ -66,6 +70,9 @@ func (f *serveFlags) check() error {
 	}
 	if f.auth == "" && !f.noAuth && !loopback(host) {
 		return usagef("--listen %s lets everybody who reaches this machine read and write its logs: give --auth FILE, or --no-auth to accept that", f.listen)
+	}
+	if (f.cert == "") != (f.key == "") {
+		return usagef("--tls-cert and --tls-key belong together")
 	}
 	if f.maxDiskPercent < 1 || f.maxDiskPercent > 100 {
 		return usagef("--max-disk-percent %d: want 1 to 100", f.maxDiskPercent)
@@ -110,6 +117,10 @@ func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registr
 	if err != nil {
 		return nil, err
 	}
+	limits, certs, err := f.doors(log)
+	if err != nil {
+		return nil, err
+	}
 	listener, err := listen(f.listen)
 	if err != nil {
 		return nil, err
@@ -133,6 +144,7 @@ func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registr
 		Registerer: registry,
 		Gatherer:   registry,
 		Auth:       auth,
+		Tenants:    limits,
 		Version:    server.Version{Version: a.build.Version, Revision: a.build.Commit},
 	})
 	if err != nil {
@@ -140,8 +152,13 @@ func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registr
 		return nil, errors.Join(err, store.Close())
 	}
 	ctx, stop := context.WithCancel(context.Background())
+	url := "http://" + reachable(listener.Addr().(*net.TCPAddr))
+	if certs != nil {
+		url = "https" + strings.TrimPrefix(url, "http")
+		listener = tls.NewListener(listener, certs)
+	}
 	s := &serving{
-		url: "http://" + reachable(listener.Addr().(*net.TCPAddr)),
+		url: url,
 		log: log, store: store, stop: stop, ended: make(chan struct{}),
 	}
 	go func() {
@@ -157,6 +174,21 @@ func (s *serving) close() error {
 	s.stop()
 	<-s.ended
 	return errors.Join(s.err, s.store.Close())
+}
+
+// doors reads the limits of tenants and the certificate, where there are any.
+func (f *serveFlags) doors(log *slog.Logger) (limits *server.LimitsFile, certs *tls.Config, err error) {
+	if f.limits != "" {
+		if limits, err = server.LoadLimits(f.limits); err != nil {
+			return nil, nil, &hinted{err, "--limits names a YAML file like defaults: {ingestion_rate_mb: 4}"}
+		}
+	}
+	if f.cert != "" {
+		if certs, err = server.LoadTLS(f.cert, f.key, log); err != nil {
+			return nil, nil, &hinted{err, "--tls-cert and --tls-key name files in PEM"}
+		}
+	}
+	return limits, certs, nil
 }
 
 // loadAuth reads the tokens of --auth and adds that of our own agent.

@@ -23,6 +23,8 @@ It ends on SIGINT and SIGTERM once everything is on disk.`,
 		Args: exactly(0, "flags only"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.serve(cmd.Context(), &f) },
 	}
+	cmd.Flags().StringVar(&f.cert, "tls-cert", "", "certificate to serve TLS with, in PEM; read again when it changes")
+	cmd.Flags().StringVar(&f.key, "tls-key", "", "its key")
 	f.add(cmd, "", "directory to keep the lines in; made where it is not there", "info")
 	return cmd
 }

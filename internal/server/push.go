@@ -1,7 +1,9 @@
 package server
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -25,7 +27,15 @@ func (s *Server) accept(w http.ResponseWriter, r *request, received time.Time, b
 	if len(body.push.Streams)+len(body.push.Unreadable) == 0 {
 		return failf(http.StatusUnprocessableEntity, "error at least one valid stream is required for ingestion")
 	}
-	check := pushCheck{limits: &s.limits, tenant: r.tenants[0], now: received}
+	tenant := r.tenants[0]
+	if lines, size := sizeOf(body.push); !s.tenants.push(tenant, size) {
+		s.metrics.pushLines.WithLabelValues("rejected").Add(float64(lines))
+		return &httpError{status: http.StatusTooManyRequests, retry: time.Second, msg: fmt.Sprintf(
+			"ingestion rate limit exceeded for user %s (limit: %.0f bytes/sec) while attempting to ingest '%d' lines totaling '%d' bytes, "+
+				"reduce log volume or contact your Loki administrator to see if the limit can be increased",
+			tenant, s.tenants.limits(tenant).RateMB*(1<<20), lines, size)}
+	}
+	check := pushCheck{limits: &s.limits, tenant: tenant, now: received, tenants: s.tenants, lineBytes: cmp.Or(s.tenants.limits(tenant).LineBytes, s.limits.LineBytes)}
 	if err := check.run(body.push); err != nil {
 		return err
 	}

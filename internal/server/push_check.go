@@ -18,11 +18,14 @@ import (
 // Our agent's streams (those with a range) may have any age, and their
 // faults fail the whole push, as a line taken out would be a line lost.
 type pushCheck struct {
-	limits *Limits
-	tenant string
-	now    time.Time
+	limits    *Limits
+	tenant    string
+	now       time.Time
+	tenants   *limiter
+	lineBytes int
 
 	rejected int
+	tooMany  bool // streams: to send them again may help
 	changed  bool // the push is no longer what was sent
 	reasons  []complaint
 	alone    map[string]logs.Labels // see levelAlone
@@ -78,6 +81,13 @@ func (c *pushCheck) stream(s *loki.Stream) (keep bool, err error) {
 		c.reject(len(s.Entries), strings.ReplaceAll(reason, theStream, shown))
 		return false, nil
 	}
+	if !c.tenants.stream(c.tenant, s.Labels) {
+		c.tooMany = true
+		c.changed = true
+		c.reject(len(s.Entries), fmt.Sprintf("Maximum active stream limit exceeded when trying to create stream %s, reduce the number of active streams "+
+			"(reduce labels or reduce label values), or contact your Loki administrator to see if the limit can be increased, user: '%s'", shown, c.tenant))
+		return false, nil
+	}
 	kept := s.Entries[:0] // in place: nobody else holds them
 	for _, e := range s.Entries {
 		if reason := c.entry(s, &e); reason != "" {
@@ -114,19 +124,23 @@ func (c *pushCheck) reject(lines int, reason string) {
 
 // complaint is the answer about what was taken out, nil for nothing.
 func (c *pushCheck) complaint() error {
+	status := http.StatusBadRequest
+	if c.tooMany {
+		status = http.StatusTooManyRequests
+	}
 	switch len(c.reasons) {
 	case 0:
 		return nil
 	case 1:
 		if c.reasons[0].count == 1 {
-			return failf(http.StatusBadRequest, "%s", c.reasons[0].text)
+			return failf(status, "%s", c.reasons[0].text)
 		}
 	}
 	texts := make([]string, len(c.reasons))
 	for i, r := range c.reasons {
 		texts[i] = fmt.Sprintf("%d errors like: %s", r.count, r.text)
 	}
-	return failf(http.StatusBadRequest, "%s", strings.Join(texts, "; "))
+	return failf(status, "%s", strings.Join(texts, "; "))
 }
 
 // labels says what is wrong with a stream's labels, "" for nothing.
@@ -162,9 +176,9 @@ func (c *pushCheck) entry(s *loki.Stream, e *logs.Entry) string {
 			theStream, stamp(e.Time), stamp(oldest.UnixNano()))
 	case e.Time > newest.UnixNano():
 		return fmt.Sprintf("entry for stream '%s' has timestamp too new: %s", theStream, stamp(e.Time))
-	case len(e.Line) > c.limits.LineBytes:
+	case len(e.Line) > c.lineBytes:
 		return fmt.Sprintf("max entry size '%d' bytes exceeded for stream '%s' while adding an entry with length '%d' bytes",
-			c.limits.LineBytes, theStream, len(e.Line))
+			c.lineBytes, theStream, len(e.Line))
 	}
 	if meta, changed := cleanMetadata(e.Metadata); changed {
 		e.Metadata = meta

@@ -63,6 +63,9 @@ func (s *Server) form(w http.ResponseWriter, r *request) error {
 
 // answer runs a query and writes its result.
 func (s *Server) answer(w http.ResponseWriter, r *request, p exec.Params) error {
+	if longest := s.tenants.queryLength(r.tenants); longest > 0 && time.Duration(p.End-p.Start) > longest {
+		return failf(http.StatusBadRequest, "the query time range exceeds the limit (query length: %s, limit: %s)", time.Duration(p.End-p.Start), promDuration(longest))
+	}
 	var result *exec.Result
 	var took time.Duration
 	err := s.bounded(r, func(ctx context.Context) error {
@@ -97,6 +100,11 @@ func (s *Server) bounded(r *request, work func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(r.Context(), s.limits.QueryTimeout)
 	defer cancel()
 	began := time.Now()
+	done, ok := s.tenants.query(r.tenants)
+	if !ok {
+		return &httpError{status: http.StatusTooManyRequests, msg: "too many outstanding requests", retry: time.Second}
+	}
+	defer done()
 	leave, err := s.queries.enter(ctx)
 	if err != nil {
 		return err

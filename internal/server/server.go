@@ -48,6 +48,7 @@ type Config struct {
 	Auth       *Auth                 // nil: no token is asked for
 	Version    Version
 	Limits     Limits
+	Tenants    *LimitsFile // limits of single tenants; nil: the server's
 	Now        func() time.Time
 }
 
@@ -68,6 +69,7 @@ type Server struct {
 	queries *gate   // bounds queries at work
 	memory  *budget // bounds the bytes of pushes at work
 	tails   tailCount
+	tenants *limiter
 
 	closing context.Context // done when Close was called
 	close   context.CancelFunc
@@ -102,6 +104,7 @@ func New(cfg Config) (*Server, error) {
 		mux:     http.NewServeMux(),
 		queries: newGate(limits.Queries, limits.QueuedQueries),
 		memory:  newBudget(limits.PushMemory),
+		tenants: newLimiter(cfg.Tenants, cfg.Now),
 	}
 	s.closing, s.close = context.WithCancel(context.Background())
 	var err error

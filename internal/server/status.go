@@ -58,10 +58,7 @@ func (s *Server) formatQuery(w http.ResponseWriter, r *request) error {
 	if e, err := syntax.Parse(r.Form.Get("query")); err != nil {
 		status, a = http.StatusBadRequest, answer{Status: "invalid-query", Error: err.Error()}
 	} else {
-		a.Data = e.String()
-		if len(a.Data) > oneLine {
-			a.Data = syntax.Format(e)
-		}
+		a.Data = syntax.Format(e)
 	}
 	body, err := json.Marshal(a)
 	if err != nil {
