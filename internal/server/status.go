@@ -40,9 +40,6 @@ func (s *Server) serveMetrics(w http.ResponseWriter, r *request) error {
 	return nil
 }
 
-// oneLine is the length of a query that is written on one line.
-const oneLine = 100
-
 // formatQuery answers /loki/api/v1/format_query: a query as our printer writes
 // it.
 func (s *Server) formatQuery(w http.ResponseWriter, r *request) error {

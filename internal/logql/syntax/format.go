@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"regexp/syntax"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -253,17 +254,39 @@ func plainNode(re *syntax.Regexp) bool {
 	switch re.Op {
 	case syntax.OpLiteral, syntax.OpEmptyMatch:
 		return true
-	case syntax.OpStar:
-		return re.Sub[0].Op == syntax.OpAnyCharNotNL || re.Sub[0].Op == syntax.OpAnyChar
-	case syntax.OpCapture, syntax.OpConcat:
-		for _, sub := range re.Sub {
-			if !plainNode(sub) {
-				return false
-			}
-		}
-		return true
+	case syntax.OpStar, syntax.OpPlus:
+		return anything(re)
+	case syntax.OpCapture:
+		return plainNode(re.Sub[0])
+	case syntax.OpAlternate:
+		return !slices.ContainsFunc(re.Sub, func(sub *syntax.Regexp) bool { return !plainNode(sub) })
+	case syntax.OpConcat:
+		return plainSequence(re.Sub)
 	}
 	return false
+}
+
+func anything(re *syntax.Regexp) bool {
+	return (re.Op == syntax.OpStar || re.Op == syntax.OpPlus) &&
+		(re.Sub[0].Op == syntax.OpAnyCharNotNL || re.Sub[0].Op == syntax.OpAnyChar)
+}
+
+// plainSequence is one text with .* around it, or a beginning that alternatives
+// have in common.
+func plainSequence(list []*syntax.Regexp) bool {
+	if len(list) == 2 && list[0].Op == syntax.OpLiteral && list[1].Op == syntax.OpAlternate {
+		return plainNode(list[1])
+	}
+	texts := 0
+	for _, re := range list {
+		switch {
+		case re.Op == syntax.OpLiteral:
+			texts++
+		case re.Op != syntax.OpStar || !anything(re):
+			return false
+		}
+	}
+	return texts <= 1
 }
 
 // quoteValue is how Loki writes the value of a label filter.

@@ -26,7 +26,11 @@ func (p *parser) selector() []Matcher {
 	p.expect("{")
 	var ms []Matcher
 	for !p.at("}") {
-		if p.cur().kind != tWord {
+		switch {
+		case p.cur().kind == tWord:
+		case len(ms) > 0:
+			p.unexpected("IDENTIFIER")
+		default:
 			p.unexpected("IDENTIFIER", "}")
 		}
 		ms = append(ms, p.matcher())
