@@ -118,6 +118,10 @@ func eachInText(text string, visit func(name, value, parser string, path []strin
 	trimmed := strings.TrimLeft(text, " \t\r\n")
 	if strings.HasPrefix(trimmed, "{") {
 		var name []byte
+		if !eachField(trimmed, 0, nil) {
+			// Broken: what stands before the fault is not taken.
+			return eachLogfmt(text, visit)
+		}
 		found := false
 		eachField(trimmed, maxDepth, func(path []string, f Field) bool {
 			if f.Kind == Null {
@@ -142,7 +146,13 @@ func eachInText(text string, visit func(name, value, parser string, path []strin
 			return "json"
 		}
 	}
-	parser = "logfmt" // also of labels that the query found in other ways
+	return eachLogfmt(text, visit)
+}
+
+// eachLogfmt visits pairs. It is also said to have found the labels that the query
+// found in other ways.
+func eachLogfmt(text string, visit func(name, value, parser string, path []string)) (parser string) {
+	parser = "logfmt"
 	eachPair(text, func(key, value string) bool {
 		if value != "" {
 			visit(string(appendName(nil, key)), value, parser, nil)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -100,7 +101,7 @@ func ParseTimeRange(v url.Values, now time.Time) (start, end int64, err error) {
 	since := int64(defaultSince)
 	if text := v.Get("since"); text != "" {
 		if since, err = ParseDuration(text); err != nil {
-			return 0, 0, paramError("could not parse 'since' parameter: not a valid duration string: %s", quoteShort(text))
+			return 0, 0, paramError("could not parse 'since' parameter: %s", durationFault(text))
 		}
 	}
 	start = min(end, now.UnixNano()) - since
@@ -225,10 +226,12 @@ func ParseStep(text string) (int64, error) {
 	return ParseDuration(text)
 }
 
-var durationUnits = []struct {
+type durationUnit struct {
 	unit string
 	ns   int64
-}{
+}
+
+var durationUnits = []durationUnit{
 	{"y", int64(365 * 24 * time.Hour)},
 	{"w", int64(7 * 24 * time.Hour)},
 	{"d", int64(24 * time.Hour)},
@@ -266,6 +269,27 @@ func ParseDuration(text string) (int64, error) {
 		return 0, notADuration(text)
 	}
 	return total, nil
+}
+
+// durationFault says in Prometheus' words what is wrong with a duration: a number,
+// then all that is no digit as its unit.
+func durationFault(text string) string {
+	for rest := text; rest != ""; {
+		digits := len(rest) - len(strings.TrimLeft(rest, "0123456789"))
+		end := digits
+		for end < len(rest) && (rest[end] < '0' || rest[end] > '9') {
+			end++
+		}
+		unit := rest[digits:end]
+		if digits == 0 || unit == "" {
+			break
+		}
+		if !slices.ContainsFunc(durationUnits, func(u durationUnit) bool { return u.unit == unit }) {
+			return fmt.Sprintf("unknown unit %s in duration %s", quoteShort(unit), quoteShort(text))
+		}
+		rest = rest[end:]
+	}
+	return "not a valid duration string: " + quoteShort(text)
 }
 
 func notADuration(text string) error {

@@ -53,13 +53,13 @@ func TestExploring(t *testing.T) {
 			"step by step", "index/volume_range",
 			[]string{"query", `{app=~".+"}`, "step", "60"},
 			`{"status":"success","data":{"resultType":"matrix","result":[
-				{"metric":{"app":"web"},"values":[[1795262339.999,"23"],[1795262399.999,"26"]]},
-				{"metric":{"app":"db"},"values":[[1795262399.999,"16"]]}]}}`,
+				{"metric":{"app":"web"},"values":[[1795262339.999,"23"],[1795262400,"26"]]},
+				{"metric":{"app":"db"},"values":[[1795262400,"16"]]}]}}`,
 		},
 		{
 			"one step", "index/volume_range",
 			[]string{"query", `{app=~".+"}`, "step", "1h"},
-			volume(`{"metric":{"app":"web"},"value":[1795262399.999,"49"]},{"metric":{"app":"db"},"value":[1795262399.999,"16"]}`),
+			volume(`{"metric":{"app":"web"},"value":[1795262400,"49"]},{"metric":{"app":"db"},"value":[1795262400,"16"]}`),
 		},
 		{
 			"labels to choose by", "detected_labels", nil,

@@ -146,10 +146,10 @@ func TestBadPushes(t *testing.T) {
 		{"gzip bomb", gzipped(make([]byte, 50<<20)), []string{"Content-Encoding", "gzip"}, 413, "200000 bytes allowed once decompressed"},
 		{"snappy bomb", s2.EncodeSnappy(nil, make([]byte, 300_000)), []string{"Content-Type", ""}, 413, "200000 bytes allowed once decompressed"},
 		{"snappy that lies about its size", []byte("\xff\xff\xff\xff\x0f"), []string{"Content-Type", ""}, 413, "200000 bytes allowed"},
-		{"tenant ..", []byte(ok), []string{"X-Scope-OrgID", ".."}, 400, `header X-Scope-OrgID: tenant name ".." is not allowed`},
-		{"tenant with a slash", []byte(ok), []string{"X-Scope-OrgID", "a/b"}, 400, "letters, digits"},
+		{"tenant ..", []byte(ok), []string{"X-Scope-OrgID", ".."}, 400, "tenant ID is '.' or '..'"},
+		{"tenant with a slash", []byte(ok), []string{"X-Scope-OrgID", "a/b"}, 400, "tenant ID 'a/b' contains unsupported character '/'"},
 		{"two tenants", []byte(ok), []string{"X-Scope-OrgID", "a|b"}, 400, "is for one"},
-		{"tenant too long", []byte(ok), []string{"X-Scope-OrgID", strings.Repeat("a", 151)}, 400, "151 bytes"},
+		{"tenant too long", []byte(ok), []string{"X-Scope-OrgID", strings.Repeat("a", 151)}, 400, "tenant ID is too long: max 150 characters"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -38,7 +38,7 @@ func TestBadQueries(t *testing.T) {
 		{"far future", queryRange, []string{"query", `{a="b"}`, "end", "9999-12-31T23:59:59Z"}, 400, "value out of range"},
 		{"far future in seconds", queryRange, []string{"query", `{a="b"}`, "end", "99999999999999999999"}, 400, "value out of range"},
 		{"range too long", queryRange, []string{"query", `{a="b"}`, "start", "1"}, 400, "the query time range exceeds the limit"},
-		{"since", queryRange, []string{"query", `{a="b"}`, "since", "1.5h"}, 400, `could not parse 'since' parameter: not a valid duration string: "1.5h"`},
+		{"since", queryRange, []string{"query", `{a="b"}`, "since", "1.5h"}, 400, `could not parse 'since' parameter: unknown unit "." in duration "1.5h"`},
 		{"limit 0", queryRange, []string{"query", `{a="b"}`, "limit", "0"}, 400, "limit must be a positive value"},
 		{"limit too large", queryRange, []string{"query", `{a="b"}`, "limit", "5001"}, 400, "max entries limit per query exceeded, limit > max_entries_limit_per_query (5001 > 5000)"},
 		{"limit in words", queryRange, []string{"query", `{a="b"}`, "limit", "all"}, 400, `strconv.Atoi: parsing "all": invalid syntax`},

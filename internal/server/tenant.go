@@ -1,6 +1,7 @@
 package server
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -51,6 +52,24 @@ func (s *Server) admit(rt *route, r *request) error {
 	return nil
 }
 
+// tenantFault says in Loki's words what is wrong with a name.
+func tenantFault(name string, err error) string {
+	switch {
+	case len(name) > maxTenantName:
+		return fmt.Sprintf("tenant ID is too long: max %d characters", maxTenantName)
+	case name == "." || name == "..":
+		return "tenant ID is '.' or '..'"
+	}
+	for _, c := range []byte(name) {
+		if store.ValidTenant(string(c)+"x") != nil {
+			return fmt.Sprintf("tenant ID '%s' contains unsupported character '%c'", shorten(name, 200), c)
+		}
+	}
+	return err.Error()
+}
+
+const maxTenantName = 150
+
 // needs is what a token must be allowed to do for a request.
 func (rt *route) needs(method string) right {
 	switch rt.name {
@@ -70,10 +89,14 @@ func parseTenants(h http.Header) ([]string, error) {
 	if value == "" {
 		return []string{defaultTenant}, nil
 	}
-	tenants := strings.Split(value, "|")
+	// As in Loki, an empty name among others is passed over.
+	tenants := slices.DeleteFunc(strings.Split(value, "|"), func(t string) bool { return t == "" })
+	if len(tenants) == 0 {
+		return []string{defaultTenant}, nil
+	}
 	for _, t := range tenants {
 		if err := store.ValidTenant(t); err != nil {
-			return nil, failf(http.StatusBadRequest, "header %s: %v", headerTenant, err)
+			return nil, failf(http.StatusBadRequest, "%s", tenantFault(t, err))
 		}
 	}
 	slices.Sort(tenants)

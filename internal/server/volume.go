@@ -81,8 +81,11 @@ func volumeMatrix(sums map[int64]map[string]*loki.Volume, p volumeParams) loki.V
 				series[key] = &loki.Series{Metric: v.Labels}
 				order = append(order, key)
 			}
-			// A step's last millisecond, but none after the end of the question.
-			at := min((end+1)/1e6-1, p.end/1e6)
+			// A step's last millisecond; of the last step the end of the question.
+			at := (end+1)/1e6 - 1
+			if end+1 >= p.end {
+				at = p.end / 1e6
+			}
 			series[key].Points = append(series[key].Points, loki.Point{T: at, V: float64(v.Bytes)})
 			total[key] += float64(v.Bytes)
 		}
@@ -111,6 +114,9 @@ func (s *Server) replyVolume(w http.ResponseWriter, r *request, v loki.Value, be
 func (s *Server) parseVolume(w http.ResponseWriter, r *request) (p volumeParams, err error) {
 	if p.matchers, p.start, p.end, err = s.selected(w, r, everything); err != nil {
 		return p, err
+	}
+	if r.Form.Get("limit") == "0" {
+		r.Form.Del("limit") // as in Loki: the default
 	}
 	if p.limit, err = loki.ParseLimit(r.Form, 100); err != nil {
 		return p, err
