@@ -114,10 +114,10 @@ func (p *process) arguments(fs *flag.FlagSet, args []string, before, after strin
 		err := fs.Parse(args)
 		switch {
 		case errors.Is(err, flag.ErrHelp):
-			fmt.Fprint(p.stdout, before)
-			fs.SetOutput(p.stdout)
+			var flags strings.Builder
+			fs.SetOutput(&flags)
 			fs.PrintDefaults()
-			fmt.Fprint(p.stdout, after)
+			fmt.Fprint(p.stdout, before, strings.ReplaceAll("\n"+flags.String(), "\n  -", "\n  --")[1:], after)
 			return nil, exitDone, true
 		case err != nil:
 			name := fs.Name()

@@ -43,10 +43,10 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	err := fs.Parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprint(stdout, usage)
-		fs.SetOutput(stdout)
+		var flags strings.Builder
+		fs.SetOutput(&flags)
 		fs.PrintDefaults()
-		fmt.Fprint(stdout, "\nExit status: 0 done, 1 failed, 2 usage.\n")
+		fmt.Fprint(stdout, usage, strings.ReplaceAll("\n"+flags.String(), "\n  -", "\n  --")[1:], "\nExit status: 0 done, 1 failed, 2 usage.\n")
 		return exitDone
 	case err == nil && fs.NArg() != 1:
 		err = fmt.Errorf("give one file to convert, not %d", fs.NArg())

@@ -75,10 +75,10 @@ func Main(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	fs := flags(o)
 	err := fs.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
-		fmt.Fprint(stdout, usage)
-		fs.SetOutput(stdout)
+		var flags strings.Builder
+		fs.SetOutput(&flags)
 		fs.PrintDefaults()
-		fmt.Fprint(stdout, "\nExit status: 0 done, 1 failed, 2 usage.\n")
+		fmt.Fprint(stdout, usage, strings.ReplaceAll("\n"+flags.String(), "\n  -", "\n  --")[1:], "\nExit status: 0 done, 1 failed, 2 usage.\n")
 		return exitDone
 	}
 	if err == nil {

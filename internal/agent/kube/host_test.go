@@ -5,10 +5,12 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"path"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -156,4 +158,32 @@ func TestADirectoryThatIsNamedLikeAPod(t *testing.T) {
 			t.Errorf("%s: shared %t (-want +got):\n%s", dir, shared, d)
 		}
 	}
+}
+
+// Whatever a pod's specification says, a pattern comes out that can be matched, and text
+// without variables matches itself alone.
+func FuzzExpand(f *testing.F) {
+	for _, s := range []string{"$(A)", "$$(A)", "$(", "a/[b]*?\\c", "$(A)$(B)-$", "\xff$(C)"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		var x podItem
+		x.Metadata.Name = text
+		c := container{}
+		for _, e := range [][2]string{{"A", "[*"}, {"B", "$(A)/$(B)"}} {
+			c.Env = append(c.Env, struct {
+				Name, Value string
+				ValueFrom   *struct {
+					FieldRef *struct{ FieldPath string }
+				}
+			}{Name: e[0], Value: e[1]})
+		}
+		pattern, _ := x.expand(&c, text, len(c.Env))
+		if _, err := path.Match(pattern, text); err != nil {
+			t.Errorf("%q makes the pattern %q: %v", text, pattern, err)
+		}
+		if ok, err := path.Match(literal(text), text); utf8.ValidString(text) && (!ok || err != nil) {
+			t.Errorf("%q does not match itself: %v", text, err)
+		}
+	})
 }
