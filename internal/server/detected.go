@@ -59,8 +59,15 @@ func (s *Server) detectedFields(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	fields := detect.NewFields(p.limit)
-	if err := s.eachLine(r, p, fields.Add); err != nil {
+	var lines []*detect.Line
+	if err := s.eachLine(r, p, func(l *detect.Line) { lines = append(lines, l) }); err != nil {
 		return err
+	}
+	// Stream by stream, as in Loki: the last value of the last stream says of which
+	// type a field is.
+	slices.SortStableFunc(lines, func(a, b *detect.Line) int { return strings.Compare(a.Stream.String(), b.Stream.String()) })
+	for _, l := range lines {
+		fields.Add(l)
 	}
 	var list []loki.DetectedField
 	for _, f := range fields.List() {
