@@ -49,7 +49,7 @@ var onlyIn = map[string][]string{
 	"github.com/VictoriaMetrics/VictoriaLogs":    {"internal/store/embedded"},
 	"github.com/VictoriaMetrics/VictoriaMetrics": {"internal/store/embedded"},
 	"github.com/spf13/cobra":                     {"internal/cli", "cmd/remora", "cmd/remora-agent"},
-	"github.com/coder/websocket":                 {"internal/server", "internal/client"},
+	"github.com/coder/websocket":                 {"internal/server", "internal/client", "test/lokidiff"},
 	"golang.org/x/term":                          {"internal/cli"},
 }
 
