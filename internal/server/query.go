@@ -71,7 +71,7 @@ func (s *Server) answer(w http.ResponseWriter, r *request, p exec.Params) error 
 	err := s.bounded(r, func(ctx context.Context) error {
 		began := time.Now()
 		var err error
-		result, err = s.engine.Run(ctx, s.source(r), p)
+		result, err = s.run(ctx, r, p)
 		took = time.Since(began)
 		return err
 	})

@@ -56,6 +56,7 @@ type Config struct {
 type Server struct {
 	store   store.Store
 	engine  Engine
+	wide    Engine // with more series; may be nil
 	log     *slog.Logger
 	auth    *Auth
 	version Version
@@ -99,7 +100,7 @@ func New(cfg Config) (*Server, error) {
 	}
 	limits := cfg.Limits.withDefaults()
 	s := &Server{
-		store: cfg.Store, engine: cfg.Engine, log: cfg.Logger, auth: cfg.Auth, version: cfg.Version,
+		store: cfg.Store, engine: cfg.Engine, wide: wideEngine(cfg.Engine), log: cfg.Logger, auth: cfg.Auth, version: cfg.Version,
 		limits: limits, now: cfg.Now,
 		mux:     http.NewServeMux(),
 		queries: newGate(limits.Queries, limits.QueuedQueries),
