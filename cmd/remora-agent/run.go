@@ -93,7 +93,7 @@ func (p *process) serve(o *options, conf *config.Config) error {
 	level.Set(conf.LogLevel)
 	log := slog.New(slog.NewTextHandler(p.stderr, &slog.HandlerOptions{Level: level}))
 	slog.SetDefault(log)
-	p.boundMemory(len(conf.Sources) * len(conf.Outputs))
+	p.boundMemory(conf.Engines())
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()

@@ -371,6 +371,7 @@ func (f *follower) restoredOnly() bool {
 // forget drops a stream of which nothing is left.
 func (a *agent) forget(f *follower) {
 	delete(a.all, f)
+	a.leaveSession(f.session)
 	if k := (streamKey{f.session.key, f.file.Stream}); a.streams[k] == f {
 		delete(a.streams, k)
 	}

@@ -218,6 +218,7 @@ type session struct {
 	place   string // what Place is asked
 	placed  bool   // all is known of whose it is
 	waits   bool   // nothing may be sent before that
+	streams int    // that are of it
 	machine string // whose files these are: part of their identity
 	follows bool   // an agent was here before: it kept files by names of its own
 	since   time.Time

@@ -112,6 +112,7 @@ func (a *agent) newFollower(session string, file ray.File) *follower {
 	f := &follower{session: a.sessionOf(session, file), file: file}
 	f.file.Path, f.file.Rotation = f.file.Stream, 0
 	a.all[f] = struct{}{}
+	f.session.streams++
 	return f
 }
 

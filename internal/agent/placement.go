@@ -52,6 +52,14 @@ func (a *agent) sessionOf(key string, f ray.File) *session {
 	return s
 }
 
+// leaveSession notes that a stream is forgotten. With its last one so is a pod of which
+// nothing else is kept.
+func (a *agent) leaveSession(s *session) {
+	if s.streams--; s.streams == 0 && s.key == "" && s.place != "" {
+		delete(a.sessions, "\x00"+s.place)
+	}
+}
+
 // placeSessions asks again whose files are, where that was not known.
 func (a *agent) placeSessions(now time.Time) {
 	if now.Sub(a.placed) < placeEvery || a.conf.Place == nil {

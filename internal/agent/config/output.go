@@ -25,6 +25,18 @@ func (o *Output) Takes(source string) bool {
 	return len(o.Sources) == 0 || slices.Contains(o.Sources, source)
 }
 
+// Engines is how many ways there are from a source to an output.
+func (c *Config) Engines() (n int) {
+	for i := range c.Sources {
+		for j := range c.Outputs {
+			if c.Outputs[j].Takes(c.Sources[i].Name) {
+				n++
+			}
+		}
+	}
+	return n
+}
+
 // check reports all that is wrong with the output's options.
 func (o *Output) check() error {
 	if h := o.HTTP(); h != nil {
