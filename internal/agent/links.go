@@ -136,25 +136,30 @@ func (a *agent) adoptLinks() {
 				dirs = append(dirs, dir)
 			}
 		}
+		found := map[streamKey][]orphan{}
 		for _, dir := range dirs {
-			a.adoptFrom(root, dir)
+			a.orphans(root, dir, found)
+		}
+		for k, orphans := range found {
+			a.adoptInto(k, orphans)
 		}
 	}
 }
 
 // orphan is a file that only a name of ours, or of a dead agent, leads to.
 type orphan struct {
-	path  string
-	birth int64
-	gone  int64 // since when it has no other name
+	path string
+	key  tail.Key
+	gone int64 // since when it has no other name
 }
 
-func (a *agent) adoptFrom(root, dir string) {
+// orphans adds the files that names in a directory keep. Two dead agents may have kept
+// the same one.
+func (a *agent) orphans(root, dir string, found map[streamKey][]orphan) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return
 	}
-	found := map[streamKey][]orphan{}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		st, err := tail.StatPath(path)
@@ -168,10 +173,9 @@ func (a *agent) adoptFrom(root, dir string) {
 			continue
 		}
 		key := streamKey{session, stream}
-		found[key] = append(found[key], orphan{path, k.Birth, st.Changed})
-	}
-	for k, orphans := range found {
-		a.adoptInto(k, orphans)
+		if !slices.ContainsFunc(found[key], func(o orphan) bool { return o.key == st.Key }) {
+			found[key] = append(found[key], orphan{path, st.Key, st.Changed})
+		}
 	}
 }
 
@@ -187,7 +191,11 @@ func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 		f = a.newFollower(k.session, file)
 		a.streams[k] = f
 	}
-	slices.SortFunc(orphans, func(x, y orphan) int { return cmp.Compare(y.birth, x.birth) })
+	if oldest := f.oldest(); f.known && oldest != nil {
+		// What is older than all that the state still knows was dealt with before.
+		orphans = slices.DeleteFunc(orphans, func(o orphan) bool { return o.key.Birth < oldest.key.Birth })
+	}
+	slices.SortFunc(orphans, func(x, y orphan) int { return cmp.Compare(y.key.Birth, x.key.Birth) })
 	var seen []tail.Sighting
 	var held []*generation
 	for i, o := range orphans {
@@ -207,7 +215,8 @@ func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 	a.place(f, seen, held, nil)
 	for i, g := range held {
 		g.unname()
-		g.next = i+1 < len(held) // the agent that kept them was there all the time
+		// An agent that kept two was there all the time between them.
+		g.next = i+1 < len(held) && filepath.Dir(seen[i].Path) == filepath.Dir(seen[i+1].Path)
 	}
 	a.queue(f)
 }

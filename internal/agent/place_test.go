@@ -684,3 +684,52 @@ func TestAFileDeletedDuringTheFirstScanIsReadOn(t *testing.T) {
 	w.drain()
 	w.want("worker-a.out", append(want, lines...))
 }
+
+// The end of the state is lost, and an agent before this one, of which the state was
+// lost too, kept an older file of the stream: that is read long since.
+func TestStateTornAndAnOlderAgentKeptAnOlderFile(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	text, want := numbered("oldest", 0, 10)
+	w.write("worker-a.out", text)
+	w.arrived(len(want))
+	w.crash()
+	w.loseState()
+	w.start()
+	want = append(want, w.generations("worker-a.out", 0, 3, 1)...)
+	w.crash()
+	restore := w.copyState()
+	w.srv.on(func(int, bool) int { return 503 })
+	w.start()
+	for gen := range 3 {
+		text, lines := numbered(fmt.Sprint("away", gen), 0, 10)
+		w.write("worker-a.out", text)
+		want = append(want, lines...)
+		w.until("the agent holds it", func() bool { return links(w.path("worker-a.out")) > 1 })
+		w.rotate("worker-a.out", 1)
+	}
+	w.crash()
+	restore()
+	w.tearState()
+	w.srv.on(nil)
+	w.start()
+	w.write("worker-a.out", "last\n")
+	want = append(want, "last")
+	w.arrived(len(want))
+	w.drain()
+	w.want("worker-a.out", want)
+}
+
+// tearState takes the last bytes off the state, as a crash of the machine may.
+func (w *world) tearState() {
+	w.t.Helper()
+	path := filepath.Join(w.conf.State, "positions")
+	st, err := os.Stat(path)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if err := os.Truncate(path, st.Size()-3); err != nil {
+		w.t.Fatal(err)
+	}
+}
