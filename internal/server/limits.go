@@ -13,6 +13,7 @@ type Limits struct {
 	PushMemory  int64         // decoded bytes of all pushes at work: 256 MiB; others wait
 	PushWait    time.Duration // for a place in that memory: 10 s
 	BodyTimeout time.Duration // to send a body: 2 min
+	AnswerStall time.Duration // for a client to take the next part of an answer: 1 min
 
 	LineBytes         int           // 256 KiB
 	LabelCount        int           // labels of a stream: 15
@@ -44,6 +45,7 @@ func (l Limits) withDefaults() Limits {
 	set(&l.PushMemory, 256<<20)
 	set(&l.PushWait, 10*time.Second)
 	set(&l.BodyTimeout, 2*time.Minute)
+	set(&l.AnswerStall, time.Minute)
 	set(&l.LineBytes, 256<<10)
 	set(&l.LabelCount, 15)
 	set(&l.LabelName, 128)

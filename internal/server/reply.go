@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/klauspost/compress/gzip"
 )
@@ -17,19 +18,46 @@ func reply(w http.ResponseWriter, r *request, body []byte) error {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	h.Add("Vary", "Accept-Encoding")
+	out := &patient{w: w, control: http.NewResponseController(w), stall: r.stall}
 	if len(body) < minCompressed || !acceptsGzip(r.Header) {
 		h.Set("Content-Length", strconv.Itoa(len(body)))
-		_, err := w.Write(body)
+		_, err := out.Write(body)
 		return clientGone(err)
 	}
 	h.Set("Content-Encoding", "gzip")
 	z := gzipWriters.Get().(*gzip.Writer)
 	defer gzipWriters.Put(z)
-	z.Reset(w)
+	z.Reset(out)
 	if _, err := z.Write(body); err != nil {
 		return clientGone(err)
 	}
 	return clientGone(z.Close())
+}
+
+// patient writes an answer in pieces and gives the client so long to take each:
+// one that takes none holds its answer in memory no longer.
+type patient struct {
+	w       http.ResponseWriter
+	control *http.ResponseController
+	stall   time.Duration
+}
+
+const answerPiece = 256 << 10
+
+func (p *patient) Write(b []byte) (n int, err error) {
+	for len(b) > 0 {
+		if p.stall > 0 {
+			// A writer that knows no deadlines, as in tests, has none.
+			_ = p.control.SetWriteDeadline(time.Now().Add(p.stall))
+		}
+		m, err := p.w.Write(b[:min(len(b), answerPiece)])
+		n += m
+		if err != nil {
+			return n, err
+		}
+		b = b[m:]
+	}
+	return n, nil
 }
 
 // Less than this is not worth compressing.

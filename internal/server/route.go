@@ -80,6 +80,7 @@ type request struct {
 	*http.Request
 	tenants []string      // as whose asks; at least one
 	queued  time.Duration // spent waiting for a place
+	stall   time.Duration // that a client may take for a piece of its answer
 }
 
 // serve does what is the same for every route.
@@ -99,7 +100,7 @@ func (s *Server) serve(rt *route, w http.ResponseWriter, r *http.Request) {
 		}
 	})
 	defer stop()
-	req := &request{Request: r.WithContext(ctx)}
+	req := &request{Request: r.WithContext(ctx), stall: s.limits.AnswerStall}
 	rec := &recorder{ResponseWriter: w}
 	err := s.guarded(rt, rec, req)
 	if err != nil && !rec.hijacked {
