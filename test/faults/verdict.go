@@ -198,10 +198,11 @@ func (w *world) excusable(s *stream, times []int, gaps []string) bool {
 		fate := w.fate(s, times, n, g)
 		ok = ok && fate != lost && (fate != gone || len(gaps) > s.gaps)
 	})
+	twice := 0
 	for _, k := range times {
-		ok = ok && k <= 1
+		twice += max(0, k-1)
 	}
-	return ok
+	return ok && (twice <= s.over || w.target == "loki" && w.state)
 }
 
 // fate is why a line is not there.
