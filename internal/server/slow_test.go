@@ -28,6 +28,8 @@ func TestAClientThatDoesNotReadIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: x\r\n\r\n", address("/loki/api/v1/query_range", "query", `{app="x"}`, "limit", "200"))
-	eventually(t, func() bool { return strings.Contains(r.log.String(), "status=200") && strings.Contains(r.log.String(), "write answer: ") })
+	eventually(t, func() bool {
+		return strings.Contains(r.log.String(), "status=200") && strings.Contains(r.log.String(), "write answer: ")
+	})
 	r.get("/loki/api/v1/query_range", "query", `{app="x"}`, "limit", "1").want(t, 200)
 }
