@@ -17,6 +17,7 @@ const (
 	tenantTwo   = "two"
 	tenantThree = "three"
 	tenantRetry = "retry"  // has lines that arrive twice
+	tenantLive  = "live"   // has the lines that tails wait for
 	tenantNone  = "nobody" // has no lines
 )
 

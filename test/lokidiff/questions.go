@@ -116,6 +116,9 @@ func parseQuestion(kind, rest string, base time.Time) (*question, error) {
 		rest = rest[len(m[0]):]
 		q.set(m[1], m[2], base)
 	}
+	if strings.Contains(rest, "$N") {
+		q.tenant = tenantLive
+	}
 	if rest = strings.TrimSpace(rest); rest != "" {
 		text := rest
 		if unquoted, err := strconv.Unquote(rest); err == nil && strings.HasPrefix(rest, `"{`) {

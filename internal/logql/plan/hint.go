@@ -46,6 +46,18 @@ func (r *Range) hint() {
 	r.Stages = slices.DeleteFunc(slices.Clone(r.Stages), r.idle)
 }
 
+// hintAbsent finds out the same of absent_over_time, whose answer has labels of
+// its own.
+func (r *Range) hintAbsent(outer *syntax.Grouping) {
+	own := r.Grouping
+	if r.Grouping = outer; outer == nil {
+		r.Grouping = &syntax.Grouping{}
+	}
+	r.Outer = "sum"
+	r.hint()
+	r.Grouping, r.Outer = own, ""
+}
+
 // idle reports whether a stage cannot change a sum, knowing which labels that
 // needs.
 func (r *Range) idle(s syntax.Stage) bool {

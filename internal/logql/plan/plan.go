@@ -126,10 +126,14 @@ func New(e syntax.Expr) (Node, error) {
 }
 
 func newAggregate(e *syntax.VectorAgg) (Node, error) {
-	if r, ok := e.Expr.(*syntax.RangeAgg); ok && mergeable(e, r) {
+	r, ok := e.Expr.(*syntax.RangeAgg)
+	if ok && mergeable(e, r) {
 		return newRange(r, e)
 	}
 	in, err := New(e.Expr)
+	if n, isRange := in.(*Range); ok && isRange && r.Op == "absent_over_time" && e.Op == "sum" {
+		n.hintAbsent(e.Grouping)
+	}
 	return &Aggregate{VectorAgg: e, Input: in}, err
 }
 

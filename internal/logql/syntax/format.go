@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/remora-ray/remora/internal/logs"
 )
@@ -100,9 +101,21 @@ func prettyRange(r *LogRange, level int) string {
 	}
 	s += " [" + formatPromDuration(r.Range) + "]"
 	if r.Offset != 0 {
-		s += " offset " + formatDuration(r.Offset)
+		s += " offset " + formatOffset(r.Offset)
 	}
 	return s
+}
+
+// formatOffset writes what can be read again: below zero no unit is longer than
+// an hour.
+func formatOffset(d time.Duration) string {
+	switch {
+	case d >= 0:
+		return formatPromDuration(d)
+	case -d < 24*time.Hour && d%time.Millisecond == 0:
+		return "-" + formatPromDuration(-d)
+	}
+	return d.String()
 }
 
 // compact writes an expression on one line.
@@ -291,8 +304,7 @@ func plainSequence(list []*syntax.Regexp) bool {
 
 // quoteValue is how Loki writes the value of a label filter.
 func quoteValue(m Matcher) string {
-	isExpression := m.Op == logs.Regexp || m.Op == logs.NotRegexp
-	if isExpression && strconv.CanBackquote(m.Value) && !plainExpression(m.Value) {
+	if m.Op == logs.Regexp && strconv.CanBackquote(m.Value) && !plainExpression(m.Value) {
 		return "`" + m.Value + "`"
 	}
 	return strconv.Quote(m.Value)

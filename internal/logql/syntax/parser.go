@@ -93,7 +93,8 @@ func (p *parser) unexpected(expecting ...string) {
 	if t.kind == tFault {
 		panic(t.fault)
 	}
-	if t.is("|") && p.peek().isWord("unwrap") && len(expecting) == 0 {
+	doubled := p.i > 0 && p.toks[p.i-1].is("|")
+	if t.is("|") && !doubled && p.peek().isWord("unwrap") && len(expecting) == 0 {
 		t = p.peek() // no stage outside of ranges
 	}
 	msg := "syntax error: unexpected " + t.name()
