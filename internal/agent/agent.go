@@ -75,21 +75,22 @@ type agent struct {
 	byKey     map[tail.Key]*generation
 	restored  map[tail.Key]*generation // of the state, not seen yet; Dev is 0
 
-	wire    parse.Wire
-	wired   bool // the target has said what it is
-	deaf    bool // it knows nothing of what it was sent: standard output
-	asking  bool
-	toAsk   []*follower
-	fresh   bool        // nothing seen yet: streams that the state does not know may be known to the server
-	missing bool        // the state is new, or part of it is lost
-	born    int64       // when this run began, Unix nanoseconds
-	began   int64       // likewise, by wall.Mono
-	blind   bool        // something may have happened of which inotify did not tell
-	era     int         // in which inotify told of everything that happened; see moment
-	doubted []*follower // to be asked about again in a while
-	scanned bool        // everything that is there was looked at once
-	there   bool        // the last scan found a root
-	begun   bool        // and the root was there
+	wire     parse.Wire
+	wired    bool // the target has said what it is
+	deaf     bool // it knows nothing of what it was sent: standard output
+	asking   bool
+	toAsk    []*follower
+	fresh    bool        // nothing seen yet: streams that the state does not know may be known to the server
+	missing  bool        // the state is new, or part of it is lost
+	born     int64       // when this run began, Unix nanoseconds
+	began    int64       // likewise, by wall.Mono
+	blind    bool        // something may have happened of which inotify did not tell
+	era      int         // in which inotify told of everything that happened; see moment
+	doubted  []*follower // to be asked about again in a while
+	adopting int         // for how many sweeps kept files are yet to be looked at again
+	scanned  bool        // everything that is there was looked at once
+	there    bool        // the last scan found a root
+	begun    bool        // and the root was there
 
 	dirty       []*follower // something happened; read in the next round
 	firstDirty  time.Time
@@ -112,8 +113,8 @@ type agent struct {
 	lastGrowth              time.Time
 	progress                time.Time
 	bytesRead, acknowledged uint64
-	slimmed                 uint64    // bytesRead when memory was given back
-	slimmedAt               time.Time // and when that was
+	slimmed                 uint64          // bytesRead when memory was given back
+	slimmedAt               time.Time       // and when that was
 	lost                    int             // bytes and lines that could not be had, for Once's answer
 	unread                  map[string]bool // paths that could not be read when they were last tried
 	head                    [tail.HeadLen]byte

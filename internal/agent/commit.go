@@ -315,6 +315,8 @@ func (a *agent) sweep(there, scanned bool) {
 	if there && !a.begun {
 		a.begun = true
 		a.firstScan()
+	} else {
+		a.adoptAgain()
 	}
 	a.scanned = true
 	a.health.scanned(now)

@@ -123,9 +123,17 @@ func dead(dir string) bool {
 // adoptLinks reads on in files that have no other name than one an agent gave them,
 // and that the state does not know: it was lost, or its end was. Those of dead agents
 // count only if all of it was lost; they stay, as their owner may come back.
-func (a *agent) adoptLinks() {
+//
+// One that has a name of Ray's too was renamed while the names were looked at: it is
+// no orphan, and word of that name is on its way. Unless all are wanted, such are left
+// alone, and later is true.
+func (a *agent) adoptLinks(all bool) (later bool) {
 	for root := range a.roots {
 		a.lockLinkDir(root)
+		named := map[tail.Key]bool{}
+		if !all {
+			named = a.namedElsewhere(root)
+		}
 		dirs := []string{a.linkDir(root)}
 		entries, err := os.ReadDir(filepath.Dir(dirs[0]))
 		if err != nil {
@@ -138,12 +146,35 @@ func (a *agent) adoptLinks() {
 		}
 		found := map[streamKey][]orphan{}
 		for _, dir := range dirs {
-			a.orphans(root, dir, found)
+			later = a.orphans(root, dir, named, found) || later
 		}
 		for k, orphans := range found {
 			a.adoptInto(k, orphans)
 		}
 	}
+	return later
+}
+
+// namedElsewhere are the files kept below a root, by whatever agent, that have another
+// name too.
+func (a *agent) namedElsewhere(root string) map[tail.Key]bool {
+	names, ours := map[tail.Key]uint32{}, map[tail.Key]uint32{}
+	above := filepath.Dir(a.linkDir(root))
+	dirs, _ := os.ReadDir(above)
+	for _, d := range dirs {
+		entries, _ := os.ReadDir(filepath.Join(above, d.Name()))
+		for _, e := range entries {
+			if st, err := tail.StatPath(filepath.Join(above, d.Name(), e.Name())); err == nil && st.Regular {
+				names[st.Key] = st.Links
+				ours[st.Key]++
+			}
+		}
+	}
+	named := map[tail.Key]bool{}
+	for k, n := range names {
+		named[k] = n > ours[k]
+	}
+	return named
 }
 
 // orphan is a file that only a name of ours, or of a dead agent, leads to.
@@ -153,17 +184,21 @@ type orphan struct {
 	gone int64 // since when it has no other name
 }
 
-// orphans adds the files that names in a directory keep. Two dead agents may have kept
-// the same one.
-func (a *agent) orphans(root, dir string, found map[streamKey][]orphan) {
+// orphans adds the files that names in a directory keep, but those that are named. Two
+// dead agents may have kept the same one.
+func (a *agent) orphans(root, dir string, named map[tail.Key]bool, found map[streamKey][]orphan) (later bool) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return
+		return false
 	}
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		st, err := tail.StatPath(path)
 		if err != nil || !st.Regular || st.Size == 0 || a.byKey[st.Key] != nil {
+			continue
+		}
+		if named[st.Key] {
+			later = true
 			continue
 		}
 		session, stream, k, ok := parseLinkName(e.Name())
@@ -177,6 +212,7 @@ func (a *agent) orphans(root, dir string, found map[streamKey][]orphan) {
 			found[key] = append(found[key], orphan{path, st.Key, st.Changed})
 		}
 	}
+	return later
 }
 
 // adoptInto puts files into their stream. They are older than what has a name of
@@ -230,6 +266,9 @@ func (a *agent) dropLink(g *generation) {
 
 // sweepLinks removes names of our own that no generation needs any more.
 func (a *agent) sweepLinks() {
+	if a.adopting > 0 {
+		return
+	}
 	needed := map[string]bool{}
 	for f := range a.all {
 		for _, g := range f.gens {

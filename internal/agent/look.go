@@ -194,13 +194,13 @@ func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (
 	if err != nil || !st.Regular {
 		return tail.Sighting{}, nil
 	}
-	if st.Size == 0 && a.byKey[st.Key] == nil {
-		f.empty = append(f.empty, st.Key.Birth)
-		return tail.Sighting{}, nil
-	}
 	rot := a.rotation(n)
 	if g := a.known(st, rot, path); g != nil {
 		a.rename(g, n, path, rot, st, met)
+		return tail.Sighting{}, nil
+	}
+	if st.Size == 0 {
+		f.empty = append(f.empty, st.Key.Birth)
 		return tail.Sighting{}, nil
 	}
 	g, head, err := a.hold(f, path, rot)

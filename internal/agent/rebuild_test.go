@@ -64,3 +64,58 @@ func TestOlderStateAndFilesThatAreGone(t *testing.T) {
 		})
 	}
 }
+
+// The file has just been cut, and is empty, when an agent starts whose state knows it.
+func TestCopiedAndCutAndEmptyAtTheStart(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	text, want := numbered("first", 0, 20)
+	w.write("job-driver-x.log", text)
+	w.arrived(len(want))
+	w.crash()
+	text, lines := numbered("unread", 0, 20)
+	w.write("job-driver-x.log", text)
+	want = append(want, lines...)
+	w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+	w.start()
+	w.arrived(len(want))
+	text, lines = numbered("new", 0, 20)
+	w.write("job-driver-x.log", text)
+	want = append(want, lines...)
+	w.arrived(len(want))
+	w.write("job-driver-x.log", "last\n")
+	w.arrived(len(want) + 1)
+	w.drain()
+	w.want("job-driver-x.log", append(want, "last"))
+	w.contiguous("job-driver-x.log")
+	w.noGaps()
+}
+
+// What was sent before a kill and is not acknowledged keeps its time, also where it is
+// the first of its file and the clock goes back.
+func TestFirstLinesKeepTheirTimeAcrossAKill(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.srv.on(func(_ int, stored bool) int {
+		if stored {
+			return -1
+		}
+		return 0
+	})
+	text, want := numbered("first", 0, 20)
+	w.write("worker-a.out", text)
+	w.start()
+	w.arrived(len(want))
+	w.crash()
+	w.srv.on(nil)
+	text, lines := numbered("second", 0, 20)
+	w.write("worker-a.out", text)
+	want = append(want, lines...)
+	w.ages() // an anchor made now would be a minute back
+	w.start()
+	w.arrived(len(want))
+	w.drain()
+	w.want("worker-a.out", want)
+	w.contiguous("worker-a.out")
+}

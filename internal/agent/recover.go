@@ -96,7 +96,9 @@ func (a *agent) firstScan() {
 		}
 		a.queue(g.of)
 	}
-	a.adoptLinks()
+	if a.adoptLinks(false) {
+		a.adopting = adoptTries
+	}
 	for f := range a.all {
 		a.prune(f)
 		for _, g := range f.gens {
@@ -109,6 +111,21 @@ func (a *agent) firstScan() {
 				}
 			}
 		}
+	}
+	a.sweepLinks()
+}
+
+// adoptTries is how many sweeps it is waited for word of the names of files that an
+// agent kept: some have names that no source follows.
+const adoptTries = 3
+
+// adoptAgain looks again at files that an agent kept and that had names of Ray's.
+func (a *agent) adoptAgain() {
+	if a.adopting == 0 {
+		return
+	}
+	if a.adopting--; !a.adoptLinks(a.adopting == 0) {
+		a.adopting = 0
 	}
 	a.sweepLinks()
 }

@@ -343,9 +343,7 @@ func (a *agent) prepare(f *follower) {
 			File: f.file, Context: ray.Context{Session: f.session.name, Location: a.conf.Location},
 			Labels: labels, Metadata: meta, Form: a.form(f), Stages: a.conf.Stages,
 		}, a.wire)
-		if f.acked.Offset > 0 || f.acked.Parser != nil {
-			a.restoreParser(f, f.acked)
-		}
+		a.restoreParser(f, f.acked)
 	case f.facts != f.session.facts:
 		f.parser.SetFacts(labels, meta)
 	}
@@ -372,6 +370,13 @@ func with(a, b logs.Labels) logs.Labels {
 }
 
 func (a *agent) restoreParser(f *follower, p parse.Position) {
+	// Lines that were sent and not acknowledged may be there: they keep their times.
+	if sent := a.state.Anchors(f.id); len(sent) > len(f.anchors) {
+		f.anchors = sent
+	}
+	if p.Offset == 0 && p.Parser == nil && len(f.anchors) == 0 {
+		return // a new stream
+	}
 	if err := f.parser.Restore(p, f.anchors); err != nil {
 		a.log.Warn("what was known of a stream's writer is lost", "stream", f.file.Stream, "error", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/loki"
@@ -52,6 +53,17 @@ func (l *Log) Anchor(id loki.FileID, anchors []parse.Anchor) error {
 		l.keepAnchor(id, a)
 	}
 	return l.append()
+}
+
+// Anchors are those recorded of a stream, and not left behind by what was saved of it
+// since: also those that could not be written.
+func (l *Log) Anchors(id loki.FileID) []parse.Anchor {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if k := l.live[id]; k != nil {
+		return slices.Clone(k.anchors)
+	}
+	return nil
 }
 
 // Forget removes a stream.
