@@ -91,13 +91,14 @@ func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, ta
 			best = c
 		}
 	}
-	if best != nil {
-		a.adopt(f, best)
-		return
-	}
-	if a.doubtful(f) {
+	if (best == nil || best.reach < f.size()) && a.doubtful(f) {
+		// The rest may come yet, with times that nobody knows any more.
 		f.asked = false
 		a.doubted = append(a.doubted, f)
+		return
+	}
+	if best != nil {
+		a.adopt(f, best)
 		return
 	}
 	if other := taken[f.id]; other != nil && other != f {

@@ -368,6 +368,43 @@ func TestStateLostWhileAPushIsOnItsWay(t *testing.T) {
 	w.noGaps()
 }
 
+// The same of a file that the server knows: what comes late was given older times than
+// a new agent would give to what is before it.
+func TestStateLostWhileMoreOfAFileIsOnItsWay(t *testing.T) {
+	w := newWorld(t)
+	w.conf.inFlight = 300 * time.Millisecond
+	w.mkdir()
+	text, want := numbered("first", 0, 10)
+	w.write("worker-a.out", text)
+	w.start()
+	w.arrived(len(want))
+	held := w.srv.hold()
+	text, lines := numbered("second", 0, 10)
+	w.write("worker-a.out", text)
+	want = append(want, lines...)
+	w.until("a push is on its way", func() bool { return w.srv.held() > 0 })
+	w.crash()
+	w.loseState()
+	asked := w.srv.questions()
+	w.start()
+	w.until("the server was asked again", func() bool { return w.srv.questions() > asked+1 || w.srv.held() > 1 })
+	if n := w.srv.held(); n != 1 {
+		t.Errorf("%d pushes are on their way, want that of the agent that died", n)
+	}
+	held()
+	w.write("worker-a.out", "last\n")
+	w.arrived(len(want) + 1)
+	w.drain()
+	w.want("worker-a.out", append(want, "last"))
+	w.contiguous("worker-a.out")
+	rows := w.srv.rows(testSession, "worker-a.out")
+	for i := 1; i < len(rows); i++ {
+		if rows[i].time <= rows[i-1].time {
+			t.Fatalf("line %q has the time %d, the one before it %d", rows[i].line, rows[i].time, rows[i-1].time)
+		}
+	}
+}
+
 // A state that is new keeps what the agent holds while no server has ever answered.
 func TestKilledBeforeAnyAnswerAndAGenerationIsGone(t *testing.T) {
 	w := newWorld(t)
