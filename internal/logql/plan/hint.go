@@ -37,25 +37,14 @@ func (r *Range) hint() {
 			needed = append(needed, n)
 		}
 	}
-	// The filters behind an unwrap come too late.
+	// A query that asks about errors forgives them, but behind an unwrap it asks
+	// too late.
 	r.Forgives = r.Errors && r.Outer == "sum" && r.Unwrap == nil
 	r.Errors = r.Errors || r.Outer != "sum"
 	slices.Sort(needed)
 	needed = slices.DeleteFunc(slices.Compact(needed), aboutErrors)
 	r.Needed, r.NeedsAll = needed, false
 	r.Stages = slices.DeleteFunc(slices.Clone(r.Stages), r.idle)
-}
-
-// hintAbsent finds out the same of absent_over_time, whose answer has labels of
-// its own.
-func (r *Range) hintAbsent(outer *syntax.Grouping) {
-	own := r.Grouping
-	if r.Grouping = outer; outer == nil {
-		r.Grouping = &syntax.Grouping{}
-	}
-	r.Outer = "sum"
-	r.hint()
-	r.Grouping, r.Outer = own, ""
 }
 
 // idle reports whether a stage cannot change a sum, knowing which labels that

@@ -65,7 +65,7 @@ type Range struct {
 	Needed       []string        // the labels that parsers must find; see NeedsAll
 	NeedsAll     bool            // parsers find all labels
 	Errors       bool            // a stage asks about errors: parsers read lines to their end
-	Forgives     bool            // the query asks about errors: lines that parsers cannot read do not fail it
+	Forgives     bool            // lines that parsers cannot read do not fail the query
 	Outer        syntax.VectorOp // an aggregation around it that has been merged into Grouping
 }
 
@@ -131,9 +131,6 @@ func newAggregate(e *syntax.VectorAgg) (Node, error) {
 		return newRange(r, e)
 	}
 	in, err := New(e.Expr)
-	if n, isRange := in.(*Range); ok && isRange && r.Op == "absent_over_time" && e.Op == "sum" {
-		n.hintAbsent(e.Grouping)
-	}
 	return &Aggregate{VectorAgg: e, Input: in}, err
 }
 
@@ -198,6 +195,7 @@ func newRange(e *syntax.RangeAgg, outer *syntax.VectorAgg) (Node, error) {
 	case e.Op == "absent_over_time":
 		r.AbsentLabels = absentLabels(e.Range.Query.Matchers)
 		r.Grouping = &syntax.Grouping{}
+		r.Forgives = r.Unwrap == nil
 		r.Buckets = len(r.Stages) == 0 && r.Unwrap == nil
 	case outer != nil:
 		r.Outer, r.Grouping = outer.Op, outer.Grouping

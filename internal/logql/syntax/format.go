@@ -80,9 +80,13 @@ func prettyLog(q *LogQuery, level int) string {
 	filters := false
 	for _, stage := range q.Stages {
 		_, isFilter := stage.(*LineFilter)
-		if isFilter && filters {
+		_, isDecolorize := stage.(*DecolorizeStage)
+		switch {
+		case isFilter && filters:
 			s += " "
-		} else {
+		case isDecolorize:
+			s += "\n" // Loki does not indent it
+		default:
 			s += "\n" + indent(level+1)
 		}
 		filters = isFilter
