@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -68,42 +69,51 @@ func (s *Server) deleteLines(w http.ResponseWriter, r *request) error {
 	if query == "" {
 		return failf(http.StatusBadRequest, "query not set")
 	}
-	sel, err := deletable(query)
+	sel, match, err := s.deletable(query)
 	if err != nil {
 		return err
 	}
 	if sel.Start, sel.End, err = s.deletedTime(r); err != nil {
 		return err
 	}
-	if err := s.store.Delete(r.Context(), r.tenants[0], sel, query); err != nil {
+	err = s.bounded(r, func(ctx context.Context) error { return s.store.Delete(ctx, r.tenants[0], sel, query, match) })
+	if err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-// deletable reads the query of lines to delete: a selector, line filters and
-// filters of stored labels, which is what the store finds by itself.
-func deletable(query string) (sel logs.Selection, err error) {
+// deletable reads the query of lines to delete: what the store selects, and where
+// there is more to it, what a selected line must pass.
+func (s *Server) deletable(query string) (sel logs.Selection, match func(*logs.Record) bool, err error) {
 	if query == everything {
-		return sel, nil
+		return sel, nil, nil
 	}
+	bad := func(err error) error { return failf(http.StatusBadRequest, "invalid query expression: %v", err) }
 	e, err := syntax.Parse(query)
 	if err != nil {
-		return sel, failf(http.StatusBadRequest, "invalid query expression: %v", err)
+		return sel, nil, bad(err)
 	}
 	node, err := plan.New(e)
 	if err != nil {
-		return sel, failf(http.StatusBadRequest, "invalid query expression: %v", err)
+		return sel, nil, bad(err)
 	}
 	l, ok := node.(*plan.Log)
-	switch {
-	case !ok:
-		return sel, failf(http.StatusBadRequest, "invalid query expression: lines are deleted by a log query")
-	case len(l.Stages) > 0:
-		return sel, failf(http.StatusBadRequest, "invalid query expression: lines are deleted by a selector, plain line filters and filters of labels that are stored, other stages are not allowed")
+	if !ok {
+		return sel, nil, failf(http.StatusBadRequest, "invalid query expression: lines are deleted by a log query")
 	}
-	return l.Selection, nil
+	if len(l.Stages) == 0 {
+		return l.Selection, nil, nil
+	}
+	p, err := s.engine.Prepare(query)
+	if err != nil {
+		return sel, nil, bad(err)
+	}
+	return p.Selection(), func(r *logs.Record) bool {
+		_, ok := p.Process(r)
+		return ok
+	}, nil
 }
 
 // deletedTime reads start and end, which is now unless given. The end's second

@@ -323,7 +323,7 @@ func (m *memoryStore) Follow(ctx context.Context, _ []string, sel logs.Selection
 	return ctx.Err()
 }
 
-func (m *memoryStore) Delete(context.Context, string, logs.Selection, string) error {
+func (m *memoryStore) Delete(context.Context, string, logs.Selection, string, func(*logs.Record) bool) error {
 	return nil
 }
 func (m *memoryStore) Deletions(string) ([]store.Deletion, error) { return nil, nil }

@@ -72,8 +72,10 @@ type Store interface {
 	Follow(ctx context.Context, tenants []string, sel logs.Selection, f Follower) error
 
 	// Delete removes the selected records; it returns when the request is durable.
-	// The query is what a list of requests shows for it.
-	Delete(ctx context.Context, tenant string, sel logs.Selection, query string) error
+	// The query is what a list of requests shows for it. With match, of the selected
+	// records those for which it is true are removed; it is called from one goroutine
+	// at a time, before Delete returns.
+	Delete(ctx context.Context, tenant string, sel logs.Selection, query string, match func(*logs.Record) bool) error
 
 	// Deletions lists the last requests to delete, oldest first.
 	Deletions(tenant string) ([]Deletion, error)

@@ -18,14 +18,15 @@ import (
 // among the pushes: what came before it goes, what comes after it stays.
 type deletion struct {
 	tenant     string
-	Filter     string // LogsQL
+	Filter     string   // LogsQL
+	Filters    []string // LogsQL for rows one by one, instead of Filter
 	Start, End int64
 	Request    store.Deletion
 }
 
-// Delete removes the selected records; see store.Store. A selection that the
-// engine cannot be asked exactly is refused.
-func (e *Engine) Delete(_ context.Context, tenant string, sel logs.Selection, query string) error {
+// Delete removes the selected records; see store.Store. Where the engine cannot
+// be asked exactly, the rows that match are looked up and named.
+func (e *Engine) Delete(ctx context.Context, tenant string, sel logs.Selection, query string, match func(*logs.Record) bool) error {
 	if err := store.ValidTenant(tenant); err != nil {
 		return &store.InvalidError{Reason: err.Error()}
 	}
@@ -33,15 +34,20 @@ func (e *Engine) Delete(_ context.Context, tenant string, sel logs.Selection, qu
 		return err
 	}
 	sel.Start, sel.End = e.clampTime(sel.Start, sel.End)
-	p := push(&sel, false)
-	if !p.exact {
-		return &store.InvalidError{Reason: "lines cannot be deleted by a regular expression that looks around (^ $ \\b) or holds a dot, or by text that is not UTF-8: use plain text or labels"}
-	}
 	if sel.Start >= sel.End {
 		return nil
 	}
+	p := push(&sel, false)
+	var filters []string
+	if match != nil || !p.exact {
+		rows, err := e.choose(ctx, tenant, sel, match)
+		if err != nil {
+			return err
+		}
+		p.filter, filters = "", rows.filters()
+	}
 	now := e.cfg.Now()
-	d := &deletion{tenant: tenant, Filter: p.filter, Start: sel.Start, End: sel.End, Request: store.Deletion{
+	d := &deletion{tenant: tenant, Filter: p.filter, Filters: filters, Start: sel.Start, End: sel.End, Request: store.Deletion{
 		ID: fmt.Sprintf("%016x", rand.Uint64()), Query: query, Start: sel.Start, End: sel.End, Created: now.UnixNano(),
 	}}
 	body, err := json.Marshal(d)
@@ -75,6 +81,9 @@ func (e *Engine) replayDelete(rec *journal.Record) error {
 
 // delete runs a deletion to its end. No rows are added meanwhile.
 func (e *Engine) delete(d *deletion) error {
+	if err := e.tenants.mark(); err != nil {
+		return err
+	}
 	ts, err := e.tenants.existing([]string{d.tenant})
 	if err != nil {
 		return err
@@ -91,7 +100,20 @@ func (e *Engine) delete(d *deletion) error {
 }
 
 func (t *tenant) delete(d *deletion) error {
-	filter := fmt.Sprintf("_time:[%s,%s] %s", preciseTime(d.Start), preciseTime(d.End-1), d.Filter)
+	filters := d.Filters
+	if d.Filter != "" {
+		filters = []string{d.Filter}
+	}
+	for _, f := range filters {
+		if err := t.deleteBy(f, d.Start, d.End); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tenant) deleteBy(filter string, start, end int64) error {
+	filter = fmt.Sprintf("_time:[%s,%s] %s", preciseTime(start), preciseTime(end-1), filter)
 	f, err := logstorage.ParseFilter(filter)
 	if err != nil {
 		return fmt.Errorf("ask the engine %s: %w", filter, err)
@@ -102,7 +124,7 @@ func (t *tenant) delete(d *deletion) error {
 	}
 	// The engine deletes rows with time ≤ the task's start, in nanoseconds.
 	id := fmt.Sprintf("remora-%d", time.Now().UnixNano())
-	if err := t.storage.DeleteRunTask(context.Background(), id, d.End, tenantID, f); err != nil {
+	if err := t.storage.DeleteRunTask(context.Background(), id, end, tenantID, f); err != nil {
 		return err
 	}
 	return t.awaitDeletions()

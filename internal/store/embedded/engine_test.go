@@ -137,7 +137,7 @@ func TestARecordIsWhatWasPushed(t *testing.T) {
 	var want []logs.Record
 	for _, en := range p.Streams[0].Entries {
 		en.Metadata = logs.LabelsOf("filename", "raylet1.out", "session", "s1", "offset", en.Metadata.Get("offset"))
-		want = append(want, logs.Record{Stream: p.Streams[0].Labels, Entry: en})
+		want = append(want, logs.Record{Tenant: "fake", Stream: p.Streams[0].Labels, Entry: en})
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -18,7 +18,9 @@ type pushed struct {
 	exact  bool
 }
 
-// push translates a selection to LogsQL. marked leaves marker rows out.
+// push translates a selection to LogsQL. marked leaves out rows that are no lines:
+// markers, and the empty row that the engine leaves in place of the first row of a
+// block when that is deleted. Each line has a file or a number.
 func push(sel *logs.Selection, marked bool) pushed {
 	p := pushed{exact: true}
 	var all []string
@@ -38,7 +40,7 @@ func push(sel *logs.Selection, marked bool) pushed {
 		}
 	}
 	if marked {
-		all = append(all, "!"+quote(fieldMarker)+":*")
+		all = append(all, "!"+quote(fieldMarker)+":*", "("+fieldFile+":* or "+fieldRow+":*)")
 	}
 	if len(all) == 0 {
 		all = append(all, "*")

@@ -61,7 +61,7 @@ type tenants struct {
 
 	mu     sync.Mutex
 	opened map[string]*tenant
-	marked atomic.Bool // some tenant has marker rows, see replay
+	marked atomic.Bool // some tenant has rows that are no lines, see push
 }
 
 func newTenants(e *Engine) *tenants {
@@ -71,13 +71,14 @@ func newTenants(e *Engine) *tenants {
 	return ts
 }
 
-// mark notes for ever that there may be marker rows, before the first is added.
+// mark notes for ever that there may be rows that are no lines, before the first
+// is added.
 func (ts *tenants) mark() error {
 	if ts.marked.Load() {
 		return nil
 	}
 	if err := writeFileSync(ts.engine.home.path("marked"), nil); err != nil {
-		return fmt.Errorf("note that the store has marker rows: %w", err)
+		return fmt.Errorf("note that the store has rows that are no lines: %w", err)
 	}
 	ts.marked.Store(true)
 	return nil
