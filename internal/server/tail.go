@@ -83,10 +83,10 @@ func (s *Server) parseTail(w http.ResponseWriter, r *request) (tailParams, error
 	if text := r.Form.Get("delay_for"); text != "" && text != "0" {
 		delay, err := loki.ParseStep(text)
 		if err != nil || delay < 0 {
-			return p, failf(http.StatusBadRequest, "parameter delay_for: %q is not a number of seconds", shorten(text, 64))
+			return p, failf(http.StatusBadRequest, "strconv.Atoi: parsing %q: invalid syntax", shorten(text, 64))
 		}
 		if p.delay = time.Duration(delay); p.delay > 5*time.Second {
-			return p, failf(http.StatusBadRequest, "delay_for can't be greater than 5 seconds")
+			return p, failf(http.StatusBadRequest, "delay_for can't be greater than 5")
 		}
 	}
 	p.delay = max(p.delay, s.limits.TailWindow)
