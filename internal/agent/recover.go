@@ -223,6 +223,9 @@ func (a *agent) answered(x answers) {
 		return
 	}
 	delete(a.shut, x.tenant)
+	if a.unacked == 0 {
+		a.health.delivered() // there is nothing that it might not take
+	}
 	if !a.wired {
 		a.wired, a.wire = true, x.wire
 		a.deaf = x.wire == parse.Remora && x.found.Files == nil
