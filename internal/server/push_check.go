@@ -29,6 +29,7 @@ type pushCheck struct {
 	changed  bool // the push is no longer what was sent
 	reasons  []complaint
 	alone    map[string]logs.Labels // see levelAlone
+	pool     []logs.Label           // see withLevel
 }
 
 // complaint is a reason for which lines were taken out.
@@ -200,8 +201,30 @@ func (c *pushCheck) addLevel(s *loki.Stream, e *logs.Entry) {
 			e.Metadata = c.levelAlone(level)
 			return
 		}
-		e.Metadata = withLabel(e.Metadata, detect.LevelName, level)
+		e.Metadata = c.withLevel(e.Metadata, level)
 	}
+}
+
+// withLevel is a set with the level in its place. Sets are cut from one block, as
+// there is one for each line.
+func (c *pushCheck) withLevel(ls logs.Labels, level string) logs.Labels {
+	if cap(c.pool)-len(c.pool) <= len(ls) {
+		c.pool = make([]logs.Label, 0, max(1024, len(ls)+1))
+	}
+	start, placed := len(c.pool), false
+	for _, l := range ls {
+		if !placed && l.Name >= detect.LevelName {
+			c.pool = append(c.pool, logs.Label{Name: detect.LevelName, Value: level})
+			placed = true
+		}
+		if l.Name != detect.LevelName {
+			c.pool = append(c.pool, l)
+		}
+	}
+	if !placed {
+		c.pool = append(c.pool, logs.Label{Name: detect.LevelName, Value: level})
+	}
+	return c.pool[start:len(c.pool):len(c.pool)]
 }
 
 // levelAlone is the metadata of a line that has no other, shared by all such

@@ -95,6 +95,21 @@ func TestQueriesOfATenantAtOnce(t *testing.T) {
 	query("small").want(t, 200)
 }
 
+// The file in the documentation is one.
+func TestLimitsInTheDocumentation(t *testing.T) {
+	text, err := os.ReadFile("../../docs/api.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("the documentation has no example")
+	}
+	r := start(t, withTenants(t, example))
+	r.do("GET", address("/loki/api/v1/query_range", "query", `{a="b"}`, "since", "720h1s"), nil, "X-Scope-OrgID", "team-a").want(t, 400, "limit: 30d)")
+}
+
 func TestBadLimits(t *testing.T) {
 	for text, want := range map[string]string{
 		"defaults: {ingestion_rate: 4}":      "field ingestion_rate not found",
