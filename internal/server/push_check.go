@@ -255,11 +255,12 @@ func (c *pushCheck) ours(s *loki.Stream) error {
 	}
 	for i := range s.Entries {
 		e := &s.Entries[i]
-		fault := strings.ReplaceAll(metadataFault(e.Metadata, count, size), theStream, shorten(s.Labels.String(), 1024))
+		fault := metadataFault(e.Metadata, count, size)
 		if len(e.Line) > 4*c.limits.LineBytes {
 			fault = fmt.Sprintf("line has %d bytes, at most %d are allowed", len(e.Line), 4*c.limits.LineBytes)
 		}
 		if fault != "" {
+			fault = strings.ReplaceAll(fault, theStream, shorten(s.Labels.String(), 1024))
 			return failf(http.StatusBadRequest, "file %s at offset %s: %s", s.Range.File, e.Metadata.Get(loki.MetadataOffset), fault)
 		}
 	}
