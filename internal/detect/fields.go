@@ -194,9 +194,9 @@ func unescaped(raw string) string {
 	return text
 }
 
-// eachPair calls visit for each key=value of logfmt, until it returns false or
-// the line is no logfmt any more. It is false where the line is none.
-func eachPair(line string, visit func(key, value string) bool) bool {
+// eachPair calls visit for each key=value of logfmt, until it returns false. It
+// ends at a pair that is none, or goes on after it.
+func eachPair(line string, goOn bool, visit func(key, value string) bool) {
 	for i := 0; i < len(line); {
 		if line[i] <= ' ' {
 			i++
@@ -211,32 +211,51 @@ func eachPair(line string, visit func(key, value string) bool) bool {
 			continue // a word alone
 		}
 		if line[i] == '"' || key == "" {
-			return false
+			if i = afterFault(line, i, goOn); i < 0 {
+				return
+			}
+			continue
 		}
 		i++
 		value := ""
 		if i < len(line) && line[i] == '"' {
 			quoted, err := strconv.QuotedPrefix(line[i:])
-			if err != nil {
-				return false
+			if err == nil {
+				value, err = strconv.Unquote(quoted)
 			}
-			if value, err = strconv.Unquote(quoted); err != nil {
-				return false
+			if err != nil {
+				if i = afterFault(line, i, goOn); i < 0 {
+					return
+				}
+				continue
 			}
 			i += len(quoted)
 		} else {
 			start = i
-			for i < len(line) && line[i] > ' ' {
-				if line[i] == '=' || line[i] == '"' {
-					return false
-				}
+			for i < len(line) && line[i] > ' ' && line[i] != '=' && line[i] != '"' {
 				i++
+			}
+			if i < len(line) && line[i] > ' ' {
+				if i = afterFault(line, i, goOn); i < 0 {
+					return
+				}
+				continue
 			}
 			value = line[start:i]
 		}
 		if !visit(key, value) {
-			return true
+			return
 		}
 	}
-	return true
+}
+
+// afterFault is where to go on after a pair that is none, -1 for nowhere.
+func afterFault(line string, i int, goOn bool) int {
+	if !goOn {
+		return -1
+	}
+	for i < len(line) && line[i] > ' ' {
+		i++
+	}
+	return i
 }

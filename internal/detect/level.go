@@ -111,7 +111,7 @@ const maxLevelDepth = 2
 // logfmtLevel is the value of the first of the names; "" where it is no level.
 func logfmtLevel(line string) string {
 	best, word := len(levelNames), ""
-	eachPair(line, func(key, value string) bool {
+	eachPair(line, false, func(key, value string) bool {
 		for rank, name := range levelNames[:best] {
 			if strings.EqualFold(key, name) {
 				best, word = rank, value

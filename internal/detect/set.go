@@ -65,7 +65,8 @@ func (fs *Fields) Add(l *Line) {
 		if parser != "" && !slices.Contains(f.Parsers, parser) {
 			f.Parsers = append(f.Parsers, parser)
 		}
-		if path != nil && f.JSONPath == nil {
+		if path != nil { // the last one's too
+			f.JSONPath = f.JSONPath[:0]
 			for _, step := range path {
 				f.JSONPath = append(f.JSONPath, strings.Clone(step))
 			}
@@ -153,7 +154,7 @@ func eachInText(text string, visit func(name, value, parser string, path []strin
 // found in other ways.
 func eachLogfmt(text string, visit func(name, value, parser string, path []string)) (parser string) {
 	parser = "logfmt"
-	eachPair(text, func(key, value string) bool {
+	eachPair(text, true, func(key, value string) bool {
 		if value != "" {
 			visit(string(appendName(nil, key)), value, parser, nil)
 		}

@@ -148,7 +148,7 @@ func TestBadPushes(t *testing.T) {
 		{"snappy that lies about its size", []byte("\xff\xff\xff\xff\x0f"), []string{"Content-Type", ""}, 413, "200000 bytes allowed"},
 		{"tenant ..", []byte(ok), []string{"X-Scope-OrgID", ".."}, 400, "tenant ID is '.' or '..'"},
 		{"tenant with a slash", []byte(ok), []string{"X-Scope-OrgID", "a/b"}, 400, "tenant ID 'a/b' contains unsupported character '/'"},
-		{"two tenants", []byte(ok), []string{"X-Scope-OrgID", "a|b"}, 400, "is for one"},
+		{"two tenants", []byte(ok), []string{"X-Scope-OrgID", "a|b"}, 400, "multiple org IDs present"},
 		{"tenant too long", []byte(ok), []string{"X-Scope-OrgID", strings.Repeat("a", 151)}, 400, "tenant ID is too long: max 150 characters"},
 	}
 	for _, tt := range tests {

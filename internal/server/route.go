@@ -79,6 +79,7 @@ func (s *Server) routes() {
 type request struct {
 	*http.Request
 	tenants []string      // as whose asks; at least one
+	several bool          // the answer tells whose what is
 	queued  time.Duration // spent waiting for a place
 	stall   time.Duration // that a client may take for a piece of its answer
 }

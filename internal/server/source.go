@@ -25,7 +25,7 @@ type source struct {
 }
 
 func (s *Server) source(r *request) source {
-	return source{store: s.store, tenants: r.tenants, named: len(r.tenants) > 1}
+	return source{store: s.store, tenants: r.tenants, named: r.several}
 }
 
 // narrow takes the matchers of the tenant label out and leaves the tenants that

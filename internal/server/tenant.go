@@ -38,7 +38,7 @@ func (s *Server) admit(rt *route, r *request) error {
 		return err
 	}
 	if len(tenants) > 1 && (rt.whose == oneTenant || rt.name == "tail") {
-		return failf(http.StatusBadRequest, "multiple org IDs present: %s names %d tenants, %s is for one", headerTenant, len(tenants), rt.pattern)
+		return failf(http.StatusBadRequest, "multiple org IDs present")
 	}
 	if len(tenants) > s.limits.QueryTenants {
 		return failf(http.StatusBadRequest, "%s names %d tenants, at most %d may be asked at once", headerTenant, len(tenants), s.limits.QueryTenants)
@@ -48,7 +48,7 @@ func (s *Server) admit(rt *route, r *request) error {
 			return failf(http.StatusForbidden, "token is not for tenant %q: name another in the header %s", t, headerTenant)
 		}
 	}
-	r.tenants = tenants
+	r.tenants, r.several = tenants, strings.Contains(r.Header.Get(headerTenant), "|")
 	return nil
 }
 
