@@ -149,11 +149,6 @@ func (c *cluster) listen(ctx context.Context, w *writer) error {
 
 // end deletes the pod and waits until it is gone.
 func (c *cluster) end(ctx context.Context, w *writer) error {
-	if w.evict {
-		if _, err := c.kubectl(ctx, "", "wait", "-n", namespace, "pod/"+w.name, "--for=jsonpath={.status.reason}=Evicted", "--timeout=180s"); err != nil {
-			return err
-		}
-	}
 	args := []string{"delete", "pod", "-n", namespace, w.name}
 	if w.grace > 0 {
 		args = append(args, fmt.Sprintf("--grace-period=%d", w.grace))

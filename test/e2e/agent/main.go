@@ -85,15 +85,6 @@ func prove(ctx context.Context, o options) (ok bool, err error) {
 	if err := pause(ctx, o.write); err != nil {
 		return false, err
 	}
-	say("the kubelet evicts a pod")
-	last := evicted()
-	if err := c.begin(ctx, last); err != nil {
-		return false, err
-	}
-	if err := c.settle(ctx, []*writer{last}); err != nil {
-		return false, err
-	}
-	pods = append(pods, last)
 	say("pods are deleted")
 	for _, p := range pods {
 		if err := c.end(ctx, p); err != nil {

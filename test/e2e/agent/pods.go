@@ -17,15 +17,9 @@ type writer struct {
 	expr   string         // subPathExpr of its mount
 	tenant string         // of its annotation
 	grace  int            // seconds to delete it with; 0 means its own
-	evict  bool           // it writes more than it may, and the kubelet ends it
 	shared bool           // it shares /tmp/ray with another: lines carry no pod
 
 	told *log
-}
-
-// evicted is a pod that writes more than its volume may hold.
-func evicted() *writer {
-	return &writer{name: "evicted", volume: map[string]any{"emptyDir": map[string]any{"sizeLimit": "256Ki"}}, grace: 1, evict: true}
 }
 
 // writers are one pod for each way to follow it.
