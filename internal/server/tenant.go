@@ -48,8 +48,14 @@ func (s *Server) admit(rt *route, r *request) error {
 			return failf(http.StatusForbidden, "token is not for tenant %q: name another in the header %s", t, headerTenant)
 		}
 	}
-	r.tenants, r.several = tenants, strings.Contains(r.Header.Get(headerTenant), "|")
+	r.tenants, r.several = tenants, len(tenants) > 1 || emptyBesides(r.Header.Get(headerTenant))
 	return nil
+}
+
+// emptyBesides reports whether an empty name stands beside another: Loki takes
+// that for several.
+func emptyBesides(header string) bool {
+	return strings.HasPrefix(header, "|") || strings.HasSuffix(header, "|") || strings.Contains(header, "||")
 }
 
 // tenantFault says in Loki's words what is wrong with a name.
