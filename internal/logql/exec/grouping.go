@@ -12,6 +12,7 @@ type grouper struct {
 	grouping *syntax.Grouping
 	perLine  []string // see plan.Limits.LineLabels
 	samples  bool     // of unwrapped samples
+	inner    bool     // of a range aggregation: each tenant has series of its own
 	out      []logs.Label
 	names    []string // of by, sorted
 }
@@ -22,7 +23,11 @@ func (g *grouper) of(l *line) []logs.Label {
 	g.out = g.out[:0]
 	if g.grouping != nil && !g.grouping.Without {
 		if g.names == nil {
-			g.names = slices.Compact(slices.Sorted(slices.Values(g.grouping.Labels)))
+			names := g.grouping.Labels
+			if g.inner {
+				names = append(slices.Clip(names), tenantLabel)
+			}
+			g.names = slices.Compact(slices.Sorted(slices.Values(names)))
 		}
 		for _, n := range g.names {
 			if v, ok := l.lookup(n); ok && !(g.samples && v == "") {

@@ -63,7 +63,7 @@ func (q *query) evalUnwrapped(r *plan.Range, max int) (table, error) {
 		return nil, err
 	}
 	w := q.newWindows(r, max)
-	labels := grouper{grouping: r.Grouping, perLine: q.limits.LineLabels, samples: true}
+	labels := grouper{grouping: r.Grouping, perLine: q.limits.LineLabels, samples: true, inner: r.Outer == ""}
 	by := r.Grouping != nil && !r.Grouping.Without && slices.Contains(r.Grouping.Labels, u.label)
 	err = q.samples(r, func(l *line) error {
 		v, ok, err := u.sample(l)

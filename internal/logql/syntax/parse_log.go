@@ -78,10 +78,15 @@ func (p *parser) wholeRange() *LogRange {
 	return r
 }
 
-// logRange reads into r and reports whether the range was there. It may come
-// before the pipeline or after it.
+// logRange reads into r and reports whether the range was there. It comes right
+// behind the selector, or behind everything else.
 //
-//	logRange = ( selector | "(" logRange ")" ) { stage | unwrap | RANGE [ "offset" duration ] } .
+//	logRange = selector range { stage | unwrap }
+//	         | selector { stage | unwrap } range
+//	         | "(" logRange ")"
+//	         | "(" selector { stage | unwrap } ")" range
+//	         | "(" selector ")" range unwrap .
+//	range    = RANGE [ "offset" DURATION ] .
 func (p *parser) logRange(r *LogRange) (ranged bool) {
 	p.enter()
 	defer p.leave(1)
@@ -89,18 +94,35 @@ func (p *parser) logRange(r *LogRange) (ranged bool) {
 	case p.accept("("):
 		ranged = p.logRange(r)
 		p.expect(")")
+		switch {
+		case ranged:
+			return true
+		case p.cur().kind != tRange:
+			p.unexpected("RANGE")
+		}
 	case p.at("{"):
 		r.Query = p.selection()
 	default:
 		p.unexpected("{", "(")
 	}
+	if p.cur().kind == tRange {
+		ranged = true
+		behind := len(r.Query.Stages) > 0 || r.Unwrap != nil
+		closed := p.toks[p.i-1].is(")")
+		r.Range, r.Offset = p.take().dur, p.offset()
+		if behind || closed && !p.at("|") {
+			return true
+		}
+		if closed && !p.peek().isWord("unwrap") {
+			p.take()
+			p.unexpected("unwrap")
+		}
+	}
 	for {
 		switch t := p.cur(); {
 		case t.kind == tRange && !ranged:
-			p.take()
-			ranged = true
-			r.Range = t.dur
-			r.Offset = p.offset()
+			r.Range, r.Offset = p.take().dur, p.offset()
+			return true
 		case t.is("|") && p.peek().isWord("unwrap"):
 			if r.Unwrap != nil {
 				if !ranged {
