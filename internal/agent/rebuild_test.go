@@ -2,6 +2,7 @@ package agent
 
 import (
 	"fmt"
+	"os"
 	"testing"
 )
 
@@ -118,4 +119,59 @@ func TestFirstLinesKeepTheirTimeAcrossAKill(t *testing.T) {
 	w.drain()
 	w.want("worker-a.out", want)
 	w.contiguous("worker-a.out")
+}
+
+// logrotate shifts the copies it made: .1 becomes .2, and a new .1 is made.
+func TestStateLostAndShiftedCopies(t *testing.T) {
+	for _, unsent := range []bool{false, true} {
+		for cuts := 1; cuts <= 3; cuts++ {
+			t.Run(fmt.Sprint(cuts, " not all sent: ", unsent), func(t *testing.T) {
+				w := newWorld(t)
+				w.mkdir()
+				w.start()
+				var want []string
+				add := func(tag string) {
+					text, lines := numbered(tag, 0, 20)
+					w.write("job-driver-x.log", text)
+					want = append(want, lines...)
+				}
+				add("first")
+				w.arrived(len(want))
+				for n := range cuts {
+					if unsent && n == cuts-1 {
+						w.crash()
+						add("unsent")
+					}
+					w.shift("job-driver-x.log", 3)
+					add(fmt.Sprint("cut", n))
+					if w.done != nil {
+						w.arrived(len(want))
+					}
+				}
+				if w.done != nil {
+					w.crash()
+				}
+				w.loseState()
+				w.start()
+				w.arrived(len(want))
+				add("last")
+				w.arrived(len(want))
+				w.drain()
+				w.want("job-driver-x.log", want)
+				w.contiguous("job-driver-x.log")
+				w.noGaps()
+			})
+		}
+	}
+}
+
+// shift does what logrotate's copytruncate does with copies that it keeps.
+func (w *world) shift(name string, keep int) {
+	w.t.Helper()
+	for n := keep - 1; n >= 1; n-- {
+		if err := os.Rename(w.path(fmt.Sprint(name, ".", n)), w.path(fmt.Sprint(name, ".", n+1))); err != nil && !os.IsNotExist(err) {
+			w.t.Fatal(err)
+		}
+	}
+	w.copyTruncate(name, name+".1")
 }
