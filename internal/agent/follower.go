@@ -40,9 +40,9 @@ type follower struct {
 	gap   string // why bytes before gapAt are missing, not told yet
 	gapAt uint64
 
-	turns int64   // files that came under the name being written to, as far as told
-	ended *moment // of the newest file, where that is forgotten
-	empty []int64 // when the files were born that had a name and no bytes at the last look
+	turns int64      // files that came under the name being written to, as far as told
+	ended *moment    // of the newest file, where that is forgotten
+	empty []tail.Key // files that had a name and no bytes at the last look
 
 	acked   parse.Position // what the output has
 	marked  tail.Mark      // of acked

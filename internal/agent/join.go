@@ -115,8 +115,8 @@ func (f *follower) bornBetween(from, to int64) (n int) {
 			n++
 		}
 	}
-	for _, birth := range f.empty {
-		if birth >= from && birth < to {
+	for _, k := range f.empty {
+		if k.Birth >= from && k.Birth < to {
 			n++
 		}
 	}

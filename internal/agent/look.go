@@ -200,7 +200,7 @@ func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (
 		return tail.Sighting{}, nil
 	}
 	if st.Size == 0 {
-		f.empty = append(f.empty, st.Key.Birth)
+		f.empty = append(f.empty, st.Key)
 		return tail.Sighting{}, nil
 	}
 	g, head, err := a.hold(f, path, rot)

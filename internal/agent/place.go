@@ -240,9 +240,10 @@ func (a *agent) copyOf(f *follower, g *generation, o loki.FileOffsets) *loki.Gen
 		if !ok || n == 0 || has == 0 || k.Inode == g.key.Ino && k.Birth == g.key.Birth {
 			continue
 		}
-		cut := slices.ContainsFunc(f.gens, func(of *generation) bool {
-			return of.key.Ino == k.Inode && of.key.Birth == k.Birth && (of.size < has || !h.Matches(a.headOf(of)))
-		})
+		cut := slices.ContainsFunc(f.empty, func(of tail.Key) bool { return of.Ino == k.Inode && of.Birth == k.Birth }) ||
+			slices.ContainsFunc(f.gens, func(of *generation) bool {
+				return of.key.Ino == k.Inode && of.key.Birth == k.Birth && (of.size < has || !h.Matches(a.headOf(of)))
+			})
 		if !cut {
 			continue
 		}

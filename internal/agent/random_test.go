@@ -41,6 +41,7 @@ type history struct {
 // hold that are still there, oldest first.
 type turning struct {
 	name string
+	cut  bool // turned over by copy and truncation, else by renames
 	want []string
 	gens []string // the last line of each, "" where it is empty
 }
@@ -52,6 +53,7 @@ func (h *history) run() {
 	for i := range 3 {
 		h.files = append(h.files, &turning{name: fmt.Sprintf("worker-%d.out", i), gens: []string{""}})
 	}
+	h.files = append(h.files, &turning{name: "job-driver-x.log", cut: true, gens: []string{""}})
 	h.start()
 	for range 60 {
 		if h.t.Failed() {
@@ -177,7 +179,11 @@ func (h *history) turn(f *turning) {
 		}
 		f.gens = f.gens[1:]
 	}
-	h.rotate(f.name, backups)
+	if f.cut {
+		h.shift(f.name, backups)
+	} else {
+		h.rotate(f.name, backups)
+	}
 	f.gens = append(f.gens, "")
 }
 

@@ -213,6 +213,9 @@ func (a *agent) candidates(f *follower) []loki.FileID {
 	for _, g := range f.gens {
 		ids = append(ids, identity(f.session.machine, f.session.name, f.file, g.key))
 	}
+	for _, k := range f.empty { // one that was cut, say, of which copies are here
+		ids = append(ids, identity(f.session.machine, f.session.name, f.file, k))
+	}
 	return ids
 }
 
