@@ -139,6 +139,7 @@ func (a *agent) look(f *follower) {
 			seen, held = append(seen, s), append(held, g)
 		}
 	}
+	seen, held = a.cutWhileAway(f, seen, held, met)
 	a.unname(f, met)
 	a.place(f, seen, held, met)
 	if f.reading() != nil {

@@ -220,6 +220,9 @@ func (a *agent) observe(f *follower, g *generation, now time.Time) (tail.Stat, t
 	if g.written != 0 && g.written != st.Written && st.Size == f.cursor.Offset {
 		g.changed = g.changed || !f.endsAsRead(g)
 	}
+	if f.cursor.Offset == 0 && a.cutUnread(g, st.Size) {
+		g.changed = true
+	}
 	g.written = st.Written
 	if st.Size != g.size {
 		g.size, g.grew = st.Size, wall.Mono()
@@ -228,6 +231,20 @@ func (a *agent) observe(f *follower, g *generation, now time.Time) (tail.Stat, t
 	s := tail.State{Size: st.Size, Open: g.fd >= 0, Changed: g.changed}
 	s.Ended = a.ended(f, g)
 	return st, s
+}
+
+// cutUnread reports whether a file was cut before anything of it was read: it is shorter
+// than it was, or than its copy, or begins otherwise.
+func (a *agent) cutUnread(g *generation, size int64) bool {
+	shorter := size < g.size || g.copy != nil && size < g.copy.size
+	if g.changed || g.head.Len == 0 || !shorter && g.copy == nil {
+		return false
+	}
+	if size == 0 {
+		return true
+	}
+	head := a.headOf(g)
+	return head != nil && !g.head.Matches(head)
 }
 
 // endsAsRead reports whether the bytes before the cursor are still those that were
@@ -569,22 +586,11 @@ func (a *agent) cut(f *follower, g *generation) {
 			a.log.Warn("cannot open a file that was truncated", "path", g.path, "error", err)
 		}
 	}
-	next := &generation{of: f, key: g.key, name: g.name, path: g.path, rotation: g.rotation, fd: g.fd, links: g.links, grew: wall.Mono(), link: g.link, moment: g.moment}
+	next := a.split(f, f.cur)
 	next.next = true
-	if next.fd >= 0 {
-		if st, err := tail.StatFD(next.fd); err == nil {
-			next.size = st.Size
-		}
-	}
-	a.byKey[g.key] = next
-	g.fd, g.link = -1, false
-	g.unname()
-	f.gens = append(f.gens[:f.cur+1:f.cur+1], append([]*generation{next}, f.gens[f.cur+1:]...)...)
 	if c := g.copy; c != nil && c.grownTo() >= f.cursor.Offset {
 		a.log.Info("a file was copied and truncated: reading on in the copy", "path", next.path, "copy", c.path)
-		g.key, g.fd, g.path, g.rotation, g.link, g.size, g.grew = c.key, c.fd, c.path, c.rotation, c.link, c.grownTo(), c.grew
-		g.copy, g.changed, g.changedAt, g.copied = nil, false, 0, g.size
-		a.byKey[g.key] = g
+		a.takeCopy(g, c)
 		return
 	}
 	g.size = f.cursor.Offset
