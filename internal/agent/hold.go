@@ -84,6 +84,9 @@ func (a *agent) prune(f *follower) {
 		a.save(f)
 	}
 	for _, g := range over {
+		if g.fd >= 0 && !g.packed {
+			a.readOn(f, g)
+		}
 		a.closeFD(g)
 		a.dropLink(g)
 		a.conf.Spent(g.key.Ino)

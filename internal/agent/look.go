@@ -340,10 +340,9 @@ func (a *agent) late(g *generation, size int64) {
 		return
 	}
 	if f.covered || i+1 < len(f.gens) && f.gens[i+1].begun {
-		a.met.drops.WithLabelValues("late").Inc()
-		a.log.Warn("a rotated file grew after the next one was begun: those bytes are not read",
-			"path", g.path, "bytes", size-g.size)
-		g.size = size
+		if g.acked { // else it may have to be sent again, and is looked at then
+			a.readOn(f, g)
+		}
 		return
 	}
 	g.done, g.acked, g.grew = false, false, wall.Mono()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -110,7 +111,9 @@ func (h *history) once(f *turning) {
 
 func (h *history) step() {
 	f := h.files[h.rand.IntN(len(h.files))]
-	switch h.rand.IntN(16) {
+	switch h.rand.IntN(17) {
+	case 16:
+		h.kill9(h.tear)
 	case 0:
 		h.kill9(func() {})
 	case 1:
@@ -140,6 +143,14 @@ func (h *history) step() {
 		h.pause()
 	default:
 		h.line(f)
+	}
+}
+
+// tear takes some bytes off the end of the state.
+func (h *history) tear() {
+	path := filepath.Join(h.conf.State, "positions")
+	if st, err := os.Stat(path); err == nil {
+		_ = os.Truncate(path, max(100, st.Size()-1-h.rand.Int64N(300)))
 	}
 }
 

@@ -80,7 +80,9 @@ func (a *agent) restoreGeneration(f *follower, s state.Generation) {
 	f.gens = append(f.gens, g)
 	k := g.key
 	k.Dev = 0
-	a.restored[k] = g
+	if other := a.restored[k]; other == nil || other.of == f || !s.Done { // else it is read on by the other
+		a.restored[k] = g
+	}
 }
 
 // firstScan deals with what the last run knew and nobody has seen in this one.
