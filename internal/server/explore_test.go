@@ -131,6 +131,18 @@ func TestPatternsOfManyLines(t *testing.T) {
 	}
 }
 
+// A step for each of very many streams is refused before it is read.
+func TestVolumesOfTooMuch(t *testing.T) {
+	r := start(t, withStore(openStore(t)))
+	p := &loki.Push{}
+	for i := range 300 {
+		p.Streams = append(p.Streams, stream(logs.LabelsOf("app", "x", "n", strconv.Itoa(i)), "x"))
+	}
+	r.do("POST", pushPath, packed(p)).want(t, 204)
+	r.get("/loki/api/v1/index/volume_range", "query", `{app="x"}`, "since", "3h", "step", "1").want(t, 400, "300 streams in 10801 steps are too many to hold in memory: use a larger step")
+	r.get("/loki/api/v1/index/volume_range", "query", `{app="x"}`, "since", "3h", "step", "60").want(t, 200, `"app":"x"`)
+}
+
 func TestExploringWrongly(t *testing.T) {
 	r := start(t)
 	for path, tests := range map[string][][]string{

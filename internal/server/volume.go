@@ -156,6 +156,9 @@ func (s *Server) volumes(r *request, p volumeParams, step int64) (map[int64]map[
 	}
 	sums := map[int64]map[string]*loki.Volume{}
 	err := s.bounded(r, func(ctx context.Context) error {
+		if err := s.fewVolumes(ctx, r, p, step); err != nil {
+			return err
+		}
 		return s.source(r).Buckets(ctx, q, func(b logs.Bucket) error {
 			if sums[b.End] == nil {
 				sums[b.End] = map[string]*loki.Volume{}
@@ -173,6 +176,22 @@ func (s *Server) volumes(r *request, p volumeParams, step int64) (map[int64]map[
 		})
 	})
 	return sums, err
+}
+
+// maxVolumeCells bounds the streams of all steps that are held in memory.
+const maxVolumeCells = 1 << 21
+
+// fewVolumes refuses what would hold too much, before it is read.
+func (s *Server) fewVolumes(ctx context.Context, r *request, p volumeParams, step int64) error {
+	steps := (p.end-p.start)/step + 1
+	if steps <= 1 {
+		return nil
+	}
+	streams, err := s.source(r).streams(ctx, p.matchers, p.start, p.end)
+	if err == nil && int64(len(streams))*steps > maxVolumeCells {
+		return failf(http.StatusBadRequest, "%d streams in %d steps are too many to hold in memory: use a larger step, or a selector of fewer streams", len(streams), steps)
+	}
+	return err
 }
 
 // group calls add for what a stream counts as.
