@@ -21,6 +21,7 @@ help: ## list the targets
 build: web ## build bin/remora and bin/remora-agent, static, with the page inside
 	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ $$(go list ./cmd/... | grep -v /remora-agent$$)
 	go build -trimpath -ldflags '$(LDFLAGS)' -tags nethttpomithttp2 -o bin/ ./cmd/remora-agent # half a megabyte less
+	@size=$$(stat -c %s bin/remora-agent); [ $$size -le 12000000 ] || { echo "bin/remora-agent has $$size bytes, it may have 12,000,000"; exit 1; }
 
 web: web/dist/index.html ## build the page into web/dist
 

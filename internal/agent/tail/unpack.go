@@ -2,10 +2,9 @@ package tail
 
 import (
 	"bufio"
+	"compress/gzip"
 	"encoding/binary"
 	"io"
-
-	"github.com/klauspost/compress/gzip"
 )
 
 // Unpacker reads a file of gzip by the offsets of what is packed in it. Reading on
