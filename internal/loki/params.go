@@ -26,6 +26,9 @@ type ParamError struct{ Text string }
 
 func (e *ParamError) Error() string { return e.Text }
 
+// ErrEndBeforeStart is a range of time that ends before it begins.
+var ErrEndBeforeStart = &ParamError{Text: "end timestamp must not be before or equal to start time"}
+
 func paramError(format string, args ...any) error {
 	return &ParamError{Text: fmt.Sprintf(format, args...)}
 }
@@ -111,7 +114,7 @@ func ParseTimeRange(v url.Values, now time.Time) (start, end int64, err error) {
 		}
 	}
 	if end < start {
-		return 0, 0, paramError("end timestamp must not be before or equal to start time")
+		return 0, 0, ErrEndBeforeStart
 	}
 	if end-start < 0 {
 		return 0, 0, paramError("start and end are further apart than 292 years")

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -31,7 +32,7 @@ func (s *Server) list(w http.ResponseWriter, r *request,
 ) error {
 	matchers, start, end, err := s.selected(w, r, "")
 	if err != nil {
-		return err
+		return listFault(err)
 	}
 	var list []string
 	err = s.bounded(r, func(ctx context.Context) error {
@@ -43,6 +44,15 @@ func (s *Server) list(w http.ResponseWriter, r *request,
 		return err
 	}
 	return reply(w, r, loki.AppendStrings(nil, list))
+}
+
+// listFault says of a range that ends before it begins what Loki says of it where
+// labels and series are listed.
+func listFault(err error) error {
+	if errors.Is(err, loki.ErrEndBeforeStart) {
+		return failf(http.StatusBadRequest, "this data is no longer available, it is past now - max_query_lookback (0s)")
+	}
+	return err
 }
 
 // selected reads a time range and the selector in query. Those in all stand for

@@ -18,7 +18,7 @@ func (s *Server) series(w http.ResponseWriter, r *request) error {
 	}
 	start, end, err := loki.ParseTimeRange(r.Form, s.now())
 	if err != nil {
-		return err
+		return listFault(err)
 	}
 	selectors, err := s.selectors(r)
 	if err != nil {
