@@ -30,7 +30,11 @@ func (g *grouper) of(l *line) []logs.Label {
 			g.names = slices.Compact(slices.Sorted(slices.Values(names)))
 		}
 		for _, n := range g.names {
-			if v, ok := l.lookup(n); ok && !(g.samples && v == "") {
+			v, ok := l.lookup(n)
+			if n == tenantLabel {
+				v, ok = find(l.stream, n)
+			}
+			if ok && !(g.samples && v == "") {
 				g.out = append(g.out, logs.Label{Name: n, Value: v})
 			}
 		}

@@ -81,6 +81,8 @@ func (l *line) lookup(name string) (string, bool) {
 			return l.err, l.err != ""
 		case detailsLabel:
 			return l.details, l.details != ""
+		case tenantLabel: // no stage sees it
+			return "", false
 		}
 	}
 	for i := range l.parsed {

@@ -195,7 +195,9 @@ func newRange(e *syntax.RangeAgg, outer *syntax.VectorAgg) (Node, error) {
 	case e.Op == "absent_over_time":
 		r.AbsentLabels = absentLabels(e.Range.Query.Matchers)
 		r.Grouping = &syntax.Grouping{}
-		r.Forgives = r.Unwrap == nil
+		r.Outer = "sum" // it needs as little as one
+		r.hint()
+		r.Outer = ""
 		r.Buckets = len(r.Stages) == 0 && r.Unwrap == nil
 	case outer != nil:
 		r.Outer, r.Grouping = outer.Op, outer.Grouping

@@ -65,6 +65,10 @@ func split(q *syntax.LogQuery) (Log, error) {
 	return l, nil
 }
 
+// tenantLabel says whose a line is where several tenants are asked. Only
+// selectors and groupings see it.
+const tenantLabel = "__tenant_id__"
+
 // storeFilter returns the store's form of a line filter where it has one.
 func storeFilter(f *syntax.LineFilter) (logs.LineFilter, bool) {
 	ops := map[syntax.LineOp]logs.LineOp{
@@ -118,7 +122,7 @@ func (l *Log) addLine(f logs.LineFilter) {
 func (l *Log) pushLabels(f syntax.LabelFilter) (syntax.LabelFilter, error) {
 	switch f := f.(type) {
 	case *syntax.StringFilter:
-		if !storedName(f.Name) {
+		if !storedName(f.Name) || f.Name == tenantLabel {
 			return f, nil
 		}
 		m, err := logs.NewMatcher(f.Name, f.Op, f.Effective().Value)
@@ -170,7 +174,7 @@ func storedNames(names []string) bool {
 // oneOf makes one matcher of a="x" or a="y" or a=~"z".
 func oneOf(f *syntax.BinaryFilter) (m logs.Matcher, ok bool) {
 	name, exprs, ok := alternatives(f, "", nil)
-	if !ok || !storedName(name) {
+	if !ok || !storedName(name) || name == tenantLabel {
 		return m, false
 	}
 	m, err := logs.NewMatcher(name, logs.Regexp, strings.Join(exprs, "|"))
