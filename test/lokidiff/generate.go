@@ -107,7 +107,7 @@ func (g *generator) logs(query string) *question {
 
 // empties are stages that find empty labels, which Loki drops where it asks
 // several tenants.
-var empties = regexp.MustCompile("keep-empty|json |logfmt \\w|label_format|json level")
+var empties = regexp.MustCompile(`keep-empty|json |logfmt \w|label_format|json level`)
 
 func (q *question) oneTenant(query string) {
 	if empties.MatchString(query) && strings.Contains(q.tenant, "|") {

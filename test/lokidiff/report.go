@@ -74,7 +74,7 @@ func (r *report) show(q *question, found []difference) {
 }
 
 // print ends the report. Where every question was asked, a name that no
-// difference needs is told.
+// difference needs is told: it may be one that is left over.
 func (r *report) print(all bool) {
 	fmt.Fprintf(r.out, "\n%-34s %6s %6s %9s\n", "row", "equal", "named", "different")
 	for _, name := range slices.Sorted(maps.Keys(r.rows)) {
@@ -86,7 +86,7 @@ func (r *report) print(all bool) {
 		if rule.used > 0 {
 			fmt.Fprintf(r.out, "  %4d %s: %s\n", rule.used, rule.name, rule.why)
 		} else if all {
-			fmt.Fprintf(r.out, "     0 %s: nothing differs so, remove it\n", rule.name)
+			fmt.Fprintf(r.out, "     0 %s: nothing differs so here\n", rule.name)
 		}
 	}
 	fmt.Fprintf(r.out, "\n%d questions (%d that Loki answers with 200): %d equal, %d different and named, %d different\n",
