@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/remora-ray/remora/internal/agent/tail"
+	"github.com/remora-ray/remora/internal/agent/wall"
 )
 
 // linkDir holds a second name of each file that is being read, on the same mount:
@@ -208,11 +209,51 @@ func (a *agent) orphans(root, dir string, named map[tail.Key]bool, found map[str
 			continue
 		}
 		key := streamKey{session, stream}
+		if g := a.recorded(key, st.Key); g != nil {
+			a.keepAgain(g, path)
+			continue
+		}
 		if !slices.ContainsFunc(found[key], func(o orphan) bool { return o.key == st.Key }) {
 			found[key] = append(found[key], orphan{path, st.Key, st.Changed})
 		}
 	}
 	return later
+}
+
+// recorded is the generation of a stream that a file is by the state, nil for none.
+func (a *agent) recorded(s streamKey, k tail.Key) *generation {
+	f := a.streams[s]
+	if f == nil {
+		return nil
+	}
+	i := slices.IndexFunc(f.gens, func(g *generation) bool { return g.key.Ino == k.Ino && g.key.Birth == k.Birth })
+	if i < 0 {
+		return nil
+	}
+	return f.gens[i]
+}
+
+// keepAgain takes hold of a file that the state knows and that only a dead agent has
+// kept, if there is anything left to read of it.
+func (a *agent) keepAgain(g *generation, path string) {
+	if g.acked || g.path != "" || g.fd >= 0 || g.link {
+		return
+	}
+	fd, err := tail.OpenFile(path)
+	if err != nil {
+		a.unreadable(path, err)
+		return
+	}
+	st, err := tail.StatFD(fd)
+	if err != nil || a.byKey[st.Key] != nil {
+		tail.CloseFile(fd)
+		return
+	}
+	g.key, g.fd, g.size, g.used = st.Key, fd, st.Size, wall.Mono()
+	a.opened(g)
+	a.byKey[g.key] = g
+	a.keepLink(g)
+	a.queue(g.of)
 }
 
 // adoptInto puts files into their stream. They are older than what has a name of

@@ -770,3 +770,29 @@ func (w *world) tearState() {
 		w.t.Fatal(err)
 	}
 }
+
+// As before, but the state still knows that file, though it is gone.
+func TestStateTornAndAnOlderAgentKeptAFileThatIsRead(t *testing.T) {
+	w := newWorld(t)
+	w.conf.ScanEvery = 10 * time.Second // what is gone is known for as long
+	w.mkdir()
+	w.start()
+	text, want := numbered("oldest", 0, 10)
+	w.write("worker-a.out", text)
+	w.arrived(len(want))
+	w.crash()
+	w.loseState()
+	w.start()
+	want = append(want, w.generations("worker-a.out", 0, 3, 1)...)
+	w.crash()
+	w.tearState()
+	text, lines := numbered("meanwhile", 0, 10)
+	w.write("worker-a.out", text)
+	w.rotate("worker-a.out", 1)
+	w.write("worker-a.out", "last\n")
+	want = append(append(want, lines...), "last")
+	w.start()
+	w.arrived(len(want))
+	w.drain()
+	w.want("worker-a.out", want)
+}
