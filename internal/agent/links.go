@@ -256,8 +256,8 @@ func (a *agent) keepAgain(g *generation, path string) {
 	a.queue(g.of)
 }
 
-// adoptInto puts files into their stream. They are older than what has a name of
-// Ray's, and among themselves in the order in which they were born.
+// adoptInto puts files into their stream, in the order in which files were born: they
+// are older than what has a name of Ray's, but not than all that the state knows.
 func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 	f := a.streams[k]
 	if f == nil {
@@ -268,9 +268,13 @@ func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 		f = a.newFollower(k.session, file)
 		a.streams[k] = f
 	}
-	if oldest := f.oldest(); f.known && oldest != nil {
-		// What is older than all that the state still knows was dealt with before.
-		orphans = slices.DeleteFunc(orphans, func(o orphan) bool { return o.key.Birth < oldest.key.Birth })
+	if f.known {
+		// What is older than a file that the state knows to have been begun was dealt
+		// with before, and so was what is older than all.
+		orphans = slices.DeleteFunc(orphans, func(o orphan) bool {
+			return len(f.gens) > 0 && o.key.Birth < f.gens[0].key.Birth ||
+				slices.ContainsFunc(f.gens, func(g *generation) bool { return g.begun && o.key.Birth < g.key.Birth })
+		})
 	}
 	slices.SortFunc(orphans, func(x, y orphan) int { return cmp.Compare(y.key.Birth, x.key.Birth) })
 	var seen []tail.Sighting
@@ -295,7 +299,26 @@ func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 		// An agent that kept two was there all the time between them.
 		g.next = i+1 < len(held) && filepath.Dir(seen[i].Path) == filepath.Dir(seen[i+1].Path)
 	}
+	f.inOrder()
 	a.queue(f)
+}
+
+// inOrder brings files that are not begun into the order of their births, those without
+// a name and those with one each among themselves.
+func (f *follower) inOrder() {
+	first := slices.IndexFunc(f.gens, func(g *generation) bool { return !g.begun })
+	if first < 0 || first < f.cur || slices.ContainsFunc(f.gens[first:], func(g *generation) bool { return g.begun }) {
+		return
+	}
+	slices.SortStableFunc(f.gens[first:], func(x, y *generation) int {
+		if p, q := x.path != "", y.path != ""; p != q {
+			return map[bool]int{true: 1, false: -1}[p]
+		}
+		if x.path != "" {
+			return 0
+		}
+		return cmp.Compare(x.key.Birth, y.key.Birth)
+	})
 }
 
 func (a *agent) dropLink(g *generation) {

@@ -175,7 +175,7 @@ func (a *agent) begin(f *follower, g *generation) {
 		before := f.gens[f.cur-1]
 		g.base = before.base + uint64(before.size)
 	}
-	if known := g.placed && g.place <= f.emit; !known && !a.joined(f, g) && f.gap == "" {
+	if known := g.placed && g.place <= f.emit; !known && !f.passed() && !a.joined(f, g) && f.gap == "" {
 		a.noteGap(f, "rotated-unseen", g.base, 0)
 	}
 	switch {
