@@ -34,6 +34,7 @@ type serveFlags struct {
 	retention      span
 	diskFloor      byteSize
 	maxDiskPercent int
+	maxTenantSize  byteSize
 	logLevel       *choice
 	logFormat      *choice
 
@@ -45,11 +46,12 @@ func (f *serveFlags) add(cmd *cobra.Command, data, dataText, level string) {
 	fs.StringVar(&f.data, "data", data, dataText)
 	fs.StringVar(&f.listen, "listen", "127.0.0.1:3100", "address to listen on; other than this machine's own only with --auth or --no-auth")
 	fs.StringVar(&f.auth, "auth", "", "file with the tokens of users and the tenants that each may name")
-	fs.StringVar(&f.limits, "limits", "", "file with limits of tenants, as YAML: defaults: {ingestion_rate_mb: 4}, tenants: {NAME: {…}}")
+	fs.StringVar(&f.limits, "limits", "", "file with limits of tenants, as YAML: defaults: {ingestion_rate_mb: 4}, tenants: {NAME: {retention_period: 7d}}")
 	fs.BoolVar(&f.noAuth, "no-auth", false, "let everybody who reaches the address read and write")
 	fs.Var(&f.retention, "retention", "remove lines older than this, in whole days, like 30d (default: keep them for ever)")
 	fs.Var(&f.diskFloor, "disk-floor", "take no more lines when less than this is free (default a twentieth of the disk, 64MiB to 5GiB)")
 	fs.IntVar(&f.maxDiskPercent, "max-disk-percent", 80, "remove the oldest days of a tenant beyond this share of the disk")
+	fs.Var(&f.maxTenantSize, "max-tenant-size", "remove the oldest days of a tenant beyond this size, like 50GiB, instead of --max-disk-percent")
 	f.logLevel = newChoice("debug", "info", "warn", "error")
 	f.logLevel.value = level
 	f.logLevel.add(cmd, "log-level", "tell this much on standard error")
@@ -127,9 +129,11 @@ func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registr
 	}
 	store, err := embedded.Open(embedded.Config{
 		Dir:            filepath.Join(f.data, "store"),
-		Retention:      time.Duration(f.retention),
+		Retention:      f.keepFor(limits),
 		DiskFloorBytes: uint64(f.diskFloor),
 		MaxDiskPercent: f.maxDiskPercent,
+		MaxTenantBytes: f.keepBytes(limits),
+		Tenants:        keeps(limits),
 		Logger:         log,
 		Registerer:     registry,
 	})
@@ -189,6 +193,33 @@ func (f *serveFlags) doors(log *slog.Logger) (limits *server.LimitsFile, certs *
 		}
 	}
 	return limits, certs, nil
+}
+
+// keepFor is how long lines of tenants are kept for which nothing else is set.
+func (f *serveFlags) keepFor(limits *server.LimitsFile) time.Duration {
+	if limits != nil && limits.Defaults.Retention != 0 {
+		return time.Duration(limits.Defaults.Retention)
+	}
+	return time.Duration(f.retention)
+}
+
+func (f *serveFlags) keepBytes(limits *server.LimitsFile) uint64 {
+	if limits != nil && limits.Defaults.DiskGB != 0 {
+		return uint64(limits.Defaults.DiskGB * (1 << 30))
+	}
+	return uint64(f.maxTenantSize)
+}
+
+// keeps is what the file of limits says of what is kept of single tenants.
+func keeps(limits *server.LimitsFile) map[string]embedded.Keep {
+	out := make(map[string]embedded.Keep)
+	if limits == nil {
+		return out
+	}
+	for name, l := range limits.Tenants {
+		out[name] = embedded.Keep{Age: time.Duration(l.Retention), Bytes: uint64(l.DiskGB * (1 << 30))}
+	}
+	return out
 }
 
 // loadAuth reads the tokens of --auth and adds that of our own agent.

@@ -24,6 +24,9 @@ type TenantLimits struct {
 	LineBytes   int      `yaml:"max_line_size"`
 	QueryLength duration `yaml:"max_query_length"`
 	Queries     int      `yaml:"max_concurrent_queries"` // at work
+
+	Retention duration `yaml:"retention_period"` // what the store keeps, whole days; 0: as --retention says
+	DiskGB    float64  `yaml:"max_disk_gb"`      // of stored lines; 0: as --max-tenant-size says
 }
 
 // duration is written as Prometheus does: 30d1h.

@@ -171,7 +171,7 @@ func (w *rowWriter) finish() {
 // out.
 func (w *rowWriter) stream(t *tenant, s *loki.Stream, v ledger.Verdict, received time.Time, skip func(e *logs.Entry, row uint64) bool) (added int) {
 	base := w.begin(s)
-	oldest := w.engine.cfg.Now().Add(-w.engine.cfg.Retention).UnixNano()
+	oldest := w.engine.oldestKept(t.name)
 	expired := 0
 	news(s, v, received, func(e *logs.Entry, row uint64) {
 		if e.Time < oldest {

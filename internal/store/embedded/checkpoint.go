@@ -218,21 +218,22 @@ func (t *tenant) settled() (bool, error) {
 	if st.PendingRows > 0 || st.InmemoryParts > 0 || st.IndexdbPendingItems > 0 {
 		return false, nil
 	}
-	onDisk, err := indexItemsOnDisk(t.dir)
+	onDisk, err := indexItemsOnDisk(t.dir, t.storage.PartitionList())
 	return onDisk == st.IndexdbItemsCount, err
 }
 
 // indexItemsOnDisk adds up what the files of the stream index hold. The engine
 // does not tell how many items it has in memory only.
-func indexItemsOnDisk(dir string) (uint64, error) {
-	lists, err := filepath.Glob(filepath.Join(dir, "partitions", "*", "indexdb", "parts.json"))
-	if err != nil {
-		return 0, err
-	}
+func indexItemsOnDisk(dir string, days []string) (uint64, error) {
 	total := uint64(0)
-	for _, list := range lists {
+	for _, day := range days {
+		list := filepath.Join(dir, "partitions", day, "indexdb", "parts.json")
 		var parts []string
 		if err := readJSON(list, &parts); err != nil {
+			if errors.Is(err, os.ErrNotExist) {
+				// Removed since the days were listed: ask again.
+				return 0, nil
+			}
 			return 0, err
 		}
 		for _, part := range parts {

@@ -47,6 +47,12 @@ type Config struct {
 	// MaxDiskPercent bounds what one tenant's lines may take of the disk: beyond
 	// it the oldest days go (never the last two). 0 means 80.
 	MaxDiskPercent int
+	// MaxTenantBytes bounds the same in bytes, instead of MaxDiskPercent; 0 means
+	// that nothing else bounds it.
+	MaxTenantBytes uint64
+	// Tenants are those for which something else holds than Retention and
+	// MaxTenantBytes.
+	Tenants map[string]Keep
 	// MemoryBytes bounds the engine's caches; a sort may use a fifth of it, a
 	// query's groups two fifths. It counts once per process: the first store
 	// opened decides. 0 means 640 MiB.
@@ -91,6 +97,11 @@ type Engine struct {
 	disk      diskFloor
 	deletions *deletions
 
+	dropping sync.Mutex     // held while days are removed or copied
+	floors   sync.Map       // tenant → int64: lines before it are not taken, days of them being removed
+	endWatch func()         // ends watching of what is kept
+	watching sync.WaitGroup // who watches it
+
 	checkpointing atomic.Bool
 	sinceTable    atomic.Int64 // bytes of journal since the last checkpoint
 	closing       atomic.Bool
@@ -104,7 +115,7 @@ const defaultMemory = 640 << 20
 
 func (cfg Config) withDefaults() Config {
 	if cfg.Retention == 0 {
-		cfg.Retention = 100 * 365 * 24 * time.Hour
+		cfg.Retention = forEver
 	}
 	if cfg.MaxDiskPercent == 0 {
 		cfg.MaxDiskPercent = 80
@@ -137,12 +148,15 @@ func (cfg Config) validate() error {
 	switch {
 	case cfg.Dir == "":
 		return errors.New("the store needs a directory")
-	case cfg.Retention < 24*time.Hour:
-		return fmt.Errorf("retention %s is less than a day: lines are removed in whole days, give 24h or more, or 0 to keep them for ever", cfg.Retention)
 	case cfg.MaxDiskPercent < 1 || cfg.MaxDiskPercent > 100:
 		return fmt.Errorf("at most %d %% of the disk cannot be: give 1 to 100", cfg.MaxDiskPercent)
 	}
-	return nil
+	for name, k := range cfg.Tenants {
+		if err := k.validate(); err != nil {
+			return fmt.Errorf("tenant %s: %w", name, err)
+		}
+	}
+	return Keep{Age: cfg.Retention}.validate()
 }
 
 // Open opens the store in cfg.Dir, which is made where it is not there, and
@@ -176,6 +190,9 @@ func Open(cfg Config) (*Engine, error) {
 
 func (e *Engine) open() error {
 	if err := e.disk.init(); err != nil {
+		return err
+	}
+	if err := e.clearDropped(); err != nil {
 		return err
 	}
 	table, err := readTable(e.home.path("table"))
@@ -216,8 +233,13 @@ func (e *Engine) open() error {
 	e.startWorkers()
 	if r.records > 0 {
 		e.log.Info("lines of the journal are in the store again", "records", r.records, "lines", r.lines, "added", r.added)
-		return e.Checkpoint(context.Background())
+		if err := e.Checkpoint(context.Background()); err != nil {
+			return err
+		}
 	}
+	ctx, cancel := context.WithCancel(context.Background())
+	e.endWatch = cancel
+	e.watching.Go(func() { e.watchRetention(ctx) })
 	return nil
 }
 
@@ -263,6 +285,8 @@ func (e *Engine) Close() error {
 	if e.closing.Swap(true) {
 		return nil
 	}
+	e.endWatch()
+	e.watching.Wait()
 	err := e.checkpoint(context.Background())
 	err = errors.Join(err, e.journal.Close())
 	close(e.work)

@@ -16,6 +16,7 @@ type metrics struct {
 
 	lines, lineBytes, duplicates, refused, gaps, expired prometheus.Counter
 	journalBytes, partsMoved                             prometheus.Counter
+	removedDays                                          *prometheus.CounterVec
 	fsyncs, checkpoints                                  prometheus.Histogram
 }
 
@@ -45,6 +46,10 @@ func newMetrics(reg prometheus.Registerer, e *Engine) *metrics {
 	m.expired = counter("expired_lines_total", "Lines accepted that were older than the retention and not kept.")
 	m.journalBytes = counter("journal_bytes_total", "Bytes written to the journal.")
 	m.partsMoved = counter("parts_moved_aside_total", "Damaged parts moved aside at open.")
+	m.removedDays = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "remora_store_removed_days_total", Help: "Days of a tenant's lines removed, by what did not keep them: age or size.",
+	}, []string{"reason"})
+	m.all = append(m.all, m.removedDays)
 	m.fsyncs = histogram("journal_sync_seconds", "Time to write and sync one group of the journal.")
 	m.checkpoints = histogram("checkpoint_seconds", "Time in which lines waited for a checkpoint.")
 	gauge("queue_bytes", "Lines that are durable and not yet in the engine.", func() float64 { return float64(e.queued.Load()) })

@@ -24,6 +24,8 @@ func (e *Engine) Snapshot(ctx context.Context, dir string) error {
 	if len(names) > 0 {
 		return fmt.Errorf("snapshot directory %s is not empty: give one that is, or that does not exist", dir)
 	}
+	e.dropping.Lock()
+	defer e.dropping.Unlock()
 	err = e.atPause(ctx, func(at int64, ledgerTable []byte) error {
 		if err := e.barrier(); err != nil {
 			return err

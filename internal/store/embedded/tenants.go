@@ -178,14 +178,11 @@ func (ts *tenants) closeAll() {
 }
 
 func (e *Engine) storageConfig() *logstorage.StorageConfig {
-	cfg := &logstorage.StorageConfig{
-		Retention:       e.cfg.Retention,
+	return &logstorage.StorageConfig{
+		// What is not kept we remove ourselves: the engine would drop rows of such
+		// days and tell nobody.
+		Retention:       forEver,
 		FutureRetention: futureRetention,
 		FlushInterval:   e.cfg.flushInterval,
 	}
-	if total, err := totalBytes(e.cfg.Dir); err == nil {
-		// By the tenant's own size: what others put on the disk must not cost lines.
-		cfg.MaxDiskSpaceUsageBytes = int64(total / 100 * uint64(e.cfg.MaxDiskPercent))
-	}
-	return cfg
 }
