@@ -30,6 +30,14 @@ func (a *agent) split(f *follower, i int) *generation {
 	return next
 }
 
+// was is the file that holds what a generation had before it was cut, if it was.
+func (g *generation) was() *generation {
+	if g.copy != nil {
+		return g.copy
+	}
+	return g
+}
+
 // takeCopy has a generation that lost its file go on in the copy that was made of it.
 func (a *agent) takeCopy(g, c *generation) {
 	g.name, g.key, g.fd, g.path, g.rotation, g.link, g.size, g.grew = c.name, c.key, c.fd, c.path, c.rotation, c.link, c.grownTo(), c.grew
@@ -37,14 +45,14 @@ func (a *agent) takeCopy(g, c *generation) {
 	a.byKey[g.key] = g
 }
 
-// cutWhileAway deals with a file that was copied and cut more than once while nobody
-// looked: the oldest of its copies holds what is known of it, those between are files
+// cutWhileAway deals with a file that was copied and cut more than once since it was
+// looked at: the oldest of its copies holds what is known of it, those between are files
 // of their own. It returns what is new but that copy.
 func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generation, met map[*generation]bool) ([]tail.Sighting, []*generation) {
 	i := slices.IndexFunc(f.gens, func(g *generation) bool {
-		return g.changed && !g.cut && !g.done && g.copy == nil && g.rotation == 0 && g.path != "" && met[g]
+		return !g.cut && !g.done && g.copy == nil && g.rotation == 0 && g.path != "" && met[g] && g.head.Len > 0
 	})
-	if i < 0 {
+	if i < 0 || len(seen) < 2 {
 		return seen, held
 	}
 	g := f.gens[i]
@@ -58,12 +66,15 @@ func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generati
 			continue
 		}
 		between++
-		if g.head.Len > 0 && g.head.Matches(s.Head) && s.Stat.Size >= needed && (oldest < 0 || s.Rotation > seen[oldest].Rotation) {
+		if g.head.Matches(s.Head) && s.Stat.Size >= needed && (oldest < 0 || s.Rotation > seen[oldest].Rotation) {
 			oldest = j
 		}
 	}
 	if oldest < 0 || between < 2 {
 		return seen, held // it was cut once: that is seen when it is read
+	}
+	if same, there := a.beginsAs(g.path, g.key, g.head); !g.changed && (same || !there) {
+		return seen, held
 	}
 	c := held[oldest]
 	next := a.split(f, i)

@@ -58,6 +58,7 @@ type follower struct {
 	epochOf uint32  // of the cursor; behind epoch while a refusal is on its way
 	rewind  *uint64 // go on from there once the reader has given the stream back
 	stray   bool
+	doubted bool        // the server was asked again, as it may have been cut just now
 	covered bool        // a stray of which all is there by the stream it belongs to
 	saved   loki.FileID // what the state has it by; zero if it has not
 }

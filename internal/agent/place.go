@@ -105,6 +105,13 @@ func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, ta
 		f.id = strayID(f.id)
 	}
 	for _, o := range asked {
+		if o.File == f.id && o.Committed > 0 && !f.doubted && len(f.gens) > 0 {
+			// It may have been cut just now, and word of its copy is on its way.
+			f.doubted, f.asked = true, false
+			a.doubted = append(a.doubted, f)
+			a.lookBeside(f, f.newest())
+			return
+		}
 		if o.File == f.id && o.Committed > 0 {
 			// Another file had this one's inode and birth time, or it was cut.
 			f.acked, f.emit = parse.Position{Offset: o.Committed}, o.Committed
@@ -257,7 +264,7 @@ func (a *agent) copyOf(f *follower, g *generation, o loki.FileOffsets) *loki.Gen
 // cutSince reports whether less is there of a file that is being written than the
 // server has of it.
 func cutSince(g *generation, k loki.Generation, committed uint64) bool {
-	return g.rotation == 0 && committed > k.Base+uint64(g.size)
+	return g.rotation == 0 && committed > k.Base+uint64(g.was().size)
 }
 
 // generationOf finds the newest generation of a file of the server that g is.
@@ -271,7 +278,7 @@ func (a *agent) generationOf(g *generation, o loki.FileOffsets) *loki.Generation
 		case g.path == "" && g.fd < 0 && !g.link && bytes.Equal(x.Fingerprint, g.print):
 			return &o.Generations[i] // it is gone: what the state knows of it must do
 		case head == nil:
-			if head = a.headOf(g); head == nil {
+			if head = a.headOf(g.was()); head == nil {
 				return nil
 			}
 		}
