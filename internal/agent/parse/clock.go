@@ -28,6 +28,12 @@ func (c *clock) at(t int64) int64 {
 	return t
 }
 
+// behind is a time after those that lines got which were sent before, if t is when the
+// last of them was written, and which may have been given by this rule themselves: each
+// got at most that time, or one that was behind others, and a nanosecond more for each
+// line before it.
+func (c *clock) behind(t int64) int64 { return max(t, c.last) + int64(time.Millisecond) }
+
 // A time stamp further ahead of the reader's clock than this is user text.
 const farAhead = int64(24 * time.Hour)
 
@@ -60,8 +66,7 @@ func (s *Stream) time(at uint64, continued bool, c *Chunk, r *Result) int64 {
 			t = c.Written
 		}
 		if behind {
-			// What was sent got at most that time, and a nanosecond more for each line.
-			t, s.unsure = min(c.Now, t+int64(time.Millisecond)), false
+			t, s.unsure = min(c.Now, s.clock.behind(t)), false
 		}
 		if t > s.clock.seen {
 			s.clock.seen, s.clock.anchored = t, true

@@ -285,6 +285,10 @@ func (s *Stream) Position(offset uint64) Position {
 		Offset: offset, Seen: s.clock.seen, Last: s.clock.last, Anchored: s.clock.anchored,
 		Split: s.split, Entry: s.entry,
 	}
+	if s.unsure && s.clock.anchored { // what comes next must not come before what was sent
+		p.Last = s.clock.behind(0)
+		p.Seen = p.Last
+	}
 	if g := s.staged; g != nil {
 		p.Split, p.Entry = g.lanes[0].split, g.lanes[0].entry
 		p.Parser, p.Stages = g.appendLanes(nil), g.appendRun(nil)
@@ -298,7 +302,7 @@ func (s *Stream) Position(offset uint64) Position {
 // it goes on with less known of what came before.
 func (s *Stream) Restore(p Position, anchors []Anchor) error {
 	err := s.restoreParsers(&p)
-	s.clock = clock{seen: p.Seen, last: p.Last, anchored: p.Anchored}
+	s.clock, s.unsure = clock{seen: p.Seen, last: p.Last, anchored: p.Anchored}, false
 	s.anchors = s.anchors[:0]
 	for _, a := range anchors {
 		if a.Offset >= p.Offset {

@@ -149,6 +149,34 @@ func TestLinesBehindThoseOfALostRunComeAfterThem(t *testing.T) {
 	}
 }
 
+// The state is lost again and again while nothing is written: each run goes on behind
+// the one before, also one that finds all of the file sent, and the next knows by its
+// state where that stands.
+func TestRunsThatLoseTheirStateOneAfterTheOther(t *testing.T) {
+	const text = "a\nb\nc\nd\ne\nf\ng\nh\n"
+	var last int64
+	said := func(s *Stream, at, emit, end int) {
+		t.Helper()
+		entries, _ := s.Append(nil, Chunk{Data: []byte(text[at:end]), At: uint64(at), Emit: uint64(emit), Now: now + 1e9, Written: now}, 1<<20)
+		for _, e := range decode(t, s, entries) {
+			if e.Time <= last {
+				t.Errorf("line %q has the time %d, the one before it %d", e.Line, e.Time, last)
+			}
+			last = e.Time
+		}
+	}
+	said(newStream("worker-a.err", Remora), 0, 0, 4)
+	said(newStream("worker-a.err", Remora), 0, 4, 10)
+	said(newStream("worker-a.err", Remora), 0, 10, 12)
+	all := newStream("worker-a.err", Remora)
+	said(all, 0, 12, 12)
+	after := newStream("worker-a.err", Remora)
+	if err := after.Restore(all.Position(12), nil); err != nil {
+		t.Fatal(err)
+	}
+	said(after, 12, 12, 16)
+}
+
 func TestALineLongAfterTheLastTimeGetsAnAnchor(t *testing.T) {
 	s := newStream("worker-a.err", Remora)
 	_, r := s.Append(nil, Chunk{Data: []byte("2026-11-21 05:06:33,161\tINFO x.py:1 -- a\n"), Now: now, Written: now}, 1<<20)
