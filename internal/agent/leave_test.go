@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 )
@@ -90,4 +91,44 @@ func TestOneThatIsReplacedReadsWhatItAloneHolds(t *testing.T) {
 	}
 	w.wantFile("app.log", []string{"one", "two"})
 	w.noGaps()
+}
+
+// While one agent takes over from another the file is copied and cut, before and after.
+func TestReplacedWhileFilesAreCut(t *testing.T) {
+	for _, when := range []string{"before", "between", "both"} {
+		t.Run(when, func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			var want []string
+			add := func(tag string) {
+				text, lines := numbered(tag, 0, 20)
+				w.write("job-driver-x.log", text)
+				want = append(want, lines...)
+			}
+			for turn := range 4 {
+				replace := w.startToBeReplaced()
+				add(fmt.Sprint("turn", turn))
+				w.arrived(len(want))
+				add(fmt.Sprint("more", turn))
+				replace()
+				if when != "between" {
+					w.shift("job-driver-x.log", 3)
+					add(fmt.Sprint("before", turn))
+				}
+				if !w.ended(20 * time.Second) {
+					t.Fatal("it does not end")
+				}
+				if when != "before" {
+					w.shift("job-driver-x.log", 3)
+					add(fmt.Sprint("between", turn))
+				}
+			}
+			w.start()
+			add("last")
+			w.arrived(len(want))
+			w.drain()
+			w.want("job-driver-x.log", want)
+			w.noGaps()
+		})
+	}
 }

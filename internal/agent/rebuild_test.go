@@ -9,7 +9,8 @@ import (
 // An older state is put back after the file was copied and cut: what .1 holds was
 // sent, but of that the state knows nothing.
 func TestOlderStateAndCopiesSince(t *testing.T) {
-	for cuts := 1; cuts <= 3; cuts++ {
+	for cuts := 1; cuts <= 6; cuts++ {
+		shifted := cuts > 3 // by as many copies as are kept, or one over the other
 		t.Run(fmt.Sprint(cuts), func(t *testing.T) {
 			w := newWorld(t)
 			w.mkdir()
@@ -26,7 +27,11 @@ func TestOlderStateAndCopiesSince(t *testing.T) {
 			restore := w.copyState()
 			w.start()
 			for n := range cuts {
-				w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+				if shifted {
+					w.shift("job-driver-x.log", 2)
+				} else {
+					w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+				}
 				add(fmt.Sprint("cut", n))
 			}
 			w.crash()
