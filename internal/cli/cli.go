@@ -121,6 +121,8 @@ with a recorded Ray session.`,
 		{"ask", a.tailCommand(), false},
 		{"files", a.inspectCommand(), true},
 		{"files", a.importCommand(), true},
+		{"files", a.backupCommand(), true},
+		{"files", a.restoreCommand(), true},
 		{"other", a.versionCommand(), false},
 		{"other", a.completionCommand(), false},
 	} {

@@ -109,8 +109,10 @@ type serving struct {
 	log   *slog.Logger
 	store *embedded.Engine
 	stop  context.CancelFunc
-	ended chan struct{} // closed when the server has ended, by stop or by itself
-	err   error         // of the server, once ended
+	// endControl ends what answers on the socket for backups.
+	endControl func() error
+	ended      chan struct{} // closed when the server has ended, by stop or by itself
+	err        error         // of the server, once ended
 }
 
 // open takes the port, then the store, and serves.
@@ -155,6 +157,12 @@ func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registr
 		listener.Close()
 		return nil, errors.Join(err, store.Close())
 	}
+	endControl, err := openControl(f.data, store, log)
+	if err != nil {
+		// All else works; a backup says that no server answers.
+		log.Warn("no backups while the server runs", "error", err)
+		endControl = func() error { return nil }
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	url := "http://" + reachable(listener.Addr().(*net.TCPAddr))
 	if certs != nil {
@@ -163,7 +171,7 @@ func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registr
 	}
 	s := &serving{
 		url: url,
-		log: log, store: store, stop: stop, ended: make(chan struct{}),
+		log: log, store: store, stop: stop, endControl: endControl, ended: make(chan struct{}),
 	}
 	go func() {
 		defer close(s.ended)
@@ -177,7 +185,7 @@ func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registr
 func (s *serving) close() error {
 	s.stop()
 	<-s.ended
-	return errors.Join(s.err, s.store.Close())
+	return errors.Join(s.err, s.endControl(), s.store.Close())
 }
 
 // doors reads the limits of tenants and the certificate, where there are any.

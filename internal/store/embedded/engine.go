@@ -195,6 +195,9 @@ func (e *Engine) open() error {
 	if err := e.clearDropped(); err != nil {
 		return err
 	}
+	if err := os.RemoveAll(e.home.path("snapshots")); err != nil {
+		return fmt.Errorf("remove snapshots: %w", err)
+	}
 	table, err := readTable(e.home.path("table"))
 	if err != nil {
 		return err

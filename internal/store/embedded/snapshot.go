@@ -41,6 +41,23 @@ func (e *Engine) Snapshot(ctx context.Context, dir string) error {
 	return nil
 }
 
+// TakeSnapshot is Snapshot into a new directory on the store's own disk, so that it
+// takes neither time nor room at first. The caller removes it; what is left of one
+// goes when the store is opened.
+func (e *Engine) TakeSnapshot(ctx context.Context) (dir string, err error) {
+	if err := os.MkdirAll(e.home.path("snapshots"), 0o755); err != nil {
+		return "", fmt.Errorf("snapshot: %w", err)
+	}
+	dir, err = os.MkdirTemp(e.home.path("snapshots"), "")
+	if err != nil {
+		return "", fmt.Errorf("snapshot: %w", err)
+	}
+	if err := e.Snapshot(ctx, dir); err != nil {
+		return "", errors.Join(err, os.RemoveAll(dir))
+	}
+	return dir, nil
+}
+
 // copyTo copies the store while nothing is added to the engine.
 func (e *Engine) copyTo(dir string, at int64) error {
 	for _, d := range []string{"journal", "tenants"} {
