@@ -15,7 +15,7 @@
 // acknowledged or told as a gap.
 //
 // Memory is bounded by construction, not by the rate of logs: per reader one read
-// buffer (320 KiB) and one of entries (0.3 MiB, with the longest line 0.6 MiB);
+// buffer (320 KiB) and one of entries (0.5 MiB, with the longest line 0.8 MiB);
 // three batch buffers (1 MiB each) and one compressed body (1.2 MiB at most); 16 KiB
 // of inotify; beyond that about 2 KiB for each file that has bytes, and 1 KiB for each
 // that is empty. With two readers and 200 files that is under 6 MiB; a Loki as target

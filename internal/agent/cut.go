@@ -2,6 +2,7 @@ package agent
 
 import (
 	"slices"
+	"time"
 
 	"github.com/remora-ray/remora/internal/agent/tail"
 	"github.com/remora-ray/remora/internal/agent/wall"
@@ -83,4 +84,81 @@ func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generati
 	met[next] = true
 	a.log.Info("a file was copied and truncated several times: reading on in the oldest copy", "path", next.path, "copy", c.path)
 	return slices.Delete(seen, oldest, oldest+1), slices.Delete(held, oldest, oldest+1)
+}
+
+// cutForGood reports whether a file that was cut has no copy: a copy is made first,
+// but word of it may come a moment later.
+func (a *agent) cutForGood(f *follower, g *generation) bool {
+	if g.changedAt == 0 {
+		g.changed, g.changedAt = true, wall.Mono()
+		a.lookBeside(f, g)
+	}
+	return g.copy != nil || a.closing || time.Duration(wall.Mono()-g.changedAt) >= quietRenamed
+}
+
+// copiedOver deals with a copy that was read on in and over which the next one was
+// made. What it holds now is not its own.
+func (a *agent) copiedOver(f *follower, g *generation) {
+	g.size = f.cursor.Offset
+	g.done, g.cut = true, true
+	if f.cursor.Offset < g.copied {
+		a.noteGap(f, "copied-over", g.base+uint64(g.size), g.copied-g.size)
+	}
+	a.detach(g)
+	f.next()
+	a.settle(f)
+}
+
+// cut deals with a file that was truncated and begun anew. If a copy was made of
+// it first (copy-truncate), reading goes on in the copy and nothing is lost.
+func (a *agent) cut(f *follower, g *generation) {
+	a.met.rotations.Inc()
+	if g.rotation > 0 && g.rotation != nameless {
+		a.copiedOver(f, g)
+		return
+	}
+	if g.fd < 0 {
+		if err := a.open(g); err != nil {
+			a.log.Warn("cannot open a file that was truncated", "path", g.path, "error", err)
+		}
+	}
+	next := a.split(f, f.cur)
+	next.next = true
+	if c := g.copy; c != nil && c.grownTo() >= f.cursor.Offset {
+		a.log.Info("a file was copied and truncated: reading on in the copy", "path", next.path, "copy", c.path)
+		a.takeCopy(g, c)
+		return
+	}
+	g.size = f.cursor.Offset
+	if f.cur+2 == len(f.gens) && f.emit > g.base { // more of it was sent than the state knows
+		g.size = max(g.size, int64(f.emit-g.base))
+	}
+	g.done, g.cut = true, true
+	a.noteGap(f, "truncated", g.base+uint64(g.size), 0)
+	f.next()
+}
+
+// cutUnread reports whether a file was cut before anything of it was read: it is shorter
+// than it was, or than its copy, or begins otherwise.
+func (a *agent) cutUnread(g *generation, size int64) bool {
+	shorter := size < g.size || g.copy != nil && size < g.copy.size
+	if g.changed || g.head.Len == 0 || !shorter && g.copy == nil {
+		return false
+	}
+	if size == 0 {
+		return true
+	}
+	head := a.headOf(g)
+	return head != nil && !g.head.Matches(head)
+}
+
+// endsAsRead reports whether the bytes before the cursor are still those that were
+// read: a file that was cut may have come to the same length again.
+func (f *follower) endsAsRead(g *generation) bool {
+	if f.mark.Len == 0 || g.fd < 0 {
+		return true
+	}
+	b := make([]byte, f.mark.Len)
+	n, err := tail.ReadAt(g.fd, b, f.cursor.Offset-int64(len(b)))
+	return err != nil || n == len(b) && tail.MarkOf(b) == f.mark
 }

@@ -1,7 +1,6 @@
 package agent
 
 import (
-	"context"
 	"math"
 	"slices"
 	"time"
@@ -27,95 +26,6 @@ const (
 // sessionWait is how long a new session's files wait for the names that tell
 // whether this is the head.
 const sessionWait = time.Second
-
-// queue notes that a stream is to be looked at in the next round.
-func (a *agent) queue(f *follower) {
-	switch {
-	case f.running:
-		f.again = true
-	case !f.queued:
-		f.queued = true
-		if len(a.dirty) == 0 {
-			a.firstDirty = time.Now()
-		}
-		a.dirty = append(a.dirty, f)
-	}
-}
-
-// settle has a stream looked at again soon.
-func (a *agent) settle(f *follower) {
-	if !f.settles {
-		f.settles = true
-		a.settling = append(a.settling, f)
-	}
-}
-
-// schedule begins a round when one is due and gives work to readers that have none.
-func (a *agent) schedule(ctx context.Context) {
-	now := time.Now()
-	a.askAgain()
-	a.ask(ctx)
-	if !a.wired {
-		return
-	}
-	if len(a.settling) > 0 && now.Sub(a.lastRound) >= tick {
-		some := a.settling
-		a.settling = nil
-		for _, f := range some {
-			f.settles = false
-			a.queue(f)
-		}
-	}
-	if len(a.dirty) > 0 && a.due(now) {
-		a.lastRound = now
-		a.ready = append(a.ready, a.dirty...)
-		a.dirty = a.dirty[:0]
-	}
-	for a.running < cap(a.jobs) && len(a.ready) > 0 {
-		f := a.ready[0]
-		a.ready[0] = nil
-		a.ready = a.ready[1:]
-		f.queued = false
-		a.step(f, now)
-	}
-	if a.running == 0 && len(a.ready) == 0 {
-		a.builder.Flush()
-	}
-}
-
-// due reports whether to read now. After a quiet time lines go out soon; under
-// load a round begins when a batch is full or BatchWait is over.
-func (a *agent) due(now time.Time) bool {
-	wait := a.conf.BatchWait
-	switch {
-	case a.draining || now.Sub(a.lastRound) >= wait && now.Sub(a.firstDirty) >= min(tick, wait):
-		return true
-	case now.Sub(a.firstDirty) < tick || now.Sub(a.weighed) < tick:
-		return false
-	}
-	a.weighed = now
-	return a.pending() >= int64(a.conf.BatchBytes)
-}
-
-// weighAtMost is how many files are asked for their size to know about how much there
-// is to read.
-const weighAtMost = 64
-
-// pending is about how many bytes the next round would read.
-func (a *agent) pending() (n int64) {
-	some := a.dirty[:min(len(a.dirty), weighAtMost)]
-	for _, f := range some {
-		if g := f.reading(); g != nil && g.fd >= 0 {
-			if st, err := tail.StatFD(g.fd); err == nil {
-				n += max(0, st.Size-f.cursor.Offset)
-			}
-		}
-	}
-	if len(some) > 0 {
-		n = n / int64(len(some)) * int64(len(a.dirty))
-	}
-	return n
-}
 
 // step does what is next with a stream, until it waits for a reader or for
 // something to happen.
@@ -231,31 +141,6 @@ func (a *agent) observe(f *follower, g *generation, now time.Time) (tail.Stat, t
 	s := tail.State{Size: st.Size, Open: g.fd >= 0, Changed: g.changed}
 	s.Ended = a.ended(f, g)
 	return st, s
-}
-
-// cutUnread reports whether a file was cut before anything of it was read: it is shorter
-// than it was, or than its copy, or begins otherwise.
-func (a *agent) cutUnread(g *generation, size int64) bool {
-	shorter := size < g.size || g.copy != nil && size < g.copy.size
-	if g.changed || g.head.Len == 0 || !shorter && g.copy == nil {
-		return false
-	}
-	if size == 0 {
-		return true
-	}
-	head := a.headOf(g)
-	return head != nil && !g.head.Matches(head)
-}
-
-// endsAsRead reports whether the bytes before the cursor are still those that were
-// read: a file that was cut may have come to the same length again.
-func (f *follower) endsAsRead(g *generation) bool {
-	if f.mark.Len == 0 || g.fd < 0 {
-		return true
-	}
-	b := make([]byte, f.mark.Len)
-	n, err := tail.ReadAt(g.fd, b, f.cursor.Offset-int64(len(b)))
-	return err != nil || n == len(b) && tail.MarkOf(b) == f.mark
 }
 
 // ended reports whether the writer of a generation has ended.
@@ -548,56 +433,4 @@ func (a *agent) noteGap(f *follower, why string, at uint64, missing int64) {
 	a.met.dropBytes.Add(float64(missing))
 	a.log.Error("bytes of a log file are lost", "session", f.session.name, "stream", f.file.Stream, "reason", why, "bytes", missing)
 	f.gap, f.gapAt = why, at
-}
-
-// cutForGood reports whether a file that was cut has no copy: a copy is made first,
-// but word of it may come a moment later.
-func (a *agent) cutForGood(f *follower, g *generation) bool {
-	if g.changedAt == 0 {
-		g.changed, g.changedAt = true, wall.Mono()
-		a.lookBeside(f, g)
-	}
-	return g.copy != nil || a.closing || time.Duration(wall.Mono()-g.changedAt) >= quietRenamed
-}
-
-// copiedOver deals with a copy that was read on in and over which the next one was
-// made. What it holds now is not its own.
-func (a *agent) copiedOver(f *follower, g *generation) {
-	g.size = f.cursor.Offset
-	g.done, g.cut = true, true
-	if f.cursor.Offset < g.copied {
-		a.noteGap(f, "copied-over", g.base+uint64(g.size), g.copied-g.size)
-	}
-	a.detach(g)
-	f.next()
-	a.settle(f)
-}
-
-// cut deals with a file that was truncated and begun anew. If a copy was made of
-// it first (copy-truncate), reading goes on in the copy and nothing is lost.
-func (a *agent) cut(f *follower, g *generation) {
-	a.met.rotations.Inc()
-	if g.rotation > 0 && g.rotation != nameless {
-		a.copiedOver(f, g)
-		return
-	}
-	if g.fd < 0 {
-		if err := a.open(g); err != nil {
-			a.log.Warn("cannot open a file that was truncated", "path", g.path, "error", err)
-		}
-	}
-	next := a.split(f, f.cur)
-	next.next = true
-	if c := g.copy; c != nil && c.grownTo() >= f.cursor.Offset {
-		a.log.Info("a file was copied and truncated: reading on in the copy", "path", next.path, "copy", c.path)
-		a.takeCopy(g, c)
-		return
-	}
-	g.size = f.cursor.Offset
-	if f.cur+2 == len(f.gens) && f.emit > g.base { // more of it was sent than the state knows
-		g.size = max(g.size, int64(f.emit-g.base))
-	}
-	g.done, g.cut = true, true
-	a.noteGap(f, "truncated", g.base+uint64(g.size), 0)
-	f.next()
 }
