@@ -84,6 +84,7 @@ type agent struct {
 	missing  bool        // the state is new, or part of it is lost
 	born     int64       // when this run began, Unix nanoseconds
 	began    int64       // likewise, by wall.Mono
+	starved  bool        // a file could not be opened for want of descriptors
 	blind    bool        // something may have happened of which inotify did not tell
 	era      int         // in which inotify told of everything that happened; see moment
 	doubted  []*follower // to be asked about again in a while

@@ -129,7 +129,17 @@ func (a *agent) look(f *follower) {
 	var seen []tail.Sighting
 	var held []*generation
 	for _, n := range f.names {
+		a.starved = false
 		s, g := a.sight(f, n, met)
+		if a.starved && len(held) > 0 {
+			// Those before it are newer: to take them alone would put this one out of its place.
+			for _, newer := range held {
+				a.closeFD(newer)
+				delete(met, newer)
+			}
+			seen, held = nil, nil
+			s, g = a.sight(f, n, met)
+		}
 		if g != nil {
 			met[g] = true
 			seen, held = append(seen, s), append(held, g)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/remora-ray/remora/internal/agent/discover"
 	"github.com/remora-ray/remora/internal/agent/tail"
 	"github.com/remora-ray/remora/internal/agent/wall"
@@ -176,6 +178,7 @@ func (a *agent) hold(f *follower, path string, rot int) (*generation, []byte, er
 // unreadable tells once of a file that is there and cannot be read; each scan
 // tries it again.
 func (a *agent) unreadable(path string, err error) {
+	a.starved = errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)
 	if len(a.unread) < mostUnread {
 		a.unread[path] = true
 	}

@@ -1,0 +1,75 @@
+package agent
+
+import (
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// With one descriptor left the older of two new files is taken: the newer one, taken
+// first, would have to be read before it.
+func TestOutOfDescriptorsTheOlderFileIsTakenFirst(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.write("worker-a.out", "old\n")
+	w.rotate("worker-a.out", 2)
+	w.write("worker-a.out", "new\n")
+	if err := w.conf.validate(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := open(w.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	f := a.followerOf(a.conf.Source.Name(w.path("worker-a.out")))
+	for _, name := range []string{"worker-a.out", "worker-a.out.1"} {
+		f.names = append(f.names, a.conf.Source.Name(w.path(name)))
+	}
+	give := takeDescriptors(t)
+	give(1)
+	a.look(f)
+	give(-1)
+	if len(f.gens) != 1 || f.gens[0].rotation != 1 {
+		t.Fatalf("%d files are known, want the older one alone", len(f.gens))
+	}
+	a.look(f)
+	if len(f.gens) != 2 || f.gens[1].rotation != 0 {
+		t.Errorf("%d files are known, want the newer one behind it", len(f.gens))
+	}
+}
+
+// takeDescriptors opens files until there is no descriptor left; give closes so many of
+// them, or all.
+func takeDescriptors(t *testing.T) (give func(n int)) {
+	t.Helper()
+	var old unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: min(old.Cur, 512), Max: old.Max}); err != nil {
+		t.Fatal(err)
+	}
+	var taken []*os.File
+	for {
+		f, err := os.Open(os.DevNull)
+		if err != nil {
+			break
+		}
+		taken = append(taken, f)
+	}
+	give = func(n int) {
+		for ; n != 0 && len(taken) > 0; n-- {
+			taken[0].Close()
+			taken = taken[1:]
+		}
+	}
+	t.Cleanup(func() {
+		give(-1)
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &old); err != nil {
+			t.Error(err)
+		}
+	})
+	return give
+}
