@@ -51,6 +51,7 @@ var onlyIn = map[string][]string{
 	"github.com/spf13/cobra":                     {"internal/cli", "cmd/remora", "cmd/remora-agent"},
 	"github.com/coder/websocket":                 {"internal/server", "internal/client", "test/lokidiff"},
 	"golang.org/x/term":                          {"internal/cli"},
+	"github.com/thanos-io/objstore":              {"internal/store/backup"},
 }
 
 // standardOnly packages import nothing but Go's standard library and ours.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/johannesboyne/gofakes3"
+	"github.com/johannesboyne/gofakes3/backend/s3mem"
 	"github.com/klauspost/compress/zstd"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -51,6 +54,7 @@ func TestScripts(t *testing.T) {
 			"waitfor":  waitFor,
 			"session":  session,
 			"unpack":   unpack,
+			"bucket":   bucket,
 		},
 		Condition: func(cond string) (bool, error) {
 			if cond == "root" {
@@ -59,6 +63,18 @@ func TestScripts(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %s", cond)
 		},
 	})
+}
+
+// bucket NAME starts a server of S3's API with that bucket.
+func bucket(ts *testscript.TestScript, neg bool, args []string) {
+	backend := s3mem.New()
+	ts.Check(backend.CreateBucket(args[0]))
+	srv := httptest.NewServer(gofakes3.New(backend).Server())
+	ts.Defer(srv.Close)
+	ts.Setenv("AWS_ENDPOINT_URL", srv.URL)
+	ts.Setenv("AWS_REGION", "us-east-1")
+	ts.Setenv("AWS_ACCESS_KEY_ID", "key")
+	ts.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
 }
 
 // status N COMMAND… runs a command that must end with that exit status.

@@ -22,19 +22,25 @@ func (a *app) backupCommand() *cobra.Command {
 	b := backing{app: a, output: newChoice("text", "json")}
 	cmd := &cobra.Command{
 		Use:   "backup TARGET",
-		Short: "Copy all that a server keeps, while it runs, to a directory",
-		Long: `Copy all that a server keeps to a directory, while it runs: lines, what is
-committed of each file, and requests to delete, as they were at one moment.
+		Short: "Copy all that a server keeps, while it runs, to a directory or bucket",
+		Long: `Copy all that a server keeps, while it runs, to a directory or to a bucket of S3's
+API: lines, what is committed of each file, and requests to delete, as they were at
+one moment.
 
 It runs on the server's machine, as its user, with its data directory. A later
 backup to the same target copies only what is new; each one can be restored alone.
-Every file has a checksum, which "remora restore" verifies.`,
+Every file has a checksum, which "remora restore" verifies.
+
+A bucket is s3://BUCKET or s3://BUCKET/PREFIX, with AWS_ACCESS_KEY_ID,
+AWS_SECRET_ACCESS_KEY and AWS_REGION, a file of credentials, or the machine's role.`,
 		Example: `  remora backup /mnt/backups/remora --data /var/lib/remora
-  remora backup /mnt/backups/remora --data /var/lib/remora --keep 7`,
-		Args: exactly(1, "the TARGET, a directory"),
+  remora backup /mnt/backups/remora --data /var/lib/remora --keep 7
+  remora backup s3://logs/remora --data /var/lib/remora --s3-endpoint https://minio:9000`,
+		Args: exactly(1, "the TARGET, a directory or s3://BUCKET/PREFIX"),
 		RunE: func(cmd *cobra.Command, args []string) error { return b.run(cmd.Context(), args[0]) },
 	}
 	cmd.Flags().StringVar(&b.data, "data", "", "data directory of the server")
+	b.addEndpoint(cmd)
 	cmd.Flags().IntVar(&b.keep, "keep", 0, "remove all but so many backups of the target afterwards (default keep all)")
 	b.output.add(cmd, "output", "how to print the summary")
 	_ = cmd.MarkFlagDirname("data")
@@ -60,6 +66,7 @@ again what it does not have, for as long as their files are there.`,
 	}
 	cmd.Flags().StringVar(&b.data, "data", "", "data directory to bring it into; it must hold no store")
 	cmd.Flags().StringVar(&b.name, "backup", "", "which backup (default the newest)")
+	b.addEndpoint(cmd)
 	cmd.Flags().BoolVar(&b.list, "list", false, "list the backups and restore none")
 	b.output.add(cmd, "output", "how to print the summary")
 	_ = cmd.MarkFlagDirname("data")
@@ -69,9 +76,14 @@ again what it does not have, for as long as their files are there.`,
 type backing struct {
 	*app
 	data, name string
+	endpoint   string // of S3
 	keep       int
 	list       bool
 	output     *choice
+}
+
+func (b *backing) addEndpoint(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&b.endpoint, "s3-endpoint", "", "URL of the server of S3's API (AWS_ENDPOINT_URL; default Amazon's)")
 }
 
 func (b *backing) run(ctx context.Context, at string) error {
@@ -192,7 +204,17 @@ func (b *backing) names(ctx context.Context, target backup.Target, at string) er
 // target is where backups are kept; not within what is copied.
 func (b *backing) target(at string) (backup.Target, error) {
 	if strings.Contains(at, "://") {
-		return nil, usagef("%q is no target: want a directory", at)
+		c, err := backup.ParseS3(at)
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		c.Endpoint = first(b.endpoint, b.getenv("AWS_ENDPOINT_URL"))
+		c.Region = first(b.getenv("AWS_REGION"), b.getenv("AWS_DEFAULT_REGION"))
+		target, err := c.Open()
+		if err != nil {
+			return nil, &usageError{err}
+		}
+		return target, nil
 	}
 	if b.data != "" {
 		store, err := filepath.Abs(filepath.Join(b.data, "store"))

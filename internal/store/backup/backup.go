@@ -10,6 +10,7 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -31,11 +32,12 @@ import (
 // Target keeps objects by name. Names have slashes. Its methods may be called from
 // several goroutines.
 type Target interface {
-	// Put keeps what r gives, whole or not at all.
-	Put(ctx context.Context, name string, r io.Reader) error
+	// Put keeps the size bytes that r gives, whole or not at all.
+	Put(ctx context.Context, name string, r io.Reader, size int64) error
 	// Get fails with fs.ErrNotExist where there is no such object.
 	Get(ctx context.Context, name string) (io.ReadCloser, error)
-	// List calls yield for each object whose name begins with dir and a slash.
+	// List calls yield for each object whose name begins with dir and a slash; size
+	// is -1 where the target does not tell it.
 	List(ctx context.Context, dir string, yield func(name string, size int64) error) error
 	Remove(ctx context.Context, name string) error
 }
@@ -91,7 +93,8 @@ func Write(ctx context.Context, dir string, to Target, now time.Time, progress P
 		return Summary{}, err
 	}
 	s.Copied = copied.Load()
-	if err := to.Put(ctx, backupsDir+"/"+s.Name, m.reader()); err != nil {
+	list := m.encode()
+	if err := to.Put(ctx, backupsDir+"/"+s.Name, bytes.NewReader(list), int64(len(list))); err != nil {
 		return Summary{}, fmt.Errorf("write what backup %s holds: %w", s.Name, err)
 	}
 	return s, nil
@@ -152,7 +155,10 @@ func writeFile(ctx context.Context, path string, f *file, to Target, there map[s
 		return 0, err
 	}
 	f.Size, f.SHA256 = uint64(n), hex.EncodeToString(sum.Sum(nil))
-	if size, ok := there[f.SHA256]; ok && size == n {
+	if n == 0 { // not every target keeps what is empty
+		return 0, nil
+	}
+	if size, ok := there[f.SHA256]; ok && (size == n || size < 0) {
 		return 0, nil
 	}
 	if _, err := src.Seek(0, io.SeekStart); err != nil {
@@ -160,7 +166,7 @@ func writeFile(ctx context.Context, path string, f *file, to Target, there map[s
 	}
 	// A disk that reads something else now must not make a bad backup.
 	sent := &checked{r: src, hash: sha256.New()}
-	if err := to.Put(ctx, objectName(f.SHA256), sent); err != nil {
+	if err := to.Put(ctx, objectName(f.SHA256), sent, n); err != nil {
 		return 0, err
 	}
 	if got := hex.EncodeToString(sent.hash.Sum(nil)); got != f.SHA256 {

@@ -107,7 +107,7 @@ func targetTest(t *testing.T, target Target) {
 		t.Errorf("removed, error %v (-want +got):\n%s", err, d)
 	}
 	left := 0
-	if err := target.List(ctx, filesDir, func(string, int64) error { left++; return nil }); err != nil || left != 5 {
+	if err := target.List(ctx, filesDir, func(string, int64) error { left++; return nil }); err != nil || left != 4 {
 		t.Errorf("%d files left, want those of the second backup, error %v", left, err)
 	}
 	if d := cmp.Diff(tuesday, restored("")); d != "" {

@@ -18,7 +18,7 @@ func (d Directory) path(name string) string {
 }
 
 // Put writes beside and renames.
-func (d Directory) Put(ctx context.Context, name string, r io.Reader) error {
+func (d Directory) Put(ctx context.Context, name string, r io.Reader, _ int64) error {
 	path := d.path(name)
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err

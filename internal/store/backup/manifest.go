@@ -40,13 +40,13 @@ func (m *manifest) bytes() (total uint64) {
 	return total
 }
 
-func (m *manifest) reader() io.Reader {
+func (m *manifest) encode() []byte {
 	body, err := json.Marshal(m)
 	if err != nil {
 		panic(err) // strings and numbers
 	}
 	sum := sha256.Sum256(body)
-	return io.MultiReader(bytes.NewReader([]byte(manifestHead+hex.EncodeToString(sum[:])+"\n")), bytes.NewReader(body))
+	return append([]byte(manifestHead+hex.EncodeToString(sum[:])+"\n"), body...)
 }
 
 func readManifest(ctx context.Context, t Target, name string) (*manifest, error) {

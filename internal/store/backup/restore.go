@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -85,7 +86,7 @@ func (m *manifest) restore(ctx context.Context, from Target, dir string, total u
 }
 
 func restoreFile(ctx context.Context, from Target, f file, path string) error {
-	r, err := from.Get(ctx, objectName(f.SHA256))
+	r, err := open(ctx, from, f)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s is missing from the backup: restore another one", objectName(f.SHA256))
 	}
@@ -106,6 +107,13 @@ func restoreFile(ctx context.Context, from Target, f file, path string) error {
 		return fmt.Errorf("its checksum is wrong, %s is damaged: restore another backup", objectName(f.SHA256))
 	}
 	return nil
+}
+
+func open(ctx context.Context, from Target, f file) (io.ReadCloser, error) {
+	if f.Size == 0 {
+		return io.NopCloser(strings.NewReader("")), nil
+	}
+	return from.Get(ctx, objectName(f.SHA256))
 }
 
 func syncDir(dir string) error {
