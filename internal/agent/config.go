@@ -49,7 +49,7 @@ type Config struct {
 	TokenFile    string        // file that holds a bearer token
 
 	BatchBytes  int           // largest push before compression; 0 means 1 MiB
-	BatchWait   time.Duration // longest time a line waits for its batch; 0 means 700 ms
+	BatchWait   time.Duration // longest time a line waits for its batch; 0 means 600 ms
 	ScanEvery   time.Duration // 0 means 5 s
 	Readers     int           // 0 means one per core, four at most
 	MaxOpen     int           // descriptors held; 0 means 512
@@ -142,7 +142,7 @@ func (c *Config) defaults() {
 	}
 	or(&c.DrainTimeout, 25*time.Second)
 	or(&c.BatchBytes, 1<<20)
-	or(&c.BatchWait, 700*time.Millisecond)
+	or(&c.BatchWait, 600*time.Millisecond)
 	or(&c.ScanEvery, 5*time.Second)
 	or(&c.MaxOpen, 512)
 	or(&c.HoldBytes, 512<<20)
