@@ -84,6 +84,9 @@ func (a *agent) prune(f *follower) {
 		a.save(f)
 	}
 	for _, g := range over {
+		if at, ok := a.thrownAway(g); ok {
+			g.thrown = at // with the last hold on it that is forgotten
+		}
 		if g.fd >= 0 && !g.packed {
 			a.readOn(f, g)
 		}

@@ -238,3 +238,36 @@ func (w *world) ticks() {
 	before := birth("before")
 	w.until("the clock of the file system goes on", func() bool { return birth("after") > before })
 }
+
+// Of a deleted file of which all has arrived it is still known when it was deleted.
+func TestWhenAFileWasDeletedIsKnownWithoutIt(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	text, _ := numbered("first", 0, 10)
+	w.write("worker-a.out", text)
+	if err := w.conf.validate(); err != nil {
+		t.Fatal(err)
+	}
+	a, err := open(w.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.close()
+	n := a.conf.Source.Name(w.path("worker-a.out"))
+	f := a.followerOf(n)
+	f.names = append(f.names, n)
+	a.look(f)
+	w.remove("worker-a.out")
+	a.look(f)
+	g := f.gens[0]
+	at, ok := a.thrownAway(g)
+	if !ok {
+		t.Fatal("it is not known of a file that is held")
+	}
+	g.begun, g.done = true, true
+	f.acked.Offset = uint64(g.size)
+	a.prune(f)
+	if again, ok := a.thrownAway(g); !ok || again != at || g.fd >= 0 {
+		t.Errorf("it was deleted at %d, %v, when it is let go; before, at %d", again, ok, at)
+	}
+}

@@ -98,6 +98,7 @@ type Stream struct {
 	clock   clock
 	anchors []Anchor // recorded by an earlier run, sorted, still to come
 	opening int64    // time of the first entry of the last Append; 0 if there was none
+	at      uint64   // what is before it was read, or its times are known
 	unsure  bool     // an earlier run gave the lines before Emit times that are not known
 	node    string   // last node id told by a line
 	split   uint32   // pieces of the current line sent so far
@@ -134,15 +135,16 @@ func (s *Stream) SetFacts(labels, constant logs.Labels) {
 // Append appends the entries of c's lines to dst, as fields of a stream of a
 // push, until dst has grown by about limit bytes (at least one line is taken
 // where there is one, so an entry of MaxLine may exceed it).
-func (s *Stream) Append(dst []byte, c Chunk, limit int) ([]byte, Result) {
-	var r Result
+func (s *Stream) Append(dst []byte, c Chunk, limit int) (_ []byte, r Result) {
 	begin := len(dst)
-	if c.At < c.Emit {
+	if min(s.at, c.At) < c.Emit {
 		s.unsure = true
 	}
 	s.opening = 0
+	defer func() { s.at = c.At + uint64(r.Consumed) }()
 	if s.staged != nil {
-		return s.appendStaged(dst, &c, limit)
+		dst, r = s.appendStaged(dst, &c, limit)
+		return dst, r
 	}
 	for r.Consumed < len(c.Data) {
 		line, size, last := s.next(c.Data[r.Consumed:], c.Ended)
@@ -302,7 +304,7 @@ func (s *Stream) Position(offset uint64) Position {
 // it goes on with less known of what came before.
 func (s *Stream) Restore(p Position, anchors []Anchor) error {
 	err := s.restoreParsers(&p)
-	s.clock, s.unsure = clock{seen: p.Seen, last: p.Last, anchored: p.Anchored}, false
+	s.clock, s.unsure, s.at = clock{seen: p.Seen, last: p.Last, anchored: p.Anchored}, false, p.Offset
 	s.anchors = s.anchors[:0]
 	for _, a := range anchors {
 		if a.Offset >= p.Offset {

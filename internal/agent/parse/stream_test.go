@@ -177,6 +177,23 @@ func TestRunsThatLoseTheirStateOneAfterTheOther(t *testing.T) {
 	said(after, 12, 12, 16)
 }
 
+// What an earlier run sent last is gone: what comes behind the gap comes after it.
+func TestLinesBehindAGapComeAfterWhatWasSentBeforeIt(t *testing.T) {
+	s := newStream("worker-a.err", Remora)
+	_, r := s.Append(nil, Chunk{Data: []byte("a\n"), Now: now + 1e9, Written: now}, 1<<20)
+	before := s.Position(uint64(r.Consumed))
+	entries, _ := s.Append(nil, Chunk{Data: []byte("b\nc\nd\n"), At: 2, Now: now + 1e9, Written: now}, 1<<20)
+	sent := decode(t, s, entries)
+	s = newStream("worker-a.err", Remora)
+	if err := s.Restore(before, nil); err != nil {
+		t.Fatal(err)
+	}
+	entries, _ = s.Append(nil, Chunk{Data: []byte("z\n"), At: 100, Emit: 8, Now: now + 1e9, Written: now}, 1<<20)
+	if got, last := decode(t, s, entries)[0].Time, sent[len(sent)-1].Time; got <= last {
+		t.Errorf("the line behind the gap has the time %d, the last one before it %d", got, last)
+	}
+}
+
 func TestALineLongAfterTheLastTimeGetsAnAnchor(t *testing.T) {
 	s := newStream("worker-a.err", Remora)
 	_, r := s.Append(nil, Chunk{Data: []byte("2026-11-21 05:06:33,161\tINFO x.py:1 -- a\n"), Now: now, Written: now}, 1<<20)
