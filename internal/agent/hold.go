@@ -160,8 +160,9 @@ func (a *agent) letGo(f *follower, g *generation) bool {
 	if !g.begun {
 		a.begin(f, g)
 	}
-	a.dropLink(g)
 	a.abandon(f, g, "too-much-unread")
+	a.save(f) // once it is gone nothing else tells of the gap
+	a.dropLink(g)
 	a.queue(f)
 	return true
 }

@@ -26,6 +26,8 @@ type Name struct {
 	listed  uint64 // scan that saw it last
 	pending What   // not yet delivered
 	turns   uint32 // likewise
+
+	unwritten bool // nothing was told of it since it appeared
 }
 
 // What happened to a name.
@@ -268,8 +270,10 @@ func (w *Watcher) tell(n *Name, what What) {
 		w.news.Events = append(w.news.Events, Event{Name: n})
 	}
 	n.pending |= what
-	w.moved = w.moved || what != Written
-	w.fresh = w.fresh || what != Written
+	// With its first bytes a file becomes one to hold: it may be deleted at once.
+	more := what != Written || n.unwritten
+	n.unwritten = what&Appeared != 0
+	w.moved, w.fresh = w.moved || more, w.fresh || more
 }
 
 // once is true the first time it is asked about a thing.

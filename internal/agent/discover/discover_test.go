@@ -84,6 +84,28 @@ func TestTellsOfEachChangeAtOnce(t *testing.T) {
 	following(t, w, map[string]What{"serve/deep/replica.log": Vanished})
 }
 
+func TestFirstBytesOfAFileAreToldOfAtOnce(t *testing.T) {
+	w := New(Ray{Root: t.TempDir()}, time.Hour, nil, slog.New(slog.DiscardHandler))
+	n := &Name{}
+	told := func(what What) (held bool) {
+		w.tell(n, what)
+		held = w.hold() > 0
+		if !w.deliver() {
+			t.Fatal("not delivered")
+		}
+		<-w.News()
+		return held
+	}
+	for _, what := range []What{Appeared, Written} {
+		if told(what) {
+			t.Errorf("what %d waits for more", what)
+		}
+	}
+	if !told(Written) {
+		t.Error("a file that has only grown does not wait for others")
+	}
+}
+
 func TestScansFindWhatInotifyDoesNot(t *testing.T) {
 	root := t.TempDir()
 	w := New(Ray{Root: root}, 20*time.Millisecond, nil, slog.New(slog.DiscardHandler))
