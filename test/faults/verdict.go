@@ -196,14 +196,21 @@ func (w *world) excusable(s *stream, times []int, gaps []string) bool {
 	ok := true
 	s.missing(times, func(n int, g *generation) {
 		fate := w.fate(s, times, n, g)
-		ok = ok && fate != lost && (fate != gone || len(gaps) > s.gaps)
+		ok = ok && fate != lost && (fate != gone || len(gaps) > s.gaps || w.forgetful())
 	})
 	twice := 0
 	for _, k := range times {
 		twice += max(0, k-1)
 	}
-	return ok && (twice <= s.over || w.target == "loki" && w.state)
+	return ok && (twice <= s.over || w.forgetful())
 }
+
+// forgetful reports whether nobody knows any more what was sent: the agent's state was
+// destroyed, and a Loki cannot tell what it has.
+func (w *world) forgetful() bool { return w.target == "loki" && w.state }
+
+// excepted is what is no fault where that is so.
+const excepted = "a line twice, out of order, or gone and not told in a Loki, of a world in which the agent's state was destroyed"
 
 // fate is why a line is not there.
 type fate uint8
@@ -290,6 +297,8 @@ func (w *world) gone(s *stream, missing []int, gaps []string, r *row) {
 	switch {
 	case k > 0 && len(gaps) > s.gaps:
 		r.told += k
+	case k > 0 && w.forgetful():
+		w.table.notes[excepted] += k
 	case k > 0:
 		r.untold += k
 		w.table.wrong("%s: %d lines of %s are gone and no gap is told, lines %d to %d; gaps told before: %v%s",
@@ -306,12 +315,17 @@ func (w *world) twice(s *stream, times []int, r *row) {
 	twice := 0
 	for n, k := range times {
 		if k > 1 {
-			if twice += k - 1; twice <= 3 && !(w.target == "loki" && w.state) {
+			if twice += k - 1; twice <= 3 && !w.forgetful() {
 				w.table.wrong("%s: line %d of %s is there %d times", w.now, n, s, k)
 			}
 		}
 	}
-	r.twice += max(0, twice-s.over)
+	switch more := max(0, twice-s.over); {
+	case more > 0 && w.forgetful():
+		w.table.notes[excepted] += more
+	default:
+		r.twice += more
+	}
 	s.over = twice
 }
 
@@ -472,7 +486,11 @@ func (j *judge) line(session, line string, at int64) {
 		return
 	}
 	j.times[id][n]++
-	if n < j.last[id] && j.times[id][n] == 1 {
+	switch {
+	case n >= j.last[id] || j.times[id][n] != 1:
+	case j.world.forgetful():
+		j.world.table.notes[excepted]++
+	default:
 		if j.row.disorder++; j.behind[id] != j.last[id] {
 			j.behind[id] = j.last[id]
 			j.world.table.wrong("end: line %d of %s, stored with the time %s, comes after line %d, with %s%s",
@@ -491,7 +509,7 @@ func clock(ns int64) string { return time.Unix(0, ns).Format("15:04:05.000000000
 func (j *judge) inPlace(s *stream, from, to int) {
 	told := j.gap[s.file()]
 	delete(j.gap, s.file())
-	for n := from; n < to && !told; n++ {
+	for n := from; n < to && !told && !j.world.forgetful(); n++ {
 		if s.gone[n] {
 			j.row.untold++
 			j.world.table.wrong("end: line %d of %s is gone, and the gap that is told of it is not between %d and %d", n, s, from-1, to)
