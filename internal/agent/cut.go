@@ -100,8 +100,11 @@ func (a *agent) cutForGood(f *follower, g *generation) bool {
 // made. What it holds now is not its own.
 func (a *agent) copiedOver(f *follower, g *generation) {
 	g.size = f.cursor.Offset
+	if sent := min(g.copied, int64(f.emit)-int64(g.base)); sent > g.size { // by an earlier run
+		g.size = sent
+	}
 	g.done, g.cut = true, true
-	if f.cursor.Offset < g.copied {
+	if g.size < g.copied {
 		a.noteGap(f, "copied-over", g.base+uint64(g.size), g.copied-g.size)
 	}
 	a.detach(g)

@@ -73,3 +73,31 @@ func takeDescriptors(t *testing.T) (give func(n int)) {
 	})
 	return give
 }
+
+// What an earlier run has sent of a copy is not missing when the copy is gone.
+func TestACopyThatIsCopiedOverAfterItWasSent(t *testing.T) {
+	for emit, want := range map[uint64]struct {
+		size int64
+		gap  string
+	}{0: {40, "copied-over"}, 70: {70, "copied-over"}, 100: {100, ""}, 500: {100, ""}} {
+		w := newWorld(t)
+		w.mkdir()
+		w.write("worker-a.out", "a\n")
+		if err := w.conf.validate(); err != nil {
+			t.Fatal(err)
+		}
+		a, err := open(w.conf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.close()
+		f := a.followerOf(a.conf.Source.Name(w.path("worker-a.out")))
+		g := &generation{of: f, fd: -1, begun: true, copied: 100}
+		f.gens, f.emit = []*generation{g}, emit
+		f.cursor.Offset = 40
+		a.copiedOver(f, g)
+		if g.size != want.size || f.gap != want.gap {
+			t.Errorf("sent %d: taken to have %d bytes, gap %q; want %d, %q", emit, g.size, f.gap, want.size, want.gap)
+		}
+	}
+}
