@@ -233,7 +233,7 @@ func (w *world) fate(s *stream, times []int, n int, g *generation) fate {
 		return lost
 	case g.excuse == truncated, g.excuse == copiedOver:
 		return gone
-	case g.excuse == overBudget && anyLine(0, n, stored):
+	case g.excuse == overBudget && sight != blind && anyLine(0, n, stored):
 		return gone
 	case !g.alone && anyLine(0, n, stored) && (s.stands() || anyLine(n+1, len(times), stored)):
 		return gone
