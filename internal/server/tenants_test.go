@@ -30,7 +30,7 @@ func TestSeveralTenants(t *testing.T) {
 		{"lines", "query_range", []string{"query", `{app="x"}`}, streams(stream("a") + "," + stream("b"))},
 		{"lines of one by a matcher", "query_range", []string{"query", `{app="x",__tenant_id__="b"}`}, streams(stream("b"))},
 		{"lines of one by a regexp", "query_range", []string{"query", `{app="x",__tenant_id__!~"b|c"}`}, streams(stream("a"))},
-		{"lines of one by a label filter", "query_range", []string{"query", `{app="x"} | __tenant_id__="b"`}, streams(stream("b"))},
+		{"no stage sees the tenant, as in a Loki", "query_range", []string{"query", `{app="x"} | __tenant_id__="b"`}, streams("")},
 		{"lines of none", "query_range", []string{"query", `{app="x",__tenant_id__="c"}`}, streams("")},
 		{
 			"counts by tenant", "query",
