@@ -97,10 +97,11 @@ type Engine struct {
 	disk      diskFloor
 	deletions *deletions
 
-	dropping sync.Mutex     // held while days are removed or copied
-	floors   sync.Map       // tenant → int64: lines before it are not taken, days of them being removed
-	endWatch func()         // ends watching of what is kept
-	watching sync.WaitGroup // who watches it
+	dropping sync.Mutex          // held while days are removed or copied
+	measured map[string]measured // sizes of old days, by directory; guarded by dropping
+	floors   sync.Map            // tenant → int64: lines before it are not taken, days of them being removed
+	endWatch func()              // ends watching of what is kept
+	watching sync.WaitGroup      // who watches it
 
 	checkpointing atomic.Bool
 	sinceTable    atomic.Int64 // bytes of journal since the last checkpoint
@@ -178,6 +179,7 @@ func Open(cfg Config) (*Engine, error) {
 		work: make(chan *job, 64),
 		disk: diskFloor{dir: cfg.Dir, floor: cfg.DiskFloorBytes, free: cfg.freeBytes, now: cfg.Now},
 	}
+	e.measured = make(map[string]measured)
 	e.metrics = newMetrics(cfg.Registerer, e)
 	e.tenants = newTenants(e)
 	if err := e.open(); err != nil {

@@ -29,6 +29,9 @@ const forEver = 100 * 365 * 24 * time.Hour
 const (
 	retentionEvery = time.Minute
 	keptDays       = 2 // by size no more than all but these go
+	// Days before the last few hardly change, and there may be many.
+	oldDay         = 72 * time.Hour
+	measureOldDays = time.Hour
 )
 
 func (k Keep) validate() error {
@@ -128,7 +131,7 @@ func (e *Engine) retain(ctx context.Context) error {
 func (e *Engine) retainOf(ctx context.Context, name string) error {
 	e.dropping.Lock()
 	defer e.dropping.Unlock()
-	days, err := daysOnDisk(e.tenants.dir(name))
+	days, err := e.daysOnDisk(e.tenants.dir(name))
 	if err != nil {
 		return err
 	}
@@ -150,7 +153,7 @@ func (e *Engine) retainOf(ctx context.Context, name string) error {
 }
 
 // daysOnDisk lists a tenant's days in order.
-func daysOnDisk(dir string) ([]storedDay, error) {
+func (e *Engine) daysOnDisk(dir string) ([]storedDay, error) {
 	parts, err := os.ReadDir(filepath.Join(dir, "partitions"))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -160,16 +163,37 @@ func daysOnDisk(dir string) ([]storedDay, error) {
 	}
 	var days []storedDay
 	for _, p := range parts {
-		if _, err := time.Parse("20060102", p.Name()); err != nil {
+		day, err := time.Parse("20060102", p.Name())
+		if err != nil {
 			continue
 		}
-		size, err := treeBytes(filepath.Join(dir, "partitions", p.Name()))
+		size, err := e.dayBytes(filepath.Join(dir, "partitions", p.Name()), day)
 		if err != nil {
 			return nil, err
 		}
 		days = append(days, storedDay{p.Name(), size})
 	}
 	return days, nil
+}
+
+// measured is the size of a day's directory.
+type measured struct {
+	bytes uint64
+	at    time.Time
+}
+
+// dayBytes measures a day's directory, an old one now and then.
+func (e *Engine) dayBytes(dir string, day time.Time) (uint64, error) {
+	now := e.cfg.Now()
+	old := now.Sub(day) > oldDay
+	if m, ok := e.measured[dir]; ok && old && now.Sub(m.at) < measureOldDays {
+		return m.bytes, nil
+	}
+	size, err := treeBytes(dir)
+	if err == nil && old {
+		e.measured[dir] = measured{size, now}
+	}
+	return size, err
 }
 
 // treeBytes adds up the files below dir; those that go meanwhile do not count.
@@ -220,6 +244,7 @@ func (e *Engine) dropDays(ctx context.Context, name string, days []string) error
 
 func (e *Engine) dropDay(name, day string) error {
 	from := filepath.Join(e.tenants.dir(name), "partitions", day)
+	delete(e.measured, from)
 	to := e.home.path("dropped", hex.EncodeToString([]byte(name))+"-"+day)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err
