@@ -2,6 +2,7 @@ package exec
 
 import (
 	"regexp"
+	"slices"
 
 	"github.com/remora-ray/remora/internal/logql/plan"
 	"github.com/remora-ray/remora/internal/logs"
@@ -18,13 +19,46 @@ func (q *query) evalLabelReplace(n *plan.LabelReplace) (table, error) {
 	if err != nil {
 		return nil, err
 	}
+	called := make([]logs.Labels, len(t)) // what the rows were called before
 	for i := range t {
-		src := t[i].labels.Get(n.Src)
-		if at := re.FindStringSubmatchIndex(src); at != nil {
-			value := string(re.ExpandString(nil, n.Replacement, src, at))
-			ls := append(append(make([]logs.Label, 0, len(t[i].labels)+1), t[i].labels...), logs.Label{Name: n.Dst, Value: value})
-			t[i].labels = logs.Normalize(ls)
-		}
+		called[i] = t[i].labels
+		t[i].labels = replaced(t[i].labels, n, re)
 	}
-	return t, nil
+	if !t.twins() {
+		return t, nil
+	}
+	// Rows come in no order; those that have one name now go by what they were called.
+	order := make([]int, len(t))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(x, y int) int { return called[x].Compare(called[y]) })
+	out := make(table, len(t))
+	for i, at := range order {
+		out[i] = t[at]
+	}
+	return out, nil
+}
+
+func replaced(ls logs.Labels, n *plan.LabelReplace, re *regexp.Regexp) logs.Labels {
+	src := ls.Get(n.Src)
+	at := re.FindStringSubmatchIndex(src)
+	if at == nil {
+		return ls
+	}
+	value := string(re.ExpandString(nil, n.Replacement, src, at))
+	return logs.Normalize(append(append(make([]logs.Label, 0, len(ls)+1), ls...), logs.Label{Name: n.Dst, Value: value}))
+}
+
+// twins reports whether two rows have the same labels.
+func (t table) twins() bool {
+	seen := make(map[string]bool, len(t))
+	for i := range t {
+		text := t[i].labels.String()
+		if seen[text] {
+			return true
+		}
+		seen[text] = true
+	}
+	return false
 }

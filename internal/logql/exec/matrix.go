@@ -106,6 +106,6 @@ func (t table) sortedAsText() table {
 
 // sorted orders the rows by their labels.
 func (t table) sorted() table {
-	slices.SortFunc(t, func(a, b row) int { return a.labels.Compare(b.labels) })
+	slices.SortStableFunc(t, func(a, b row) int { return a.labels.Compare(b.labels) })
 	return t
 }
