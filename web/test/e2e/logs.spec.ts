@@ -136,10 +136,10 @@ test('live lines come in at the top when the newest stand first', async ({ open,
   await expect(rows(page).first()).toBeInViewport({ ratio: 1 })
 })
 
-test('lines without a level can be chosen', async ({ open }) => {
+test('lines whose level nobody can tell can be chosen', async ({ open }) => {
   const page = await open()
-  await page.getByRole('complementary').getByRole('button', { name: /^no level/ }).click()
-  await expect(queryBox(page)).toHaveText('{job="ray/logs"} | detected_level=""')
+  await page.getByRole('complementary').getByRole('button', { name: /^unknown/ }).click()
+  await expect(queryBox(page)).toHaveText('{job="ray/logs"} | detected_level="unknown"')
   await expect(rows(page).filter({ hasText: '<img src=x' })).toHaveCount(1)
   await expect(rows(page).filter({ hasText: 'step=' })).toHaveCount(0)
 })
