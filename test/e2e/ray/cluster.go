@@ -67,7 +67,7 @@ func (r *run) startRay(ctx context.Context, root, truth string) (*cluster, error
 		client: http.Client{Timeout: 20 * time.Second},
 		env: []string{
 			r.mark,
-			"RAY_USAGE_STATS_ENABLED=0",
+			"RAY_USAGE_STATS_ENABLED=0", "RAY_AUTH_MODE=disabled",
 			"RAY_GRACEFUL_SHUTDOWN_DRAIN_TIMEOUT_S=5",
 			"RAY_ROTATION_MAX_BYTES=" + strconv.Itoa(rotationBytes),
 			"RAY_ROTATION_BACKUP_COUNT=" + strconv.Itoa(rotationBackups),
