@@ -266,7 +266,8 @@ func (s *session) kind(given string) string {
 	}
 }
 
-// sweep runs after each scan: what inotify did not tell is seen here.
+// sweep runs once in ScanEvery, after a scan or, while inotify tells of everything,
+// without one: what inotify did not tell is seen after a scan.
 func (a *agent) sweep(there, scanned bool) {
 	now := time.Now()
 	var lag int64

@@ -103,7 +103,6 @@ func (a *agent) thrownAway(g *generation) (at int64, ok bool) {
 	if err != nil || st.Key.Ino != g.key.Ino || st.Key.Birth != g.key.Birth || st.Changed == 0 {
 		return 0, false
 	}
-	g.written = st.Written
 	return st.Changed, true
 }
 

@@ -45,7 +45,7 @@ func (a *agent) step(f *follower, now time.Time) {
 		st, s := a.observe(f, g, now)
 		next := tail.Next(f.cursor, s)
 		if (next == tail.Open || next == tail.Read || next == tail.Flush) && wall.Mono() < g.notBefore {
-			return // it could not be read a moment ago; each scan comes back to it
+			return // it could not be read a moment ago; each sweep comes back to it
 		}
 		if g.packed && (next == tail.Open || next == tail.Read || next == tail.Flush) && !a.mayUnpack(f, g) {
 			return
@@ -85,11 +85,12 @@ func (a *agent) begin(f *follower, g *generation) {
 		before := f.gens[f.cur-1]
 		g.base = before.base + uint64(before.size)
 	}
-	if known := g.placed && g.place <= f.emit; !known && !f.passed() && !a.joined(f, g) && f.gap == "" {
+	known := g.placed && g.place <= f.emit // else the server lost it
+	if !known && !f.passed() && !a.joined(f, g) && f.gap == "" {
 		a.noteGap(f, "rotated-unseen", g.base, 0)
 	}
 	switch {
-	case g.placed && g.place <= f.emit: // else the server lost it
+	case known:
 		g.base = g.place
 	case f.gap != "" && f.gapAt >= g.base && !f.passed():
 		g.base, g.gap = f.gapAt, f.gap
