@@ -252,12 +252,16 @@ func TestAfterAFailedSyncTheStoreIsReadOnly(t *testing.T) {
 
 func TestMoreTenantsThanOneServerServes(t *testing.T) {
 	e := openTest(t, nil)
-	for i := range maxTenants {
-		e.tenants.opened[fmt.Sprint("t", i)] = nil
+	e.tenants.most = 2
+	batch := store.Batch{Received: base, Push: filePush(1, 0, "", "x")}
+	for i := range 2 {
+		batch.Tenant = fmt.Sprint("t", i)
+		if _, err := e.Append(context.Background(), batch); err != nil {
+			t.Fatal(err)
+		}
 	}
-	_, err := e.Append(context.Background(), store.Batch{Tenant: "fake", Received: base, Push: filePush(1, 0, "", "x")})
-	if err == nil || !strings.Contains(err.Error(), "256 tenants are open already") {
+	batch.Tenant = "fake"
+	if _, err := e.Append(context.Background(), batch); err == nil || !strings.Contains(err.Error(), "2 tenants are open already") {
 		t.Errorf("error %v", err)
 	}
-	clear(e.tenants.opened)
 }

@@ -66,7 +66,7 @@ func (e *Engine) checkpointSoon() {
 }
 
 func (e *Engine) checkpoint(ctx context.Context) error {
-	return e.atPause(ctx, func(at int64, ledgerTable []byte) error {
+	err := e.atPause(ctx, func(at int64, ledgerTable []byte) error {
 		start := time.Now()
 		if err := e.barrier(); err != nil {
 			return err
@@ -77,6 +77,10 @@ func (e *Engine) checkpoint(ctx context.Context) error {
 		e.metrics.checkpoints.Observe(time.Since(start).Seconds())
 		return nil
 	})
+	if err == nil {
+		e.noteParts()
+	}
+	return err
 }
 
 // atPause runs do between records of the journal: with all before position at

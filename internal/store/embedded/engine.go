@@ -93,6 +93,7 @@ type Engine struct {
 	progress progress
 
 	tenants   *tenants
+	inventory *inventory
 	followers followers
 	disk      diskFloor
 	deletions *deletions
@@ -180,6 +181,7 @@ func Open(cfg Config) (*Engine, error) {
 		disk: diskFloor{dir: cfg.Dir, floor: cfg.DiskFloorBytes, free: cfg.freeBytes, now: cfg.Now},
 	}
 	e.measured = make(map[string]measured)
+	e.inventory = newInventory(home)
 	e.metrics = newMetrics(cfg.Registerer, e)
 	e.tenants = newTenants(e)
 	if err := e.open(); err != nil {
@@ -208,13 +210,9 @@ func (e *Engine) open() error {
 	if e.deletions, err = openDeletions(e.home.path("deletions")); err != nil {
 		return err
 	}
-	if !e.home.clean {
-		if err := e.removeSnapshots(); err != nil {
-			return err
-		}
-		if err := e.scanParts(); err != nil {
-			return err
-		}
+	later, err := e.mend()
+	if err != nil {
+		return err
 	}
 	r := &replay{engine: e}
 	e.journal, err = journal.Open(journal.Config{
@@ -245,7 +243,25 @@ func (e *Engine) open() error {
 	ctx, cancel := context.WithCancel(context.Background())
 	e.endWatch = cancel
 	e.watching.Go(func() { e.watchRetention(ctx) })
+	e.watching.Go(func() { e.watchParts(ctx) })
+	if len(later) > 0 {
+		e.watching.Go(func() { e.verifyParts(ctx, later) })
+	}
 	return nil
+}
+
+// mend deals with what an unclean end may have left, and returns what is to be
+// read while serving.
+func (e *Engine) mend() (later []partRef, err error) {
+	if !e.home.clean {
+		if err := e.removeSnapshots(); err != nil {
+			return nil, err
+		}
+		if later, err = e.scanParts(); err != nil {
+			return nil, err
+		}
+	}
+	return later, e.home.catchPanics()
 }
 
 // Ready is nil when appends and queries are served.
@@ -301,10 +317,9 @@ func (e *Engine) Close() error {
 	e.metrics.unregister()
 	if errors.Is(err, store.ErrReadOnly) {
 		// Told loudly when it happened; the next open reads the journal.
-		err = nil
-		return errors.Join(err, e.home.close(false))
+		return errors.Join(e.home.dropPanics(), e.home.close(false))
 	}
-	return errors.Join(err, e.home.close(err == nil))
+	return errors.Join(err, e.home.dropPanics(), e.home.close(err == nil))
 }
 
 // readTable reads the table of the last checkpoint; where there is none yet

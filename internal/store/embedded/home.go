@@ -18,7 +18,7 @@ const version = "remora store 1"
 // home is a store's directory, locked:
 //
 //	VERSION  journal/  table  deletions  tenants/<hex of name>/  lock  clean
-//	dropped/  snapshots/  (for a while)
+//	inventory/  panic  damaged/  dropped/  snapshots/ scan/ (for a while)
 //
 // The file clean is there only while no process has the store open and the
 // last one closed it in order.

@@ -34,6 +34,8 @@ func (t *tenant) run(ctx context.Context, query string, start, end int64, writeB
 	}
 	q.AddTimeFilter(start, end-1)
 	qctx := logstorage.NewQueryContext(ctx, &logstorage.QueryStats{}, tenantID, q, false, hiddenFields)
+	t.serving.RLock()
+	defer t.serving.RUnlock()
 	if err := t.storage.RunQuery(qctx, writeBlock); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -112,7 +114,9 @@ func (t *tenant) streams(ctx context.Context, query string, start, end int64, se
 	}
 	q.AddTimeFilter(start, end-1)
 	qctx := logstorage.NewQueryContext(ctx, &logstorage.QueryStats{}, tenantID, q, false, nil)
+	t.serving.RLock()
 	found, err := t.storage.GetStreams(qctx, 0)
+	t.serving.RUnlock()
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}

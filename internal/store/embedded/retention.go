@@ -245,6 +245,9 @@ func (e *Engine) dropDays(ctx context.Context, name string, days []string) error
 func (e *Engine) dropDay(name, day string) error {
 	from := filepath.Join(e.tenants.dir(name), "partitions", day)
 	delete(e.measured, from)
+	if err := e.inventory.forget(filepath.Base(e.tenants.dir(name)), day); err != nil {
+		return err
+	}
 	to := e.home.path("dropped", hex.EncodeToString([]byte(name))+"-"+day)
 	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
 		return err

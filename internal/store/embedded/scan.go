@@ -6,21 +6,23 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
 )
 
 // The engine panics on a damaged part, in a goroutine where nothing recovers
 // it, and often only when a query reads the part. So after an unclean end a
-// child process reads everything once, from hard links. If it dies the culprit
-// is looked for, part by part, and moved to damaged/ in the store's directory;
-// the rest is served.
+// child process reads, from hard links, what is not as the inventory says. If it
+// dies the culprit is looked for, part by part, and moved to damaged/ in the
+// store's directory; the rest is served.
 
 // scanEnv tells a process that it is such a child and names the storage.
 const scanEnv = "REMORA_STORE_SCAN"
@@ -53,31 +55,69 @@ func scanChild(dir string) {
 	os.Exit(0)
 }
 
-// scanParts finds what would make the engine panic and moves it aside.
-func (e *Engine) scanParts() error {
-	s := scanner{engine: e, scratch: e.home.path("scan")}
+// scanParts finds what would make the engine panic and moves it aside. Parts that
+// look as the inventory lists them are left for later, unless the last process
+// panicked.
+func (e *Engine) scanParts() (later []partRef, err error) {
+	s := scanner{engine: e, scratch: e.home.path("scan"), all: e.home.panicked()}
 	if err := os.RemoveAll(s.scratch); err != nil {
-		return fmt.Errorf("scan store: %w", err)
+		return nil, fmt.Errorf("scan store: %w", err)
 	}
 	tenants, err := filepath.Glob(e.home.path("tenants", "*", "partitions"))
 	if err != nil {
-		return fmt.Errorf("scan store: %w", err)
+		return nil, fmt.Errorf("scan store: %w", err)
 	}
-	if len(tenants) == 0 {
-		return nil
-	}
-	e.log.Info("the store was not closed in order: reading all of it once", "dir", e.cfg.Dir)
+	start := time.Now()
 	for _, dir := range tenants {
 		if err := s.tenant(dir); err != nil {
-			return fmt.Errorf("scan store: %w", err)
+			return nil, fmt.Errorf("scan store: %w", err)
 		}
 	}
-	return os.RemoveAll(s.scratch)
+	if len(tenants) > 0 {
+		e.log.Info("the store was not closed in order: what is new in it was read, the rest is read while serving",
+			"dir", e.cfg.Dir, "after_panic", s.all, "parts_read", s.read, "parts_later", len(s.later), "took", time.Since(start))
+	}
+	return s.later, os.RemoveAll(s.scratch)
 }
 
 type scanner struct {
 	engine  *Engine
 	scratch string
+	all     bool // take nothing to be whole
+
+	read  int // parts read
+	later []partRef
+}
+
+// suspects are the parts of a day that are not as the inventory says; known is
+// whether anything is, the stream index among it, so that all is to be looked at
+// where there is no part of lines but an index that is not known.
+func (s *scanner) suspects(dir, day string, parts []string) (read []string, index bool) {
+	tenant := filepath.Base(filepath.Dir(dir))
+	var list dayInventory
+	if !s.all {
+		list = s.engine.inventory.read(tenant, day)
+	}
+	known := func(kind, name string) bool {
+		key := kind + "/" + name
+		if !list[key].looksWhole(filepath.Join(dir, day, kind, name)) {
+			return false
+		}
+		s.later = append(s.later, partRef{tenant: tenant, day: day, part: key, files: list[key]})
+		return true
+	}
+	for _, name := range parts {
+		if !known("datadb", name) {
+			read = append(read, name)
+		}
+	}
+	names, err := partNames(filepath.Join(dir, day, "indexdb"))
+	index = err != nil || len(names) == 0
+	for _, name := range names {
+		index = !known("indexdb", name) || index
+	}
+	s.read += len(read)
+	return read, index
 }
 
 func (s *scanner) tenant(dir string) error {
@@ -93,28 +133,38 @@ func (s *scanner) tenant(dir string) error {
 			whole = nil
 			break
 		}
-		whole[day] = parts
+		if read, index := s.suspects(dir, day, parts); len(read) > 0 || index {
+			whole[day] = read
+		}
 	}
 	if whole != nil {
+		if len(whole) == 0 {
+			return nil
+		}
 		if good, err := s.try(dir, whole); good || err != nil {
 			return err
 		}
+		days = slices.Sorted(maps.Keys(whole))
 	}
 	for _, day := range days {
-		if err := s.day(dir, day); err != nil {
+		if err := s.day(dir, day, whole[day]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// day looks for what is damaged in one partition.
-func (s *scanner) day(dir, day string) error {
+// day looks for what is damaged in one partition, among the given parts of it
+// (nil: all).
+func (s *scanner) day(dir, day string, suspects []string) error {
 	parts, err := partNames(filepath.Join(dir, day, "datadb"))
 	if err != nil {
 		return s.moveAside(filepath.Join(dir, day), err.Error())
 	}
-	if good, err := s.try(dir, map[string][]string{day: parts}); good || err != nil {
+	if suspects == nil {
+		suspects = parts
+	}
+	if good, err := s.try(dir, map[string][]string{day: suspects}); good || err != nil {
 		return err
 	}
 	if good, err := s.try(dir, map[string][]string{day: {}}); err != nil {
@@ -122,8 +172,8 @@ func (s *scanner) day(dir, day string) error {
 	} else if !good {
 		return s.moveAside(filepath.Join(dir, day), "its stream index cannot be read")
 	}
-	left := parts
-	for _, part := range parts {
+	left := slices.Clone(parts)
+	for _, part := range suspects {
 		good, err := s.try(dir, map[string][]string{day: {part}})
 		if err != nil {
 			return err
@@ -131,7 +181,7 @@ func (s *scanner) day(dir, day string) error {
 		if good {
 			continue
 		}
-		left = slices.DeleteFunc(slices.Clone(left), func(p string) bool { return p == part })
+		left = slices.DeleteFunc(left, func(p string) bool { return p == part })
 		// The list last: a part that is not listed the engine removes, one that is
 		// listed and not there is found by the next scan.
 		if err := s.moveAside(filepath.Join(dir, day, "datadb", part), "it cannot be read"); err != nil {

@@ -27,6 +27,7 @@ type tenant struct {
 	dir     string
 	storage *logstorage.Storage
 	fresh   fresh
+	serving sync.RWMutex // held by queries; locked while a day is closed for mending
 
 	mu      sync.Mutex
 	touched map[string]bool // days with rows added since the last barrier
@@ -58,6 +59,7 @@ func dayName(day int64) string { return time.Unix(day*86400, 0).UTC().Format("20
 // tenants opens storages on demand and keeps them open.
 type tenants struct {
 	engine *Engine
+	most   int // how many may be open
 
 	mu     sync.Mutex
 	opened map[string]*tenant
@@ -65,7 +67,7 @@ type tenants struct {
 }
 
 func newTenants(e *Engine) *tenants {
-	ts := &tenants{engine: e, opened: make(map[string]*tenant)}
+	ts := &tenants{engine: e, most: maxTenants, opened: make(map[string]*tenant)}
 	_, err := os.Stat(e.home.path("marked"))
 	ts.marked.Store(err == nil)
 	return ts
@@ -95,9 +97,9 @@ func (ts *tenants) open(name string) (*tenant, error) {
 	if t := ts.opened[name]; t != nil {
 		return t, nil
 	}
-	if len(ts.opened) >= maxTenants {
+	if len(ts.opened) >= ts.most {
 		return nil, fmt.Errorf("tenant %s cannot be opened: %d tenants are open already, which is the most one server serves: "+
-			"use fewer tenants, or another server for some", name, maxTenants)
+			"use fewer tenants, or another server for some", name, ts.most)
 	}
 	dir := ts.dir(name)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
