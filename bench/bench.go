@@ -25,6 +25,7 @@ type bench struct {
 	bin, out, work string
 	size           byteSize
 	seed           uint64
+	begin          time.Time // of the logs; zero for the usual
 	rounds         int
 	paced          time.Duration
 
@@ -81,7 +82,7 @@ func (b *bench) prepare() (err error) {
 		return err
 	}
 	b.say("making %s of logs", b.size.String())
-	b.manifest, err = gen.Make(gen.Config{Dir: b.path("ray"), Size: int64(b.size), Seed: b.seed})
+	b.manifest, err = gen.Make(gen.Config{Dir: b.path("ray"), Size: int64(b.size), Seed: b.seed, Begin: b.begin})
 	return err
 }
 

@@ -146,13 +146,14 @@ func (b *agentBench) durable(ctx context.Context) error {
 }
 
 // server starts ours, with its store in data.
-func (b *bench) server(ctx context.Context, data string) (*child, string, error) {
+func (b *bench) server(ctx context.Context, data string, more ...string) (*child, string, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, "", err
 	}
 	c, err := serving(ctx, addr, "/ready", func() (*child, error) {
-		return start("remora server", filepath.Join(b.bin, "remora"), "server", "--data", data, "--listen", addr, "--log-level", "warn")
+		args := []string{filepath.Join(b.bin, "remora"), "server", "--data", data, "--listen", addr, "--log-level", "warn"}
+		return start("remora server", append(args, more...)...)
 	})
 	return c, "http://" + addr, err
 }

@@ -4,6 +4,7 @@
 //	go run . -bin ../bin [-size 1GiB] [-seed 1] [-out FILE]
 //	go run . -bin ../bin -quick                         64 MiB, only to see that all works
 //	go run . agent -bin ../bin [-short] [-out FILE]     the agent beside promtail and an OpenTelemetry collector
+//	go run . loki -bin ../bin [-short] [-out FILE]      the server beside Loki, the same bodies to both
 //	go run . gen -dir DIR [-size 1GiB] [-seed 1]        only make the logs
 //
 // All ratios are of one run on one machine; nothing fails for being slow. It
@@ -43,6 +44,8 @@ func command(ctx context.Context, args []string) error {
 			return makeLogs(args[1:])
 		case "agent":
 			return benchAgent(ctx, args[1:])
+		case "loki":
+			return benchLoki(ctx, args[1:])
 		case "confined":
 			return enter(args[1:])
 		case "floor":

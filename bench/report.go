@@ -125,13 +125,17 @@ func (b *bench) spread(runs []run) string {
 	return fmt.Sprintf("%.2f–%.2f", b.perGiB(slices.Min(v)), b.perGiB(slices.Max(v)))
 }
 
-// table writes Markdown whose columns stand below each other.
 func (b *bench) table(w io.Writer, rows []row) {
 	cells := [][]string{{"what", "measured", "ratio", "goal"}}
 	for _, r := range rows {
 		cells = append(cells, []string{r.what, r.value, r.ratio, r.goal})
 	}
-	width := make([]int, 4)
+	markdown(w, cells)
+}
+
+// markdown writes a table whose columns stand below each other, its head first.
+func markdown(w io.Writer, cells [][]string) {
+	width := make([]int, len(cells[0]))
 	for _, c := range cells {
 		for i, text := range c {
 			width[i] = max(width[i], len([]rune(text)))

@@ -3,11 +3,13 @@ package gen
 import (
 	"fmt"
 	"math/rand/v2"
+	"time"
 )
 
 // world is what the files of a session agree on.
 type world struct {
 	seed    uint64
+	begin   time.Time
 	node    string
 	workers []worker
 	actors  []string
@@ -32,7 +34,7 @@ const (
 
 func newWorld(seed uint64) *world {
 	r := rand.New(rand.NewPCG(seed, 1))
-	w := &world{seed: seed, node: hex(r, 56)}
+	w := &world{seed: seed, begin: Begin, node: hex(r, 56)}
 	for i := range workers {
 		k := worker{id: hex(r, 56), job: fmt.Sprintf("%02x000000", 2+i%3), pid: 400 + 37*i}
 		k.named = k.job

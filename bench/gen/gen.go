@@ -24,9 +24,12 @@ type Config struct {
 	Dir  string // Ray's temp directory: gets one session below it
 	Size int64  // bytes of all logs, about
 	Seed uint64
+	// Begin is the time that the first lines tell; zero means Begin of this package.
+	Begin time.Time
 }
 
-// Begin and Span are the time that the lines tell, in UTC, whatever the size.
+// Begin and Span are the time that the lines tell, in UTC, whatever the size,
+// unless another beginning is asked for.
 var Begin = time.Date(2026, 11, 1, 6, 0, 0, 0, time.UTC)
 
 // Span is how long the session lives.
@@ -38,6 +41,7 @@ const Session = "session_2026-11-01_06-00-00_000000_1"
 // Manifest tells what was made.
 type Manifest struct {
 	Seed       uint64
+	Begin      time.Time
 	Files      int
 	Lines      int64
 	Bytes      int64
@@ -70,6 +74,9 @@ func Make(c Config) (*Manifest, error) {
 		}
 	}
 	w := newWorld(c.Seed)
+	if !c.Begin.IsZero() {
+		w.begin = c.Begin.UTC()
+	}
 	for _, name := range []string{"dashboard_agent_listen_port_", "metrics_agent_port_", "metrics_export_port_", "runtime_env_agent_port_", "gcs_server_port_"} {
 		if err := os.WriteFile(filepath.Join(c.Dir, Session, name+w.node), []byte("52365"), 0o644); err != nil {
 			return nil, err
@@ -94,7 +101,7 @@ func Make(c Config) (*Manifest, error) {
 		return nil, err
 	}
 	m := &Manifest{
-		Seed: c.Seed, Files: len(specs), Components: map[string]int64{},
+		Seed: c.Seed, Begin: w.begin, Files: len(specs), Components: map[string]int64{},
 		Needles: Needles{Word: needleWord, Substring: needleSubstring, WorkerID: w.workers[rareWorker].id},
 	}
 	for i, s := range specs {
@@ -126,7 +133,7 @@ func (w *world) write(path string, s spec, size int64) (r written, err error) {
 	defer func() {
 		err = errors.Join(err, f.Close())
 		// Lines without a time of their own are told to be as old as the file.
-		err = errors.Join(err, os.Chtimes(path, Begin.Add(Span), Begin.Add(Span)))
+		err = errors.Join(err, os.Chtimes(path, w.begin.Add(Span), w.begin.Add(Span)))
 	}()
 	out := bufio.NewWriterSize(f, 1<<20)
 	l := w.Writer(s.path)
@@ -149,7 +156,7 @@ func (w *world) write(path string, s spec, size int64) (r written, err error) {
 		if r.bytes >= size {
 			return r, out.Flush()
 		}
-		l.now = Begin.Add(time.Duration(float64(Span) * float64(r.bytes) / float64(size)))
+		l.now = w.begin.Add(time.Duration(float64(Span) * float64(r.bytes) / float64(size)))
 		if s.needles && r.bytes >= next {
 			next += size / needles
 			buf = append(append(buf[:0], wordLine...), '\n')
@@ -175,7 +182,7 @@ type Writer struct {
 func (w *world) Writer(name string) *Writer {
 	h := fnv.New64a()
 	h.Write([]byte(name))
-	return &Writer{world: w, rng: rand.New(rand.NewPCG(w.seed, h.Sum64())), now: Begin}
+	return &Writer{world: w, rng: rand.New(rand.NewPCG(w.seed, h.Sum64())), now: w.begin}
 }
 
 // Live makes n streams of worker output for writing at a given pace: each call of

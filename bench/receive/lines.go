@@ -58,9 +58,9 @@ func (l *Lines) records(body []byte, record, line []uint64) error {
 		text = t
 		return nil
 	}
-	return each(body, record, func(r []byte) error {
+	return Each(body, record, func(r []byte) error {
 		text = nil
-		err := each(r, line, note)
+		err := Each(r, line, note)
 		l.Add(text)
 		return err
 	})
@@ -68,8 +68,9 @@ func (l *Lines) records(body []byte, record, line []uint64) error {
 
 var errProtobuf = errors.New("body is no protobuf")
 
-// each calls do for every field of a message that path leads to.
-func each(message []byte, path []uint64, do func([]byte) error) error {
+// Each calls do for every length-delimited field of a protobuf message that path,
+// the numbers of fields within fields, leads to.
+func Each(message []byte, path []uint64, do func([]byte) error) error {
 	if len(path) == 0 {
 		return do(message)
 	}
@@ -84,7 +85,7 @@ func each(message []byte, path []uint64, do func([]byte) error) error {
 			return err
 		}
 		if tag == path[0]<<3|2 {
-			if err := each(message[skip:size], path[1:], do); err != nil {
+			if err := Each(message[skip:size], path[1:], do); err != nil {
 				return err
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -35,6 +36,7 @@ type serveFlags struct {
 	diskFloor      byteSize
 	maxDiskPercent int
 	maxTenantSize  byteSize
+	memory         byteSize
 	logLevel       *choice
 	logFormat      *choice
 
@@ -52,6 +54,7 @@ func (f *serveFlags) add(cmd *cobra.Command, data, dataText, level string) {
 	fs.Var(&f.diskFloor, "disk-floor", "take no more lines when less than this is free (default a twentieth of the disk, 64MiB to 5GiB)")
 	fs.IntVar(&f.maxDiskPercent, "max-disk-percent", 80, "remove the oldest days of a tenant beyond this share of the disk")
 	fs.Var(&f.maxTenantSize, "max-tenant-size", "remove the oldest days of a tenant beyond this size, like 50GiB, instead of --max-disk-percent")
+	fs.Var(&f.memory, "memory", "keep to about this much memory, like 512MB, with smaller caches and earlier collection of what is not needed (default: as much as is of use)")
 	f.logLevel = newChoice("debug", "info", "warn", "error")
 	f.logLevel.value = level
 	f.logLevel.add(cmd, "log-level", "tell this much on standard error")
@@ -75,6 +78,9 @@ func (f *serveFlags) check() error {
 	}
 	if (f.cert == "") != (f.key == "") {
 		return usagef("--tls-cert and --tls-key belong together")
+	}
+	if f.memory != 0 && f.memory < minMemory {
+		return usagef("--memory %s is too little to work with: want 128MiB or more", f.memory.String())
 	}
 	if f.maxDiskPercent < 1 || f.maxDiskPercent > 100 {
 		return usagef("--max-disk-percent %d: want 1 to 100", f.maxDiskPercent)
@@ -115,6 +121,17 @@ type serving struct {
 	err        error         // of the server, once ended
 }
 
+const minMemory = 128 << 20
+
+// limitMemory makes Go's runtime collect early enough to stay below the limit. What
+// it does not see, files mapped into memory and the engine's own reserve, has a
+// sixth of it.
+func (f *serveFlags) limitMemory() {
+	if f.memory != 0 {
+		debug.SetMemoryLimit(int64(f.memory / 6 * 5))
+	}
+}
+
 // open takes the port, then the store, and serves.
 func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registry) (*serving, error) {
 	auth, err := f.loadAuth()
@@ -129,8 +146,11 @@ func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registr
 	if err != nil {
 		return nil, err
 	}
+	f.limitMemory()
 	store, err := embedded.Open(embedded.Config{
 		Dir:            filepath.Join(f.data, "store"),
+		MemoryBytes:    int64(f.memory / 2),
+		QueueBytes:     int64(f.memory / 8),
 		Retention:      f.keepFor(limits),
 		DiskFloorBytes: uint64(f.diskFloor),
 		MaxDiskPercent: f.maxDiskPercent,

@@ -1,0 +1,305 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/remora-ray/remora/bench/gen"
+)
+
+// lokiConfig is a Loki as one runs a single binary: its defaults, and what they
+// would refuse of this load or of these questions let through. It keeps to the
+// defaults in what costs CPU and memory: replication, chunk sizes, write-ahead log,
+// encoding, the number of queries that a query is split into. Answers are not
+// cached, as each is asked for several times, and busy streams are not split, so
+// that they have the labels which were sent.
+const lokiConfig = `auth_enabled: false
+server:
+  http_listen_address: 127.0.0.1
+  http_listen_port: %[1]d
+  grpc_listen_address: 127.0.0.1
+  grpc_listen_port: %[2]d
+  grpc_server_max_recv_msg_size: 104857600
+  grpc_server_max_send_msg_size: 104857600
+  http_server_read_timeout: 10m
+  http_server_write_timeout: 10m
+  log_level: error
+common:
+  path_prefix: %[3]s
+  instance_addr: 127.0.0.1
+  replication_factor: 1
+  ring: {kvstore: {store: inmemory}}
+  storage:
+    filesystem: {chunks_directory: %[3]s/chunks, rules_directory: %[3]s/rules}
+schema_config:
+  configs:
+    - {from: 2020-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {prefix: index_, period: 24h}}
+memberlist: {bind_addr: [127.0.0.1], bind_port: %[4]d}
+query_range: {cache_results: false}
+analytics: {reporting_enabled: false}
+limits_config:
+  allow_structured_metadata: true
+  ingestion_rate_mb: 1000
+  ingestion_burst_size_mb: 1000
+  per_stream_rate_limit: 1GB
+  per_stream_rate_limit_burst: 1GB
+  query_timeout: 10m
+  max_query_series: 5000
+  volume_enabled: true
+  shard_streams: {enabled: false}
+`
+
+// memoryLimit is what Remora is told to keep to.
+const memoryLimit = "512MB"
+
+// lokiBench is one run that measures the server beside Loki.
+type lokiBench struct {
+	*bench
+	loki   string
+	rounds int
+	bodies *bodies
+
+	ours, theirs *side
+	own          run // Remora fed by its own agent
+	asked        []*asking
+}
+
+// side is one of the two servers.
+type side struct {
+	name, url string
+	dir       string // its data
+	log       string // directory of its write-ahead log, in dir
+	*child
+
+	acknowledged run           // until the last body was acknowledged
+	settled      time.Duration // CPU when it had come to rest
+	peak         int64         // of memory, while it stored
+	disk, wal    int64
+	asking       int64 // peak of memory when all was asked
+}
+
+// benchLoki is the command "loki".
+func benchLoki(ctx context.Context, args []string) error {
+	b := &lokiBench{bench: &bench{size: 1 << 30}}
+	fs := flag.NewFlagSet("bench loki", flag.ContinueOnError)
+	fs.StringVar(&b.bin, "bin", "../bin", "directory that holds remora and remora-agent")
+	fs.StringVar(&b.loki, "loki", "", "program of Loki 3.7.8 (default: the one in the cache, built by make loki)")
+	fs.Var(&b.size, "size", "bytes of logs to make, like 64MiB")
+	fs.Uint64Var(&b.seed, "seed", 1, "what the logs are made of")
+	fs.IntVar(&b.rounds, "rounds", 5, "times to ask each question")
+	fs.StringVar(&b.out, "out", "", "also write the section of docs/performance.md into this file")
+	fs.StringVar(&b.work, "work", os.TempDir(), "directory for the logs and the stores, about six times the size")
+	short := fs.Bool("short", false, "64 MiB and few rounds, only to see that all works")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if *short {
+		b.size, b.rounds = 64<<20, 3
+	}
+	if b.loki == "" {
+		cache, err := os.UserCacheDir()
+		if err != nil {
+			return err
+		}
+		b.loki = filepath.Join(cache, "remora", "loki-3.7.8")
+	}
+	if _, err := os.Stat(b.loki); err != nil {
+		return fmt.Errorf("%w: build it with make loki, or name one with -loki", err)
+	}
+	return b.run(ctx)
+}
+
+func (b *lokiBench) run(ctx context.Context) (err error) {
+	// Recent lines, as Loki takes no old ones; whole days are not looked for.
+	b.begin = time.Now().UTC().Truncate(time.Hour).Add(-gen.Span - time.Hour)
+	err = b.prepare()
+	defer os.RemoveAll(b.dir)
+	if err != nil {
+		return err
+	}
+	if b.bodies, err = b.record(ctx); err != nil {
+		return err
+	}
+	defer b.bodies.file.Close()
+	if b.bodies.lines != b.manifest.Lines {
+		return fmt.Errorf("the agent sent %d lines, there are %d", b.bodies.lines, b.manifest.Lines)
+	}
+	for _, launch := range []func(context.Context) (*side, error){b.startLoki, b.startRemora} {
+		s, err := launch(ctx)
+		if err != nil {
+			return err
+		}
+		defer s.kill()
+		if err := b.fill(ctx, s); err != nil {
+			return fmt.Errorf("%s: %w", s.name, err)
+		}
+	}
+	if err := b.askBoth(ctx); err != nil {
+		return err
+	}
+	return b.report()
+}
+
+func (b *lokiBench) startLoki(ctx context.Context) (*side, error) {
+	ports, err := freePorts(3)
+	if err != nil {
+		return nil, err
+	}
+	s := &side{name: "Loki", url: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), dir: b.path("loki"), log: "wal"}
+	b.theirs = s
+	config := b.path("loki.yaml")
+	text := fmt.Appendf(nil, lokiConfig, ports[0], ports[1], s.dir, ports[2])
+	if err := os.WriteFile(config, text, 0o600); err != nil {
+		return nil, err
+	}
+	s.child, err = serving(ctx, s.url[len("http://"):], "/ready", func() (*child, error) {
+		return start("loki", b.loki, "-config.file="+config)
+	})
+	return s, err
+}
+
+func (b *lokiBench) startRemora(ctx context.Context) (*side, error) {
+	s := &side{name: "Remora", dir: b.path("data"), log: "store/journal"}
+	b.ours = s
+	var err error
+	s.child, s.url, err = b.server(ctx, s.dir, "--memory", memoryLimit)
+	return s, err
+}
+
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// fill pushes all bodies, some of them twice, and waits until the server is at
+// rest with everything on disk.
+func (b *lokiBench) fill(ctx context.Context, s *side) error {
+	b.say("%s takes %d bodies", s.name, len(b.bodies.ends))
+	begun, before := time.Now(), s.cpu()
+	if err := b.bodies.push(ctx, s.url); err != nil {
+		return err
+	}
+	s.acknowledged = run{cpu: s.cpu() - before, wall: time.Since(begun)}
+	b.say("%s: %.1f CPU s, %.1f s; coming to rest", s.name, s.acknowledged.cpu.Seconds(), s.acknowledged.wall.Seconds())
+	if s == b.theirs {
+		// Everything to its store, as later questions find it.
+		if err := post(ctx, s.url+"/flush", nil); err != nil {
+			return err
+		}
+	}
+	b.rest(ctx, s.child)
+	s.settled, s.peak = s.cpu()-before, s.peakRSS()
+	var err error
+	if s.disk, err = diskUse(s.dir); err != nil {
+		return err
+	}
+	s.wal, err = diskUse(filepath.Join(s.dir, s.log))
+	b.say("%s: %.1f CPU s, %.0f MiB of memory, %.1f MiB on disk, %.1f MiB of it log", s.name, s.settled.Seconds(), mib(s.peak), mib(s.disk), mib(s.wal))
+	return err
+}
+
+const (
+	pushers = 2
+	// Of so many bodies one is sent again, as a client does that saw no answer.
+	retryEvery = 20
+)
+
+// push sends the bodies in order, a few at a time.
+func (b *bodies) push(ctx context.Context, url string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	next := make(chan int)
+	var group sync.WaitGroup
+	for range pushers {
+		group.Go(func() {
+			for i := range next {
+				body, err := b.read(i)
+				if err == nil {
+					err = post(ctx, url+"/loki/api/v1/push", body)
+				}
+				if err != nil {
+					cancel(fmt.Errorf("body %d: %w", i, err))
+				}
+			}
+		})
+	}
+	send := func(i int) {
+		select {
+		case next <- i:
+		case <-ctx.Done():
+		}
+	}
+	for i := range b.ends {
+		send(i)
+		if i%retryEvery == retryEvery-1 {
+			send(i - retryEvery/2)
+		}
+	}
+	close(next)
+	group.Wait()
+	return context.Cause(ctx)
+}
+
+// post sends a body until it is taken; what the server has no room for at the
+// moment is sent again.
+func post(ctx context.Context, url string, body []byte) error {
+	for wait := 50 * time.Millisecond; ; wait *= 2 {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(body))
+		if err != nil {
+			return err
+		}
+		req.Header.Set("Content-Type", "application/x-protobuf")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		text, _ := io.ReadAll(io.LimitReader(resp.Body, 1000))
+		resp.Body.Close()
+		switch {
+		case resp.StatusCode < 300:
+			return nil
+		case resp.StatusCode != http.StatusTooManyRequests && resp.StatusCode < 500 || wait > 10*time.Second:
+			return fmt.Errorf("%s: %s: %.300s", url, resp.Status, text)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+	}
+}
+
+// span is the time of all lines, a little more on either side.
+func (b *lokiBench) span() (start, end time.Time) {
+	return b.begin.Add(-time.Minute), b.begin.Add(gen.Span + time.Minute)
+}
+
+func (b *lokiBench) over(params ...string) url.Values {
+	start, end := b.span()
+	v := url.Values{"start": {nanos(start)}, "end": {nanos(end)}}
+	for i := 0; i < len(params); i += 2 {
+		v.Set(params[i], params[i+1])
+	}
+	return v
+}
+
+func seconds(d time.Duration) string { return strconv.Itoa(int(d.Seconds())) }
