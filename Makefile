@@ -13,7 +13,7 @@ export CGO_ENABLED := 0
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/test-results/*' 2>/dev/null)
 
-.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray e2e-agent faults loki loki-diff bench bench-agent fuzz lint fmt clean
+.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray e2e-agent faults loki loki-diff bench bench-agent bench-loki fuzz lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ bench: build ## CPU, memory, disk and query times on 1 GiB, beside a floor progr
 
 bench-agent: build ## the agent beside promtail, an OpenTelemetry collector and the floor program
 	cd bench && go run . agent -bin ../bin $(BENCH_FLAGS)
+
+bench-loki: build $(LOKI_CACHE)/loki-3.7.8 ## the server beside Loki 3.7.8: the same bodies, the same questions
+	cd bench && go run . loki -bin ../bin -loki $(LOKI_CACHE)/loki-3.7.8 $(BENCH_FLAGS)
 
 FUZZTIME ?= 20s
 fuzz: ## each fuzz target for FUZZTIME

@@ -228,4 +228,3 @@ func (b *bodies) read(i int) ([]byte, error) {
 }
 
 func (b *bodies) compressed() int64 { return b.ends[len(b.ends)-1] }
-

@@ -19,7 +19,8 @@ func (b *lokiBench) report() error {
 Made logs: %d files as Ray lays them out, %d lines, %.2f MiB, seed %d, told by the agent with all it knows of each line
 (%.0f MiB of bodies, %.0f MiB compressed). Loki 3.7.8 runs as a single binary with its files on the same disk and its defaults, but for
 limits that would refuse the load; Remora is told to keep to %s. Both take the same bodies, in order of time, %d at a
-time; every %dth body is sent again, and still each line is there once, as the answers are compared. CPU is user and system
+time. Remora also gets every %dth body again soon after and has each line once; Loki, which would count some lines twice, does not.
+Answers are compared, and a run with a wrong one fails. CPU is user and system
 time of the process, memory the peak of its resident set. Each question is asked in turn of both, once they had come to
 rest, up to %d times: the middle counts.
 

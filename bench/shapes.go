@@ -49,9 +49,9 @@ func (b *lokiBench) shapes() []shape {
 		lines("rare regexp", everyLine+" |~ `[a-z]+phonequartz[a-z]+ in [0-9]+ ms`", 3, n.SubstringLines),
 		matrix("count with a filter", `sum by (component) (count_over_time(`+everyLine+` |= "TimeoutError" [5m]))`, 10, 0),
 		matrix("histogram by file", `sum by (filename) (count_over_time(`+everyLine+`[5m]))`, 50, b.manifest.Lines),
-		lines("| json and a label filter, lines", `{component="worker"} | json | levelname="ERROR"`, 5, 0),
-		matrix("| json and a label filter, counted", `sum by (levelname) (count_over_time({component="worker"} | json | __error__="" | levelname=~"ERROR|WARNING" [5m]))`, 5, 0),
-		matrix("| logfmt | unwrap, quantile by label", `quantile_over_time(0.9, {component="worker"} | logfmt | unwrap reward_mean [5m]) by (policy)`, 5, 0),
+		lines("json and a label filter, lines", `{component="worker"} | json | levelname="ERROR"`, 5, 0),
+		matrix("json and a label filter, counted", `sum by (levelname) (count_over_time({component="worker"} | json | __error__="" | levelname=~"ERROR|WARNING" [5m]))`, 5, 0),
+		matrix("logfmt, unwrap, quantile by label", `quantile_over_time(0.9, {component="worker"} | logfmt | unwrap reward_mean [5m]) by (policy)`, 5, 0),
 		lines("last 1,000 lines of one file", `{component="raylet"} | filename="raylet.out"`, 5, 0),
 		{"values of a label", "/loki/api/v1/label/component/values", b.over(), 5, 0},
 		{"series", "/loki/api/v1/series", b.over("match[]", everyLine), 5, 0},
@@ -209,7 +209,7 @@ func (q *shape) compare(loki, remora []byte) error {
 	}
 	ours, theirs := o.without(t), t.without(o)
 	if ours != "" || theirs != "" {
-		return fmt.Errorf("the answers differ, of %d and %d facts, in all %v and %v: Remora alone has %q, Loki alone %q", len(o), len(t), o.total(), t.total(), ours, theirs)
+		return fmt.Errorf("the answers differ, of %d and %d facts, in all %v and %v (known: %d): Remora alone has %q, Loki alone %q", len(o), len(t), o.total(), t.total(), q.want, ours, theirs)
 	}
 	if total := o.total(); q.want > 0 && total != float64(q.want) {
 		return fmt.Errorf("both answer %v, there are %d", total, q.want)
