@@ -4,6 +4,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/remora-ray/remora/internal/logs"
 )
 
 // Kind is what a value of JSON is.
@@ -182,15 +184,12 @@ func (r *jsonReader) str() (string, bool) {
 	return "", false
 }
 
-// unescaped is a JSON string's text.
+// unescaped is a JSON string's text; "" where an escape is none, as in Loki.
 func unescaped(raw string) string {
 	if !strings.Contains(raw, `\`) {
 		return raw
 	}
-	text, err := strconv.Unquote(`"` + strings.ReplaceAll(raw, `\/`, `/`) + `"`)
-	if err != nil || !utf8.ValidString(text) {
-		return raw
-	}
+	text, _ := logs.Unescape(raw, false)
 	return text
 }
 
@@ -219,17 +218,15 @@ func eachPair(line string, goOn bool, visit func(key, value string) bool) {
 		i++
 		value := ""
 		if i < len(line) && line[i] == '"' {
-			quoted, err := strconv.QuotedPrefix(line[i:])
-			if err == nil {
-				value, err = strconv.Unquote(quoted)
-			}
-			if err != nil {
-				if i = afterFault(line, i, goOn); i < 0 {
+			text, n, ok := quotedText(line[i:])
+			if !ok {
+				if i = afterFault(line, i+n, goOn); i < 0 {
 					return
 				}
 				continue
 			}
-			i += len(quoted)
+			value = text
+			i += n
 		} else {
 			start = i
 			for i < len(line) && line[i] > ' ' && line[i] != '=' && line[i] != '"' {
@@ -247,6 +244,26 @@ func eachPair(line string, goOn bool, visit func(key, value string) bool) {
 			return
 		}
 	}
+}
+
+// quotedText reads the text in quotes that s begins with, and its length there: 0
+// where it does not end.
+func quotedText(s string) (text string, n int, ok bool) {
+	escaped := false
+	for i := 1; i < len(s); i++ {
+		switch s[i] {
+		case '\\':
+			escaped = true
+			i++
+		case '"':
+			if text = s[1:i]; !escaped {
+				return text, i + 1, true
+			}
+			text, ok = logs.Unescape(text, true)
+			return strings.ReplaceAll(text, string(utf8.RuneError), " "), i + 1, ok
+		}
+	}
+	return "", 0, false
 }
 
 // afterFault is where to go on after a pair that is none, -1 for nowhere.

@@ -53,6 +53,25 @@ func TestFieldsOfSeveralLines(t *testing.T) {
 	}
 }
 
+// Escapes are resolved as in queries; a text with a fault among them is empty as
+// JSON and none as logfmt.
+func TestValuesWithEscapes(t *testing.T) {
+	for text, want := range map[string]string{
+		`{"a":"\ud83d\ude80 \u00e9\/"}`: "🚀 é/", `{"a":"\x"}`: "", `{"a":"x\ud83d"}`: "", `{"a":"tab\t"}`: "tab\t",
+		`a="\ud83d\ude80 \u00e9"`: "🚀 é", `a="x\ud83d"`: "x ", `a="x y\q z" b=1`: "none", `a="x y" b=1`: "x y", `a="open b=1`: "none",
+	} {
+		got := "none"
+		Each(&Line{Text: text}, func(name, value, _ string, _ []string) {
+			if name == "a" {
+				got = value
+			}
+		})
+		if got != want {
+			t.Errorf("%s: a is %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestTypeOf(t *testing.T) {
 	for kind, values := range map[string][]string{
 		"int": {"1", "-3", "+4", "00"}, "float": {"1.5", "1e5", "NaN", ".5", "5."}, "boolean": {"true", "TRUE", "t", "f"},

@@ -107,7 +107,7 @@ func Each(l *Line, visit func(name, value, parser string, path []string)) {
 	}
 	parser := eachInText(l.Text, once)
 	for _, p := range l.Parsed {
-		if !strings.HasPrefix(p.Name, "__") && !seen[p.Name] {
+		if p.Name != "__error__" && p.Name != "__error_details__" && !seen[p.Name] {
 			seen[p.Name] = true
 			visit(p.Name, p.Value, parser, nil)
 		}

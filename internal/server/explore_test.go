@@ -57,6 +57,11 @@ func TestExploring(t *testing.T) {
 				{"metric":{"app":"db"},"values":[[1795262400,"16"]]}]}}`,
 		},
 		{
+			"the largest of all steps", "index/volume_range",
+			[]string{"query", `{app=~".+"}`, "step", "60", "limit", "1"},
+			`{"status":"success","data":{"resultType":"matrix","result":[{"metric":{"app":"web"},"values":[[1795262339.999,"23"],[1795262400,"26"]]}]}}`,
+		},
+		{
 			"one step", "index/volume_range",
 			[]string{"query", `{app=~".+"}`, "step", "1h"},
 			volume(`{"metric":{"app":"web"},"value":[1795262400,"49"]},{"metric":{"app":"db"},"value":[1795262400,"16"]}`),

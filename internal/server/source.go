@@ -29,7 +29,7 @@ func (s *Server) source(r *request) source {
 }
 
 // narrow takes the matchers of the tenant label out and leaves the tenants that
-// pass them.
+// pass them. As in Loki, that is for queries: lists look for a label of streams.
 func (s source) narrow(matchers []logs.Matcher) (source, []logs.Matcher) {
 	if !s.named {
 		return s, matchers
@@ -115,7 +115,6 @@ func (s source) Buckets(ctx context.Context, q logs.BucketQuery, yield func(logs
 
 // streams lists streams; see store.Store.
 func (s source) streams(ctx context.Context, matchers []logs.Matcher, start, end int64) ([]logs.Labels, error) {
-	s, matchers = s.narrow(matchers)
 	if !s.named {
 		return s.store.Streams(ctx, s.tenants, matchers, start, end)
 	}
@@ -133,13 +132,9 @@ func (s source) streams(ctx context.Context, matchers []logs.Matcher, start, end
 }
 
 func (s source) labelNames(ctx context.Context, matchers []logs.Matcher, start, end int64) ([]string, error) {
-	narrow, matchers := s.narrow(matchers)
-	var names []string
-	if len(narrow.tenants) > 0 {
-		var err error
-		if names, err = s.store.LabelNames(ctx, narrow.tenants, matchers, start, end); err != nil {
-			return nil, err
-		}
+	names, err := s.store.LabelNames(ctx, s.tenants, matchers, start, end)
+	if err != nil {
+		return nil, err
 	}
 	if s.named && !slices.Contains(names, tenantLabel) {
 		names = append(names, tenantLabel)
@@ -152,10 +147,6 @@ func (s source) labelValues(ctx context.Context, name string, matchers []logs.Ma
 	if name == tenantLabel {
 		return s.tenants, nil
 	}
-	s, matchers = s.narrow(matchers)
-	if len(s.tenants) == 0 {
-		return nil, nil
-	}
 	if s.named && name == originalTenantLabel {
 		name = tenantLabel
 	}
@@ -163,7 +154,6 @@ func (s source) labelValues(ctx context.Context, name string, matchers []logs.Ma
 }
 
 func (s source) stats(ctx context.Context, matchers []logs.Matcher, start, end int64) (store.Stats, error) {
-	s, matchers = s.narrow(matchers)
 	var sum store.Stats
 	// One by one, as tenants may have streams of the same labels.
 	for _, t := range s.tenants {

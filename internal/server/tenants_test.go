@@ -40,11 +40,15 @@ func TestSeveralTenants(t *testing.T) {
 		{"a count over all", "query", []string{"query", `sum(count_over_time({app="x"}[1m]))`}, `{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1795262400,"2"]}]}}`},
 		{"names", "labels", nil, `{"status":"success","data":["__tenant_id__","app","service_name"]}`},
 		{"tenants", "label/__tenant_id__/values", nil, `{"status":"success","data":["a","b"]}`},
-		{"values of one", "label/app/values", []string{"query", `{app="x",__tenant_id__="a"}`}, `{"status":"success","data":["x"]}`},
+		{"lists know no tenants, as in a Loki: values", "label/app/values", []string{"query", `{app="x",__tenant_id__="a"}`}, `{"status":"success"}`},
 		{"series", "series", []string{"match[]", `{app="x"}`}, `{"status":"success","data":[` + series("a") + `,` + series("b") + `]}`},
-		{"series of one", "series", []string{"match[]", `{app="x",__tenant_id__="b"}`}, `{"status":"success","data":[` + series("b") + `]}`},
+		{"series of one", "series", []string{"match[]", `{app="x",__tenant_id__="b"}`}, `{"status":"success","data":[]}`},
 		{"size", "index/stats", []string{"query", `{app="x"}`}, `{"streams":2,"chunks":2,"bytes":18,"entries":2}`},
-		{"size of one", "index/stats", []string{"query", `{app="x",__tenant_id__="b"}`}, `{"streams":1,"chunks":1,"bytes":9,"entries":1}`},
+		{"size of one", "index/stats", []string{"query", `{app="x",__tenant_id__="b"}`}, `{"streams":0,"chunks":0,"bytes":0,"entries":0}`},
+		{
+			"volumes tell no tenant", "index/volume", []string{"query", `{app="x"}`, "aggregateBy", "labels"},
+			`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"app":""},"value":[1795262400,"18"]},{"metric":{"service_name":""},"value":[1795262400,"18"]}]}}`,
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

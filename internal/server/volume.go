@@ -3,6 +3,7 @@ package server
 import (
 	"cmp"
 	"context"
+	"maps"
 	"math"
 	"net/http"
 	"slices"
@@ -59,42 +60,21 @@ func (s *Server) volumeRange(w http.ResponseWriter, r *request) error {
 	return s.replyVolume(w, r, volumeMatrix(sums, p), began)
 }
 
-// volumeMatrix takes the largest of each step. As in Loki, series of one point
-// each are told as a vector.
+// volumeMatrix is the largest of all steps together. As in Loki, series of one
+// point each are told as a vector.
 func volumeMatrix(sums map[int64]map[string]*loki.Volume, p volumeParams) loki.Value {
-	ends := make([]int64, 0, len(sums))
-	for end := range sums {
-		ends = append(ends, end)
-	}
-	slices.Sort(ends)
-	series := map[string]*loki.Series{}
-	total := map[string]float64{}
-	var order []string
-	for _, end := range ends {
-		list := make([]loki.Volume, 0, len(sums[end]))
-		for _, v := range sums[end] {
-			list = append(list, *v)
-		}
-		for _, v := range topVolumes(list, p.limit) {
-			key := v.Labels.String()
-			if series[key] == nil {
-				series[key] = &loki.Series{Metric: v.Labels}
-				order = append(order, key)
-			}
-			// A step's last millisecond; of the last step the end of the question.
-			at := (end+1)/1e6 - 1
-			if end+1 >= p.end {
-				at = p.end / 1e6
-			}
-			series[key].Points = append(series[key].Points, loki.Point{T: at, V: float64(v.Bytes)})
-			total[key] += float64(v.Bytes)
-		}
-	}
-	slices.SortFunc(order, func(a, b string) int { return cmp.Or(cmp.Compare(total[b], total[a]), strings.Compare(a, b)) })
+	ends := slices.Sorted(maps.Keys(sums))
 	matrix, single := loki.Matrix{}, true
-	for _, key := range order {
-		matrix = append(matrix, *series[key])
-		single = single && len(series[key].Points) == 1
+	for _, v := range topVolumes(flatten(sums), p.limit) {
+		series := loki.Series{Metric: v.Labels}
+		key := v.Labels.String()
+		for _, end := range ends {
+			if v := sums[end][key]; v != nil {
+				series.Points = append(series.Points, loki.Point{T: p.pointOf(end), V: float64(v.Bytes)})
+			}
+		}
+		matrix = append(matrix, series)
+		single = single && len(series.Points) == 1
 	}
 	if !single {
 		return matrix
@@ -104,6 +84,14 @@ func volumeMatrix(sums map[int64]map[string]*loki.Volume, p volumeParams) loki.V
 		vector = append(vector, loki.Sample{Metric: m.Metric, Point: m.Points[0]})
 	}
 	return vector
+}
+
+// pointOf is a step's last millisecond; of the last step the end of the question.
+func (p *volumeParams) pointOf(end int64) int64 {
+	if end+1 >= p.end {
+		return p.end / 1e6
+	}
+	return (end+1)/1e6 - 1
 }
 
 func (s *Server) replyVolume(w http.ResponseWriter, r *request, v loki.Value, began time.Time) error {
@@ -147,7 +135,8 @@ func (s *Server) parseVolume(w http.ResponseWriter, r *request) (p volumeParams,
 	return p, nil
 }
 
-// volumes sums bytes by the end of their step and by what they are grouped by.
+// volumes sums bytes by the end of their step and by what they are grouped by. As
+// in Loki, streams of several tenants are not told apart.
 func (s *Server) volumes(r *request, p volumeParams, step int64) (map[int64]map[string]*loki.Volume, error) {
 	q := logs.BucketQuery{
 		Selection: logs.Selection{Matchers: p.matchers, Start: p.start, End: p.end},
@@ -159,7 +148,7 @@ func (s *Server) volumes(r *request, p volumeParams, step int64) (map[int64]map[
 		if err := s.fewVolumes(ctx, r, p, step); err != nil {
 			return err
 		}
-		return s.source(r).Buckets(ctx, q, func(b logs.Bucket) error {
+		return s.store.Buckets(ctx, r.tenants, q, func(b logs.Bucket) error {
 			if sums[b.End] == nil {
 				sums[b.End] = map[string]*loki.Volume{}
 			}
@@ -187,7 +176,7 @@ func (s *Server) fewVolumes(ctx context.Context, r *request, p volumeParams, ste
 	if steps <= 1 {
 		return nil
 	}
-	streams, err := s.source(r).streams(ctx, p.matchers, p.start, p.end)
+	streams, err := s.store.Streams(ctx, r.tenants, p.matchers, p.start, p.end)
 	if err == nil && int64(len(streams))*steps > maxVolumeCells {
 		return failf(http.StatusBadRequest, "%d streams in %d steps are too many to hold in memory: use a larger step, or a selector of fewer streams", len(streams), steps)
 	}

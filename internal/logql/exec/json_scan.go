@@ -1,10 +1,9 @@
 package exec
 
 import (
-	"strconv"
 	"strings"
-	"unicode/utf16"
-	"unicode/utf8"
+
+	"github.com/remora-ray/remora/internal/logs"
 )
 
 // jsonScanner reads JSON in place. Its methods report false where the text is
@@ -76,69 +75,7 @@ func (j *jsonScanner) text() (string, bool) {
 	if !ok || !escaped {
 		return raw, ok
 	}
-	return unescape(raw, false)
-}
-
-// unescape resolves escapes as in JSON. Half of a pair of \u is a fault unless
-// halves are taken; it is then shown as U+FFFD.
-func unescape(raw string, halves bool) (string, bool) {
-	b := make([]byte, 0, len(raw))
-	for i := 0; i < len(raw); i++ {
-		c := raw[i]
-		if c != '\\' {
-			b = append(b, c)
-			continue
-		}
-		if i++; i >= len(raw) {
-			return "", false
-		}
-		switch raw[i] {
-		case '"', '\\', '/':
-			b = append(b, raw[i])
-		case 'b':
-			b = append(b, '\b')
-		case 'f':
-			b = append(b, '\f')
-		case 'n':
-			b = append(b, '\n')
-		case 'r':
-			b = append(b, '\r')
-		case 't':
-			b = append(b, '\t')
-		case 'u':
-			r, n, ok := unicodeEscape(raw[i+1:])
-			if !ok || utf16.IsSurrogate(r) && !halves {
-				return "", false
-			}
-			b = utf8.AppendRune(b, r) // U+FFFD for a half
-			i += n
-		default:
-			return "", false
-		}
-	}
-	return string(b), true
-}
-
-// unicodeEscape reads what follows \u, with the second half of a pair.
-func unicodeEscape(s string) (r rune, n int, ok bool) {
-	hex := func(s string) (rune, bool) {
-		if len(s) < 4 {
-			return 0, false
-		}
-		v, err := strconv.ParseUint(s[:4], 16, 32)
-		return rune(v), err == nil
-	}
-	if r, ok = hex(s); !ok || !utf16.IsSurrogate(r) {
-		return r, 4, ok
-	}
-	if strings.HasPrefix(s[4:], `\u`) {
-		if low, lowOK := hex(s[6:]); lowOK {
-			if full := utf16.DecodeRune(r, low); full != utf8.RuneError {
-				return full, 10, true
-			}
-		}
-	}
-	return r, 4, true
+	return logs.Unescape(raw, false)
 }
 
 // plain reads a number, true, false or null, without judging a number's form

@@ -6,6 +6,7 @@ import (
 
 	"github.com/remora-ray/remora/internal/logql/plan"
 	"github.com/remora-ray/remora/internal/logql/syntax"
+	"github.com/remora-ray/remora/internal/logs"
 )
 
 const logfmtError = "LogfmtParserErr"
@@ -153,7 +154,7 @@ func (f *logfmtScanner) readQuoted() {
 			if !escaped {
 				return
 			}
-			v, ok := unescape(f.value, true)
+			v, ok := logs.Unescape(f.value, true)
 			if !ok {
 				f.fault("invalid quoted value")
 			}
