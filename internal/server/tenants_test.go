@@ -46,7 +46,8 @@ func TestSeveralTenants(t *testing.T) {
 		{"size", "index/stats", []string{"query", `{app="x"}`}, `{"streams":2,"chunks":2,"bytes":18,"entries":2}`},
 		{"size of one", "index/stats", []string{"query", `{app="x",__tenant_id__="b"}`}, `{"streams":0,"chunks":0,"bytes":0,"entries":0}`},
 		{
-			"volumes tell no tenant", "index/volume", []string{"query", `{app="x"}`, "aggregateBy", "labels"},
+			"volumes tell no tenant", "index/volume",
+			[]string{"query", `{app="x"}`, "aggregateBy", "labels"},
 			`{"status":"success","data":{"resultType":"vector","result":[{"metric":{"app":""},"value":[1795262400,"18"]},{"metric":{"service_name":""},"value":[1795262400,"18"]}]}}`,
 		},
 	}
