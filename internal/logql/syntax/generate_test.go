@@ -23,7 +23,7 @@ func (g *generator) maybe(s string) string {
 }
 
 func (g *generator) name() string {
-	return g.pick("a", "b", "_x1", "level", "json", "offset", "by", "sum", "or", "on", "ip", "Keep", "unwrap", "duration", "rate", "été")
+	return g.pick("a", "b", "_x1", "level", "json", "offset", "by", "sum", "unless", "on", "ip", "Keep", "unwrap", "duration", "rate", "été")
 }
 
 func (g *generator) names() string {

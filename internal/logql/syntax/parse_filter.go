@@ -11,7 +11,7 @@ func (p *parser) orFilter() LabelFilter {
 	p.enter()
 	entered := 1
 	f := p.andFilter()
-	for p.atWord("or") && !p.comparisonFollows() {
+	for p.atWord("or") {
 		at := p.take().pos
 		p.moreConditions()
 		f = &BinaryFilter{At: at, Or: true, L: f, R: p.andFilter()}
@@ -29,10 +29,10 @@ func (p *parser) andFilter() LabelFilter {
 	for {
 		t := p.cur()
 		switch {
-		case t.isWord("or") && !p.comparisonFollows():
+		case t.isWord("or"):
 			p.leave(entered)
 			return f
-		case t.is(","), t.isWord("and") && !p.comparisonFollows():
+		case t.is(","), t.isWord("and"):
 			p.take()
 			p.moreConditions()
 		case t.kind == tWord && (!reserved[t.str] || p.comparisonFollows()), t.is("("):
@@ -55,9 +55,13 @@ func (p *parser) moreConditions() {
 	}
 }
 
-// comparisonFollows reports whether the word here is a label that is compared.
+// comparisonFollows reports whether the word here is a label that is compared. The
+// words between conditions are none.
 func (p *parser) comparisonFollows() bool {
 	n := p.peek()
+	if p.atWord("or") || p.atWord("and") {
+		return false
+	}
 	_, ok := matchOps[n.text]
 	return n.kind == tOp && (ok || compareOps[n.text])
 }

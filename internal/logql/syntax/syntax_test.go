@@ -68,6 +68,10 @@ func FuzzParse(f *testing.F) {
 
 var parseErrors = []struct{ query, want string }{
 	{``, `parse error : syntax error: unexpected $end`},
+	{`{a="b"} | or="x"`, `parse error at line 1, col 11: syntax error: unexpected or`},
+	{`{a="b"} | a="x" or = "y"`, `parse error at line 1, col 20: syntax error: unexpected =, expecting IDENTIFIER or (`},
+	{`{a="b"} | (a="x" and == 5)`, `parse error at line 0, col 22: syntax error: unexpected ==, expecting IDENTIFIER or (`},
+	{`{a="b"} | a="x" or or="y"`, `parse error at line 1, col 20: syntax error: unexpected or, expecting IDENTIFIER or (`},
 	{`   # only a comment`, `parse error at line 1, col 20: syntax error: unexpected $end`},
 	{`{`, `parse error at line 1, col 2: syntax error: unexpected $end, expecting IDENTIFIER or }`},
 	{`{app}`, `parse error at line 1, col 5: syntax error: unexpected }, expecting = or =~ or !~ or !=`},
