@@ -180,8 +180,12 @@ func appendKey(dst []byte, ls logs.Labels) []byte {
 func merge(l *Line) logs.Labels {
 	all := make([]logs.Label, 0, len(l.Stream)+len(l.Metadata)+len(l.Parsed))
 	all = append(append(append(all, l.Stream...), l.Metadata...), l.Parsed...)
+	// A label found empty in a line is shown, but not where several tenants are asked.
+	if _, several := l.Stream.Lookup("__tenant_id__"); several {
+		return logs.Normalize(all)
+	}
 	slices.SortStableFunc(all, func(a, b logs.Label) int { return cmp.Compare(a.Name, b.Name) })
-	return all // a label found empty in a line is shown
+	return all
 }
 
 func appendLine(dst []byte, l *Line, categorize bool) []byte {

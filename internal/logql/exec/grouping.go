@@ -18,7 +18,8 @@ type grouper struct {
 }
 
 // of returns the labels, sorted, valid until the next call. A label that was
-// found empty is a label, but not of samples or where labels are left out.
+// found empty is a label, but not of samples, where labels are left out or where
+// several tenants are asked.
 func (g *grouper) of(l *line) []logs.Label {
 	g.out = g.out[:0]
 	if g.grouping != nil && !g.grouping.Without {
@@ -34,19 +35,25 @@ func (g *grouper) of(l *line) []logs.Label {
 			if n == tenantLabel {
 				v, ok = find(l.stream, n)
 			}
-			if ok && !(g.samples && v == "") {
+			if ok && !(v == "" && (g.samples || ofTenant(l))) {
 				g.out = append(g.out, logs.Label{Name: n, Value: v})
 			}
 		}
 		return g.out
 	}
 	for _, x := range l.all() {
-		if x.Value == "" && (g.samples || g.grouping != nil) || g.grouping != nil && slices.Contains(g.grouping.Labels, x.Name) || g.tellsLines(l, x.Name) {
+		if x.Value == "" && (g.samples || g.grouping != nil || ofTenant(l)) || g.grouping != nil && slices.Contains(g.grouping.Labels, x.Name) || g.tellsLines(l, x.Name) {
 			continue
 		}
 		g.out = append(g.out, x)
 	}
 	return g.out
+}
+
+// ofTenant reports whether a line says whose it is.
+func ofTenant(l *line) bool {
+	_, ok := find(l.stream, tenantLabel)
+	return ok
 }
 
 // tellsLines reports whether a label is structured metadata that makes no series.

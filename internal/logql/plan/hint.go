@@ -10,9 +10,16 @@ import (
 // sums parsers that need not find any are left out and others stop when they
 // have found them, as in Loki: sum(count_over_time({…} | json [1m])) does not
 // fail on lines that are no JSON.
-func (r *Range) hint() {
+//
+// written are the stages of the query, also those that were pushed down or left out
+// as they change no line.
+func (r *Range) hint(written []syntax.Stage) {
 	if r.Grouping.Without {
 		return
+	}
+	for _, s := range written {
+		names, _ := referenced(s)
+		r.Errors = r.Errors || slices.ContainsFunc(names, aboutErrors)
 	}
 	needed := make([]string, 0, 8)
 	for _, n := range r.Grouping.Labels {
@@ -73,8 +80,10 @@ func referenced(s syntax.Stage) (names []string, known bool) {
 	switch s := s.(type) {
 	case *syntax.LabelFilterStage:
 		return filterNames(s.Filter, nil), true
-	case *syntax.LineFormatStage, *syntax.LabelFormatStage:
-		return nil, false
+	case *syntax.LineFormatStage:
+		return templateLabels(s.Template)
+	case *syntax.LabelFormatStage:
+		return formatLabels(s)
 	case *syntax.DropStage:
 		return refNames(s.Labels), true
 	case *syntax.KeepStage:

@@ -196,7 +196,7 @@ func newRange(e *syntax.RangeAgg, outer *syntax.VectorAgg) (Node, error) {
 		r.AbsentLabels = absentLabels(e.Range.Query.Matchers)
 		r.Grouping = &syntax.Grouping{}
 		r.Outer = "sum" // it needs as little as one
-		r.hint()
+		r.hint(e.Range.Query.Stages)
 		r.Outer = ""
 		r.Buckets = len(r.Stages) == 0 && r.Unwrap == nil
 	case outer != nil:
@@ -204,7 +204,7 @@ func newRange(e *syntax.RangeAgg, outer *syntax.VectorAgg) (Node, error) {
 		if r.Grouping == nil {
 			r.Grouping = &syntax.Grouping{}
 		}
-		r.hint()
+		r.hint(e.Range.Query.Stages)
 		r.Buckets = len(r.Stages) == 0 && r.Unwrap == nil && !r.Grouping.Without && storedNames(r.Grouping.Labels)
 	}
 	return r, nil
