@@ -92,7 +92,9 @@ func (p *parser) logRange(r *LogRange) (ranged bool) {
 	defer p.leave(1)
 	switch {
 	case p.accept("("):
-		ranged = p.logRange(r)
+		if ranged = p.logRange(r); !ranged && !p.at(")") {
+			p.unexpected() // stages and the range too might stand here
+		}
 		p.expect(")")
 		switch {
 		case ranged:
