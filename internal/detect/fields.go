@@ -44,12 +44,16 @@ type jsonReader struct {
 // the whole line is an object, whatever visit wanted: visit ends its own calls
 // with false. The path is valid until visit returns.
 func eachField(line string, depth int, visit func(path []string, f Field) bool) bool {
+	n, ok := firstObject(line, depth, visit)
+	return ok && strings.Trim(line[n:], " \t\r\n") == ""
+}
+
+// firstObject is eachField for a line that begins with an object, and how long that
+// is.
+func firstObject(line string, depth int, visit func(path []string, f Field) bool) (n int, ok bool) {
 	r := jsonReader{text: line, depth: depth, visit: visit}
-	if r.peek() != '{' || !r.object(1) {
-		return false
-	}
-	r.peek()
-	return r.pos == len(r.text)
+	ok = r.peek() == '{' && r.object(1)
+	return r.pos, ok
 }
 
 func (r *jsonReader) peek() byte {

@@ -114,17 +114,18 @@ func Each(l *Line, visit func(name, value, parser string, path []string)) {
 	}
 }
 
-// eachInText visits the fields that stand in a line and names what found them.
+// eachInText visits the fields that stand in a line and names what found them. What
+// follows an object is passed over, as | json does.
 func eachInText(text string, visit func(name, value, parser string, path []string)) (parser string) {
 	trimmed := strings.TrimLeft(text, " \t\r\n")
 	if strings.HasPrefix(trimmed, "{") {
 		var name []byte
-		if !eachField(trimmed, 0, nil) {
+		if _, ok := firstObject(trimmed, 0, nil); !ok {
 			// Broken: what stands before the fault is not taken.
 			return eachLogfmt(text, visit)
 		}
 		found := false
-		eachField(trimmed, maxDepth, func(path []string, f Field) bool {
+		firstObject(trimmed, maxDepth, func(path []string, f Field) bool {
 			if f.Kind == Null {
 				return true
 			}

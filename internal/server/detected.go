@@ -63,7 +63,10 @@ func (s *Server) detectedFields(w http.ResponseWriter, r *request) error {
 	if err := s.eachLine(r, p, func(l *detect.Line) { lines = append(lines, l) }); err != nil {
 		return err
 	}
-	for _, l := range byStream(lines) {
+	// Stream by stream, as in Loki: the last value of the last stream says of which
+	// type a field is.
+	slices.SortStableFunc(lines, func(a, b *detect.Line) int { return strings.Compare(a.Stream.String(), b.Stream.String()) })
+	for _, l := range lines {
 		fields.Add(l)
 	}
 	var list []loki.DetectedField
@@ -71,18 +74,6 @@ func (s *Server) detectedFields(w http.ResponseWriter, r *request) error {
 		list = append(list, loki.DetectedField{Label: f.Name, Type: f.Type, Cardinality: f.Distinct, Parsers: f.Parsers, JSONPath: f.JSONPath})
 	}
 	return reply(w, r, loki.AppendDetectedFields(nil, list, p.limit))
-}
-
-// byStream orders lines stream by stream, as in Loki, where lines of different
-// metadata are of different streams: the last value of the last stream says of
-// which type a field is.
-func byStream(lines []*detect.Line) []*detect.Line {
-	names := make(map[*detect.Line]string, len(lines))
-	for _, l := range lines {
-		names[l] = logs.Normalize(slices.Concat(l.Stream, l.Metadata, l.Parsed)).String()
-	}
-	slices.SortStableFunc(lines, func(a, b *detect.Line) int { return strings.Compare(names[a], names[b]) })
-	return lines
 }
 
 // fieldValues answers /loki/api/v1/detected_field/{name}/values.

@@ -2,6 +2,7 @@ package main
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -15,8 +16,11 @@ var acceptedText string
 type rule struct {
 	name, why                                string
 	path, query, params, where, loki, remora *regexp.Regexp
+	instead                                  *instead
 	used                                     int
 }
+
+var errNoChange = errors.New("as must be /REGEXP/ becomes /REPLACEMENT/ or the name of a change")
 
 func readAccepted() ([]*rule, error) {
 	var rules []*rule
@@ -41,8 +45,8 @@ func readAccepted() ([]*rule, error) {
 		}
 	}
 	for _, r := range rules {
-		if r.why == "" || r.where == nil {
-			return nil, fmt.Errorf("accepted.txt: %s needs a why and a where", r.name)
+		if r.why == "" || (r.where == nil) == (r.instead == nil) {
+			return nil, fmt.Errorf("accepted.txt: %s needs a why and a where or an as", r.name)
 		}
 	}
 	return rules, nil
@@ -55,6 +59,8 @@ func (r *rule) set(key, value string) (err error) {
 	switch {
 	case key == "why":
 		r.why = value
+	case key == "as":
+		r.instead, err = parseInstead(value)
 	case target == nil:
 		return fmt.Errorf("unknown key %q", key)
 	default:
@@ -63,17 +69,16 @@ func (r *rule) set(key, value string) (err error) {
 	return err
 }
 
-func (r *rule) accepts(q *question, d difference) bool {
-	for _, x := range []struct {
-		re   *regexp.Regexp
-		text string
-	}{{r.path, q.path}, {r.query, q.params.Get("query")}, {r.params, q.params.Encode()}, {r.where, d.where}, {r.loki, d.loki}, {r.remora, d.remora}} {
-		if x.re != nil && !x.re.MatchString(x.text) {
-			return false
-		}
-	}
-	return true
+// about reports whether the rule is for such a question.
+func (r *rule) about(q *question) bool {
+	return fits(r.path, q.path) && fits(r.query, q.params.Get("query")) && fits(r.params, q.params.Encode())
 }
+
+func (r *rule) accepts(q *question, d difference) bool {
+	return r.instead == nil && r.about(q) && fits(r.where, d.where) && fits(r.loki, d.loki) && fits(r.remora, d.remora)
+}
+
+func fits(re *regexp.Regexp, text string) bool { return re == nil || re.MatchString(text) }
 
 // judge returns the names of accepted differences and those that have none.
 func judge(rules []*rule, q *question, found []difference) (names []string, rest []difference) {

@@ -46,11 +46,7 @@ func compare(q *question, loki, remora *answer) []difference {
 	b, bJSON := decode(remora.body)
 	if !aJSON || !bJSON {
 		if x, y := strings.TrimSpace(loki.body), strings.TrimSpace(remora.body); x != y {
-			where := "text"
-			if failing.ReplaceAllString(x, "") == failing.ReplaceAllString(y, "") {
-				where = "text, the line that failed"
-			}
-			c.differ(where, x, y)
+			c.differ(textDiffers(q, x, y), x, y)
 		}
 		return c.found
 	}
@@ -65,6 +61,12 @@ func compare(q *question, loki, remora *answer) []difference {
 			return []difference{{where, c.found[0].loki, c.found[0].remora}}
 		}
 	}
+	if len(c.found) > 0 && len(linesOf(a)) > 0 && text(withoutDetails(a)) == text(withoutDetails(b)) {
+		return []difference{{"the filter that failed", c.found[0].loki, c.found[0].remora}}
+	}
+	if len(c.found) > 0 && c.samples && repeats(a) && !repeats(b) {
+		return []difference{{"series told twice", c.found[0].loki, c.found[0].remora}}
+	}
 	if len(c.found) > 0 && c.samples && chosen.MatchString(q.params.Get("query")) && sameNumbers(a, b) {
 		return []difference{{"series chosen among equal ones", c.found[0].loki, c.found[0].remora}}
 	}
@@ -75,6 +77,71 @@ func compare(q *question, loki, remora *answer) []difference {
 		return []difference{{"order of series with empty labels", c.found[0].loki, c.found[0].remora}}
 	}
 	return c.found
+}
+
+// textDiffers says where texts differ: only in which line failed, or, where several
+// ranges are read, in what failed.
+func textDiffers(q *question, a, b string) string {
+	if failing.ReplaceAllString(a, "") == failing.ReplaceAllString(b, "") {
+		return "text, the line that failed"
+	}
+	if strings.Count(q.params.Get("query"), "[") > 1 && failure.MatchString(a) && failure.MatchString(b) {
+		return "text, the line that failed"
+	}
+	return "text"
+}
+
+// withoutDetails takes from log lines which label a filter could not read, and puts
+// lines together whose labels are the same then.
+func withoutDetails(v any) any {
+	byLabels := map[string][]any{}
+	streams, _ := at(v, "data", "result").([]any)
+	for _, s := range streams {
+		labels, _ := at(s, "stream").(map[string]any)
+		forget(labels)
+		values, _ := at(s, "values").([]any)
+		for _, line := range values {
+			if l, _ := line.([]any); len(l) == 3 {
+				parsed, _ := at(l[2], "parsed").(map[string]any)
+				forget(parsed)
+			}
+		}
+		byLabels[text(labels)] = append(byLabels[text(labels)], values...)
+	}
+	for _, lines := range byLabels {
+		slices.SortFunc(lines, func(a, b any) int { return strings.Compare(text(a), text(b)) })
+	}
+	return byLabels
+}
+
+func forget(labels map[string]any) {
+	if labels["__error__"] == "LabelFilterErr" {
+		delete(labels, "__error_details__")
+	}
+}
+
+// repeats reports whether a result has a series twice, or a time twice in one.
+func repeats(v any) bool {
+	names := map[string]bool{}
+	series, _ := at(v, "data", "result").([]any)
+	for _, s := range series {
+		name := text(at(s, "metric"))
+		if names[name] {
+			return true
+		}
+		names[name] = true
+		times := map[string]bool{}
+		points, _ := at(s, "values").([]any)
+		for _, p := range points {
+			point, _ := p.([]any)
+			if t := text(point[0]); times[t] {
+				return true
+			} else {
+				times[t] = true
+			}
+		}
+	}
+	return false
 }
 
 // withoutEmpty removes labels that were found empty from the series of a result.
@@ -122,6 +189,8 @@ func sameSeries(a, b any) bool {
 var (
 	// failing is the line of which an error of a pipeline tells.
 	failing = regexp.MustCompile(`(?s)for series: '\{.*\}'`)
+	// failure is the text of a line that failed.
+	failure = regexp.MustCompile(`^pipeline error: '\w+' for series: `)
 	// unordered are endpoints whose lists Loki gives in an order of chance.
 	unordered = regexp.MustCompile(`/(series|detected_labels|detected_fields|detected_field/[^/]+/values|index/volume|index/volume_range|patterns)$`)
 	// chosen are aggregations that choose among series, or order them.

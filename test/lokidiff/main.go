@@ -93,7 +93,9 @@ func compareAll(ctx context.Context, o *options) (different int, err error) {
 			chosen = append(chosen, q)
 		}
 	}
-	pair.askAll(ctx, chosen, r.add)
+	pair.askAll(ctx, chosen, func(q *question, loki, remora *answer) {
+		r.add(q, loki, remora, func() []string { return pair.proven(ctx, rules, q, loki) })
+	})
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}

@@ -22,8 +22,9 @@ type report struct {
 // row counts the questions of one row of the language or the API.
 type row struct{ equal, named, different int }
 
-// add judges one question.
-func (r *report) add(q *question, loki, remora *answer) {
+// add judges one question. proven is asked where the rules do not explain all, for
+// those that a second question shows to be the reason.
+func (r *report) add(q *question, loki, remora *answer, proven func() []string) {
 	r.asked++
 	if loki.status == 200 {
 		r.answered++
@@ -45,6 +46,11 @@ func (r *report) add(q *question, loki, remora *answer) {
 		return
 	}
 	names, rest := judge(r.rules, q, found)
+	if len(rest) > 0 {
+		if by := proven(); by != nil {
+			names, rest = by, nil
+		}
+	}
 	if len(rest) == 0 {
 		r.named++
 		r.rows[name].named++

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"net/url"
+	"regexp"
+
+	"github.com/remora-ray/remora/internal/logql/syntax"
+	"github.com/remora-ray/remora/internal/logs"
+)
+
+// instead is what a Loki takes a query for. A rule that has it is proven: asked
+// that, Remora must answer what Loki answered.
+type instead struct {
+	change func(query string) string
+}
+
+// changes are those that need the query's tree.
+var changes = map[string]func(string) string{
+	"formatted":     formatted,
+	"early filters": earlyFilters,
+}
+
+var arrow = regexp.MustCompile(`^/(.*)/ +becomes +/(.*)/$`)
+
+// parseInstead reads "/REGEXP/ becomes /REPLACEMENT/" or the name of a change.
+func parseInstead(text string) (*instead, error) {
+	if change, ok := changes[text]; ok {
+		return &instead{change}, nil
+	}
+	m := arrow.FindStringSubmatch(text)
+	if m == nil {
+		return nil, errNoChange
+	}
+	re, err := regexp.Compile(m[1])
+	if err != nil {
+		return nil, err
+	}
+	return &instead{func(query string) string { return re.ReplaceAllString(query, m[2]) }}, nil
+}
+
+// formatted is the query as format_query writes it, which rounds sizes.
+func formatted(query string) string {
+	e, err := syntax.Parse(query)
+	if err != nil {
+		return query
+	}
+	return syntax.Format(e)
+}
+
+// earlyFilters puts behind each parser the conditions on single labels that stand
+// anywhere behind it, for lines in which it finds the label.
+func earlyFilters(query string) string {
+	e, err := syntax.Parse(query)
+	if err != nil {
+		return query
+	}
+	eachPipeline(e, func(q *syntax.LogQuery) {
+		var out []syntax.Stage
+		for i, s := range q.Stages {
+			out = append(out, s)
+			switch s.(type) {
+			case *syntax.JSONStage, *syntax.LogfmtStage, *syntax.PatternStage, *syntax.RegexpStage, *syntax.UnpackStage:
+				for _, later := range q.Stages[i+1:] {
+					if f, ok := later.(*syntax.LabelFilterStage); ok {
+						out = append(out, unlessMissing(f)...)
+					}
+				}
+			}
+		}
+		q.Stages = out
+	})
+	return e.String()
+}
+
+func unlessMissing(s *syntax.LabelFilterStage) []syntax.Stage {
+	var name string
+	switch f := s.Filter.(type) {
+	case *syntax.StringFilter:
+		name = f.Name
+	case *syntax.NumberFilter:
+		name = f.Name
+	case *syntax.DurationFilter:
+		name = f.Name
+	case *syntax.BytesFilter:
+		name = f.Name
+	case *syntax.IPFilter:
+		name = f.Name
+	default:
+		return nil
+	}
+	if name == "__error__" || name == "__error_details__" {
+		return nil
+	}
+	missing := &syntax.StringFilter{Matcher: syntax.Matcher{Name: name, Op: logs.Equal}}
+	return []syntax.Stage{&syntax.LabelFilterStage{Filter: &syntax.BinaryFilter{Or: true, L: missing, R: s.Filter}}}
+}
+
+func eachPipeline(e syntax.Expr, visit func(*syntax.LogQuery)) {
+	switch e := e.(type) {
+	case *syntax.LogQuery:
+		visit(e)
+	case *syntax.RangeAgg:
+		visit(e.Range.Query)
+	case *syntax.VectorAgg:
+		eachPipeline(e.Expr, visit)
+	case *syntax.LabelReplace:
+		eachPipeline(e.Expr, visit)
+	case *syntax.Binary:
+		eachPipeline(e.L, visit)
+		eachPipeline(e.R, visit)
+	}
+}
+
+// proven returns the rules under which Remora answers as Loki did: one alone, or
+// all together.
+func (p *pair) proven(ctx context.Context, rules []*rule, q *question, loki *answer) (names []string) {
+	var fit []*rule
+	for _, r := range rules {
+		if r.instead != nil && r.about(q) && r.instead.change(q.params.Get("query")) != q.params.Get("query") {
+			fit = append(fit, r)
+		}
+	}
+	tries := make([][]*rule, 0, len(fit)+1)
+	for _, r := range fit {
+		tries = append(tries, []*rule{r})
+	}
+	if len(fit) > 1 {
+		tries = append(tries, fit)
+	}
+	for _, try := range tries {
+		other := *q
+		other.params = url.Values(maps.Clone(q.params))
+		query := q.params.Get("query")
+		for _, r := range try {
+			query = r.instead.change(query)
+		}
+		other.params.Set("query", query)
+		more, rest := judge(rules, q, compare(q, loki, p.ask(ctx, p.remora, &other)))
+		if len(rest) > 0 {
+			continue
+		}
+		for _, r := range try {
+			r.used++
+			names = append(names, r.name)
+		}
+		return append(names, more...)
+	}
+	return nil
+}
