@@ -24,6 +24,7 @@ type shape struct {
 	params     url.Values
 	goal       float64
 	want       int64 // lines, or the sum of all numbers; 0 where nobody knows
+	apart      int   // of so many values one may differ; see compare
 }
 
 const everyLine = `{job="ray/logs"}`
@@ -32,7 +33,7 @@ const everyLine = `{job="ray/logs"}`
 func (b *lokiBench) shapes() []shape {
 	n := b.manifest.Needles
 	lines := func(name, query string, goal float64, want int64) shape {
-		return shape{name, "/loki/api/v1/query_range", b.over("query", query, "limit", "1000"), goal, want}
+		return shape{name: name, path: "/loki/api/v1/query_range", params: b.over("query", query, "limit", "1000"), goal: goal, want: want}
 	}
 	step := 5 * time.Minute
 	matrix := func(name, query string, goal float64, want int64) shape {
@@ -40,7 +41,7 @@ func (b *lokiBench) shapes() []shape {
 		// Whole steps, each line in one window.
 		p.Set("start", nanos(b.begin))
 		p.Set("end", nanos(b.begin.Add(gen.Span+step)))
-		return shape{name, "/loki/api/v1/query_range", p, goal, want}
+		return shape{name: name, path: "/loki/api/v1/query_range", params: p, goal: goal, want: want, apart: 500}
 	}
 	return []shape{
 		lines("needle, an inner whole word", everyLine+fmt.Sprintf(" |= %q", n.Word), 20, n.WordLines),
@@ -53,8 +54,8 @@ func (b *lokiBench) shapes() []shape {
 		matrix("json and a label filter, counted", `sum by (levelname) (count_over_time({component="worker"} | json | __error__="" | levelname=~"ERROR|WARNING" [5m]))`, 5, 0),
 		matrix("logfmt, unwrap, quantile by label", `quantile_over_time(0.9, {component="worker"} | logfmt | unwrap reward_mean [5m]) by (policy)`, 5, 0),
 		lines("last 1,000 lines of one file", `{component="raylet"} | filename="raylet.out"`, 5, 0),
-		{"values of a label", "/loki/api/v1/label/component/values", b.over(), 5, 0},
-		{"series", "/loki/api/v1/series", b.over("match[]", everyLine), 5, 0},
+		{name: "values of a label", path: "/loki/api/v1/label/component/values", params: b.over(), goal: 5},
+		{name: "series", path: "/loki/api/v1/series", params: b.over("match[]", everyLine), goal: 5},
 	}
 }
 
@@ -194,7 +195,9 @@ func sorted(v json.RawMessage) (string, error) {
 	return string(out), err
 }
 
-// compare fails where the answers differ, or are not what is known to be there.
+// compare fails where the answers differ, or ours is not what is known to be there.
+// In some runs one or two of Loki's thousands of values lack a line, not the same in
+// each run: so few may differ.
 func (q *shape) compare(loki, remora []byte) error {
 	t, err := readFacts(loki)
 	if err != nil {
@@ -207,12 +210,18 @@ func (q *shape) compare(loki, remora []byte) error {
 	if len(o) == 0 {
 		return fmt.Errorf("Remora finds nothing, Loki %d", len(t))
 	}
-	ours, theirs := o.without(t), t.without(o)
-	if ours != "" || theirs != "" {
-		return fmt.Errorf("the answers differ, of %d and %d facts, in all %v and %v (known: %d): Remora alone has %q, Loki alone %q", len(o), len(t), o.total(), t.total(), q.want, ours, theirs)
-	}
 	if total := o.total(); q.want > 0 && total != float64(q.want) {
-		return fmt.Errorf("both answer %v, there are %d", total, q.want)
+		return fmt.Errorf("Remora answers %v, there are %d", total, q.want)
+	}
+	ours, n := o.without(t)
+	theirs, m := t.without(o)
+	allowed := 0
+	if q.apart > 0 {
+		allowed = (len(o) + q.apart - 1) / q.apart
+	}
+	if max(n, m) > allowed {
+		return fmt.Errorf("the answers differ in %d and %d of %d and %d facts, in all %v and %v: Remora alone has %q, Loki alone %q",
+			n, m, len(o), len(t), o.total(), t.total(), ours, theirs)
 	}
 	return nil
 }
@@ -224,15 +233,17 @@ func (f facts) total() (sum float64) {
 	return sum
 }
 
-// without is the first fact, in order, that others have not.
-func (f facts) without(others facts) string {
+// without counts the facts that others have not, and tells the first in order.
+func (f facts) without(others facts) (first string, n int) {
 	for _, k := range slices.Sorted(maps.Keys(f)) {
 		v, w := f[k], others[k]
 		if math.Abs(v-w) > 1e-9*math.Max(math.Abs(v), math.Abs(w)) {
-			return fmt.Sprintf("%.700s: %v", k, v)
+			if n++; n == 1 {
+				first = fmt.Sprintf("%.700s: %v", k, v)
+			}
 		}
 	}
-	return ""
+	return first, n
 }
 
 func (q *shape) goalText() string {

@@ -143,6 +143,38 @@ type Selection struct {
 	Start, End int64
 	Direction  Direction
 	Limit      int
+
+	// What follows changes no answer and may be left alone.
+
+	// Needs are what a record must have for its asker not to drop it.
+	Needs []Need
+	// Metadata names the structured metadata that is looked at; nil means all.
+	Metadata []string
+	// Likely is about how many records are taken before the asker has enough; 0
+	// means that all are.
+	Likely int
+}
+
+// Need is met by a record that has a label of one of the names, with any value,
+// or whose line holds one of the texts.
+type Need struct {
+	Labels []string
+	Texts  []string
+}
+
+// Met reports whether the record meets the need.
+func (n *Need) Met(r *Record) bool {
+	for _, name := range n.Labels {
+		if r.Label(name) != "" {
+			return true
+		}
+	}
+	for _, text := range n.Texts {
+		if strings.Contains(r.Line, text) {
+			return true
+		}
+	}
+	return false
 }
 
 // BucketQuery asks for counts of the selected records in half-open buckets
@@ -154,6 +186,7 @@ type BucketQuery struct {
 	Origin, Width int64 // nanoseconds
 	By            []string
 	ByStream      bool // By is empty then
+	LinesOnly     bool // Bytes may be left 0, so that no line need be read
 }
 
 // Bucket is one non-empty bucket of one group.
@@ -161,5 +194,5 @@ type Bucket struct {
 	End   int64  // Unix nanoseconds, included in the bucket
 	Group Labels // the labels of By that are not empty, or the stream's
 	Lines uint64
-	Bytes uint64 // of the lines, without their ends and without labels
+	Bytes uint64 // of the lines, without their ends and without labels; see LinesOnly
 }

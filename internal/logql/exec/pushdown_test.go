@@ -21,6 +21,7 @@ var someStages = []string{
 	`| level="info"`, `| level="info" or level="warn"`, `| pod!="p1"`, `| n > 3`, `| pod=~"p.*" and n != 5`, `| level=""`,
 	`| pod_extracted="x"`, `| level="info" or n = 2`, `| __error__=""`, `| __error__!="JSONParserErr"`, `| drop __error__`,
 	`| drop __error__, __error_details__`, `| drop pod`, `| drop level`, `| keep level, n`, `| drop pod="p1"`, `| decolorize`,
+	`| level=~"inf.|warn" and n="five"`, `| level=~"(i|w).*" | m_n=7`, `| level!=""`, `| n=~".+e" or level="info"`,
 	`| line_format "{{.level}} x"`, `| label_format level=pod`, "| label_format pod=`{{.n}}`",
 }
 
@@ -28,6 +29,7 @@ func randomRecords(rnd *rand.Rand) logqltest.Memory {
 	lines := []string{
 		`{"level":"info","n":2,"pod":"x","m":{"n":7}}`, `{"level":"warn","n":"five"}`, `{"level":"info","n":9`, `level=info n=5 pod=x`, `level=warn n=1`,
 		`x at 10.1.2.3`, ``, `plain y`, "\x1b[1mx\x1b[0m a=b", `{"_entry":"x level=info","pod":"q"}`, `{"n":4} z`,
+		`{"level":"inf\u006f","\u006e":5}`, `level="inf\u006f" n=7`, `{"m":{"n":7},"level":"a\/b"}`,
 	}
 	var out logqltest.Memory
 	for i := range 30 {
@@ -53,7 +55,7 @@ func TestPushdownChangesNoAnswer(t *testing.T) {
 		return strings.Join(lines, "\n"), nil
 	}
 	compared := 0
-	for seed := range uint64(800) {
+	for seed := range uint64(1500) {
 		rnd := rand.New(rand.NewPCG(seed, 4))
 		src := randomRecords(rnd)
 		var stages []string

@@ -19,6 +19,7 @@ func (q *query) runLog(l *plan.Log) (Value, error) {
 	if l.LimitPushed() && q.params.Interval == 0 {
 		sel.Limit = q.params.Limit
 	}
+	sel.Likely = q.params.Limit
 	pipe, err := compile(l.Stages)
 	if err != nil {
 		return nil, err

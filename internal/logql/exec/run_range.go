@@ -1,6 +1,7 @@
 package exec
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -107,6 +108,7 @@ func (q *query) buckets(r *plan.Range, yield func(logs.Bucket) error) error {
 		Origin:    q.steps.start - int64(r.Offset),
 		Width:     q.bucketWidth(r),
 		By:        slices.Compact(slices.Sorted(slices.Values(r.Grouping.Labels))),
+		LinesOnly: r.Op != "bytes_over_time" && r.Op != "bytes_rate",
 	}
 	bq.Start, bq.End = q.steps.span(int64(r.Window), int64(r.Offset))
 	return q.src.Buckets(q.ctx, bq, func(b logs.Bucket) error {
@@ -138,16 +140,31 @@ func (q *query) evalCounts(r *plan.Range, max int) (table, error) {
 // samples runs the lines of a range aggregation through its pipeline, oldest
 // first.
 func (q *query) samples(r *plan.Range, yield func(*line) error) error {
-	pipe, err := compile(r.Stages)
-	if err != nil {
-		return err
-	}
 	sel := r.Selection
 	sel.Direction = logs.Forward
 	sel.Start, sel.End = q.steps.span(int64(r.Window), int64(r.Offset))
 	var ln line
 	if !r.NeedsAll {
 		ln.want, ln.whole = r.Needed, r.Errors
+	}
+	err := q.pass(r, sel, &ln, yield)
+	var mistake *plan.Error
+	if sel.Metadata == nil || !errors.As(err, &mistake) {
+		return err
+	}
+	// The line is told with all its labels.
+	sel.Metadata = nil
+	if again := q.pass(r, sel, &ln, yield); again != nil {
+		return again
+	}
+	return err
+}
+
+// pass runs the lines of a selection through the pipeline once.
+func (q *query) pass(r *plan.Range, sel logs.Selection, ln *line, yield func(*line) error) error {
+	pipe, err := compile(r.Stages)
+	if err != nil {
+		return err
 	}
 	return q.src.Select(q.ctx, sel, func(rec *logs.Record) error {
 		if err := q.ctx.Err(); err != nil {
@@ -159,14 +176,14 @@ func (q *query) samples(r *plan.Range, yield func(*line) error) error {
 			return nil
 		}
 		ln.reset(rec)
-		if !pipe.run(&ln) {
+		if !pipe.run(ln) {
 			return nil
 		}
 		// A line that gives no sample fails no query.
 		if ln.err != "" && r.Unwrap == nil && !(r.Forgives && ln.misread) {
-			return pipelineError(&ln)
+			return pipelineError(ln)
 		}
-		return yield(&ln)
+		return yield(ln)
 	})
 }
 

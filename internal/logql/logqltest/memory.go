@@ -2,7 +2,8 @@
 // and has a source in memory to run them against.
 //
 // Invariant: Memory does exactly what the contract of exec.Source says, in the
-// plainest way, so that it can judge the others.
+// plainest way, so that it can judge the others. What a selection only allows to
+// leave out is left out.
 package logqltest
 
 import (
@@ -77,7 +78,9 @@ func (m Memory) Buckets(_ context.Context, q logs.BucketQuery, yield func(logs.B
 			order = append(order, k)
 		}
 		buckets[k].Lines++
-		buckets[k].Bytes += uint64(len(r.Line))
+		if !q.LinesOnly {
+			buckets[k].Bytes += uint64(len(r.Line))
+		}
 	}
 	for _, k := range order {
 		if err := yield(*buckets[k]); err != nil {
@@ -113,9 +116,22 @@ next:
 				continue next
 			}
 		}
-		list = append(list, *r)
+		for i := range sel.Needs {
+			if !sel.Needs[i].Met(r) {
+				continue next
+			}
+		}
+		list = append(list, looked(*r, sel.Metadata))
 	}
 	return list, nil
+}
+
+// looked leaves of the metadata what is looked at.
+func looked(r logs.Record, names []string) logs.Record {
+	if names != nil {
+		r.Metadata = slices.DeleteFunc(slices.Clone(r.Metadata), func(l logs.Label) bool { return !slices.Contains(names, l.Name) })
+	}
+	return r
 }
 
 func lineTest(f logs.LineFilter) (func(string) bool, error) {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -53,6 +54,12 @@ func (l *Log) explain(b *strings.Builder, indent string) {
 	}
 	for _, m := range l.Selection.Labels {
 		fmt.Fprintf(b, "%sstore: label %s\n", indent, m)
+	}
+	for _, n := range l.Selection.Needs {
+		fmt.Fprintf(b, "%sstore: need not give lines without label %s or text %q\n", indent, strings.Join(n.Labels, ", "), n.Texts)
+	}
+	if names := l.Selection.Metadata; names != nil {
+		fmt.Fprintf(b, "%sstore: metadata that is looked at: %s\n", indent, cmp.Or(strings.Join(names, ", "), "none"))
 	}
 	for _, s := range l.Stages {
 		fmt.Fprintf(b, "%sengine: %s\n", indent, syntax.StageString(s))

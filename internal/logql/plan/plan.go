@@ -106,6 +106,7 @@ func New(e syntax.Expr) (Node, error) {
 	switch e := e.(type) {
 	case *syntax.LogQuery:
 		l, err := split(e)
+		l.Selection.Needs = needs(e.Stages, nil)
 		return &l, err
 	case *syntax.RangeAgg:
 		return newRange(e, nil)
@@ -206,6 +207,10 @@ func newRange(e *syntax.RangeAgg, outer *syntax.VectorAgg) (Node, error) {
 		}
 		r.hint(e.Range.Query.Stages)
 		r.Buckets = len(r.Stages) == 0 && r.Unwrap == nil && !r.Grouping.Without && storedNames(r.Grouping.Labels)
+	}
+	r.Selection.Needs = needs(e.Range.Query.Stages, r.Unwrap)
+	if !r.Buckets {
+		r.Selection.Metadata = r.lookedAt()
 	}
 	return r, nil
 }

@@ -74,8 +74,11 @@ func bucketsLogsQL(filter string, q logs.BucketQuery) string {
 	for _, name := range q.By {
 		by = append(by, quote(fieldName(name)))
 	}
-	return fmt.Sprintf("%s | stats by (%s) count() %s, sum_len(_msg) %s",
-		filter, strings.Join(by, ", "), quote(columnLines), quote(columnBytes))
+	counts := "count() " + quote(columnLines)
+	if !q.LinesOnly {
+		counts += ", sum_len(_msg) " + quote(columnBytes)
+	}
+	return fmt.Sprintf("%s | stats by (%s) %s", filter, strings.Join(by, ", "), counts)
 }
 
 // counter adds up buckets.
@@ -101,7 +104,7 @@ func (c *counter) block(_ uint, b *logstorage.DataBlock) {
 		return nil
 	}
 	lines, bytes := column(columnLines), column(columnBytes)
-	if !ok || lines == nil || bytes == nil {
+	if !ok || lines == nil || bytes == nil && !c.query.LinesOnly {
 		c.err = fmt.Errorf("the engine's counts have no column of times, lines or bytes")
 		return
 	}
@@ -119,10 +122,12 @@ func (c *counter) block(_ uint, b *logstorage.DataBlock) {
 			c.err = fmt.Errorf("the engine counted %q lines", lines[i])
 			return
 		}
-		size, err := strconv.ParseUint(bytes[i], 10, 64)
-		if err != nil {
-			c.err = fmt.Errorf("the engine counted %q bytes", bytes[i])
-			return
+		size := uint64(0)
+		if bytes != nil {
+			if size, err = strconv.ParseUint(bytes[i], 10, 64); err != nil {
+				c.err = fmt.Errorf("the engine counted %q bytes", bytes[i])
+				return
+			}
 		}
 		end := at + c.query.Width - 1
 		if c.query.ByStream {

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/remora-ray/remora/internal/logs"
+	"github.com/remora-ray/remora/internal/loki"
 )
 
 // pushed is a selection as the engine is asked it. The engine never leaves out
@@ -39,6 +40,11 @@ func push(sel *logs.Selection, marked bool) pushed {
 			all = append(all, s)
 		}
 	}
+	for i := range sel.Needs {
+		if s := needFilter(&sel.Needs[i]); s != "" {
+			all = append(all, s)
+		}
+	}
 	if marked {
 		all = append(all, "!"+quote(fieldMarker)+":*", "("+fieldFile+":* or "+fieldRow+":*)")
 	}
@@ -47,6 +53,41 @@ func push(sel *logs.Selection, marked bool) pushed {
 	}
 	p.filter = strings.Join(all, " ")
 	return p
+}
+
+// needFilter asks for what a record needs; "" where the engine cannot tell.
+func needFilter(n *logs.Need) string {
+	var any []string
+	for _, name := range n.Labels {
+		any = append(any, quote(fieldName(name))+":*")
+	}
+	for _, text := range n.Texts {
+		s, _ := substring(text)
+		if s == "" {
+			return ""
+		}
+		any = append(any, s)
+	}
+	if len(any) == 0 {
+		return ""
+	}
+	return "(" + strings.Join(any, " or ") + ")"
+}
+
+// lookedAt leaves of the rows what a selection looks at and what sorts them; "" for
+// all.
+func lookedAt(sel *logs.Selection) string {
+	if sel.Metadata == nil {
+		return ""
+	}
+	names := []string{"_time", "_stream", "_msg", loki.MetadataOffset, fieldRow}
+	for _, n := range sel.Metadata {
+		names = append(names, quote(fieldName(n)), quote(metadataPrefix+n))
+	}
+	for _, m := range sel.Labels { // the residual check reads them
+		names = append(names, quote(fieldName(m.Name)), quote(metadataPrefix+m.Name))
+	}
+	return " | fields " + strings.Join(names, ", ")
 }
 
 func quote(s string) string { return strconv.Quote(s) }
@@ -94,8 +135,8 @@ func anyOf(f logs.LineFilter) (all []string, exact bool) {
 		var ok bool
 		if f.Op == logs.Contains {
 			s, ok = substring(needle)
-		} else {
-			s, ok = lineRegexp(needle)
+		} else if s, ok = lineRegexp(needle); s != "" {
+			s = sooner(needle, s)
 		}
 		exact = exact && ok
 		if s == "" {
@@ -197,17 +238,35 @@ func lineRegexp(re string) (filter string, exact bool) {
 	if safeForEngine(tree) {
 		return `~` + quote(re), true
 	}
-	best := ""
-	for _, l := range requiredLiterals(tree, nil) {
-		if len(l) > len(best) {
-			best = l
-		}
-	}
+	best := longest(requiredLiterals(tree, nil))
 	if best == "" {
 		return "", false
 	}
 	filter, _ = substring(best)
 	return filter, false
+}
+
+// sooner looks for a text that each match holds before it runs the expression,
+// which takes many times as long.
+func sooner(re, filter string) string {
+	tree, err := syntax.Parse(re, syntax.Perl)
+	if err != nil {
+		return filter
+	}
+	text, _ := substring(longest(requiredLiterals(tree.Simplify(), nil)))
+	if text == "" || text == filter {
+		return filter
+	}
+	return "(" + text + " " + filter + ")"
+}
+
+func longest(texts []string) (best string) {
+	for _, t := range texts {
+		if len(t) > len(best) {
+			best = t
+		}
+	}
+	return best
 }
 
 // literalOf returns the text that is all of the expression.
@@ -327,12 +386,7 @@ func unlistedRegexp(name string, m logs.Matcher) (filter string, exact bool) {
 	if err != nil || m.Matches("") {
 		return "", m.Value == ".*"
 	}
-	best := ""
-	for _, l := range requiredLiterals(tree.Simplify(), nil) {
-		if len(l) > len(best) {
-			best = l
-		}
-	}
+	best := longest(requiredLiterals(tree.Simplify(), nil))
 	if best == "" || !utf8.ValidString(best) {
 		return name + ":*", m.Value == ".+"
 	}

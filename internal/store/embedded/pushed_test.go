@@ -38,10 +38,12 @@ func TestWhatIsPushedDown(t *testing.T) {
 		{line(logs.Contains, ""), `*`, true},
 		{line(logs.NotContains, "a", "b"), `!~"a" !~"b"`, true},
 		{line(logs.NotContains, "x\xff"), `*`, false},
-		{line(logs.MatchesRegexp, "err(or)? [0-9]+"), `~"err(or)? [0-9]+"`, true},
+		{line(logs.MatchesRegexp, "err(or)? [0-9]+"), `(~"err" ~"err(or)? [0-9]+")`, true},
 		{line(logs.MatchesRegexp, "(?i)error"), `~"(?i)error"`, true},
 		{line(logs.MatchesRegexp, "^task .* failed$"), `~" failed"`, false},
+		{line(logs.MatchesRegexp, "[a-z]+ lost in [0-9]+ ms", "a|b"), `((~" lost in " ~"[a-z]+ lost in [0-9]+ ms") or ~"a|b")`, true},
 		{line(logs.MatchesRegexp, "plain"), `~"plain"`, true},
+		{logs.Selection{Needs: []logs.Need{{Labels: []string{"level", "_msg"}, Texts: []string{"ERROR", `\u`}}, {Texts: []string{"\xff"}}}}, `("level":* or "remora:_msg":* or ~"ERROR" or ~"\\\\u")`, true},
 		{line(logs.MatchesRegexp, ".*"), `*`, true},
 		{line(logs.NotMatchesRegexp, "^a"), `*`, false},
 		{line(logs.NotMatchesRegexp, "a|b+"), `!~"a|b+"`, true},
@@ -63,10 +65,19 @@ func TestWhatIsPushedDown(t *testing.T) {
 			t.Errorf("explained as %s", e.Explain(tc.sel))
 		}
 	}
+	looked := logs.Selection{Metadata: []string{"pod"}, Labels: []logs.Matcher{matcher(t, "n", logs.Equal, "1")}}
+	if got, want := lookedAt(&looked), ` | fields _time, _stream, _msg, offset, remora_row, "pod", "remora:m:pod", "n", "remora:m:n"`; got != want {
+		t.Errorf("columns are pushed as %s, want %s", got, want)
+	}
 	q := logs.BucketQuery{Origin: 7, Width: 60e9, By: []string{"component"}}
 	want := `* | stats by (_time:60000000000ns offset 8ns, "component") count() "remora:lines", sum_len(_msg) "remora:bytes"`
 	if got := bucketsLogsQL("*", q); got != want {
 		t.Errorf("buckets are pushed as %s, want %s", got, want)
+	}
+	q.LinesOnly = true
+	want = `* | stats by (_time:60000000000ns offset 8ns, "component") count() "remora:lines"`
+	if got := bucketsLogsQL("*", q); got != want {
+		t.Errorf("buckets of lines are pushed as %s, want %s", got, want)
 	}
 }
 

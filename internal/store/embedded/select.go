@@ -33,12 +33,13 @@ func (e *Engine) Select(ctx context.Context, tenants []string, sel logs.Selectio
 		return err
 	}
 	p := push(&sel, e.tenants.marked.Load())
+	p.filter += lookedAt(&sel)
 	r, err := newResidual(&sel, p.exact)
 	if err != nil {
 		return err
 	}
 	s := &slicer{start: sel.Start, end: sel.End, direction: sel.Direction, width: firstSlice}
-	if sel.Limit == 0 {
+	if sel.Limit == 0 && sel.Likely == 0 {
 		s.width = int64(24 * time.Hour)
 	}
 	left := sel.Limit
