@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -37,6 +38,7 @@ type serveFlags struct {
 	maxDiskPercent int
 	maxTenantSize  byteSize
 	memory         byteSize
+	storeAt        string
 	logLevel       *choice
 	logFormat      *choice
 
@@ -55,6 +57,7 @@ func (f *serveFlags) add(cmd *cobra.Command, data, dataText, level string) {
 	fs.IntVar(&f.maxDiskPercent, "max-disk-percent", 80, "remove the oldest days of a tenant beyond this share of the disk")
 	fs.Var(&f.maxTenantSize, "max-tenant-size", "remove the oldest days of a tenant beyond this size, like 50GiB, instead of --max-disk-percent")
 	fs.Var(&f.memory, "memory", "keep to about this much memory, like 512MB, with smaller caches and earlier collection of what is not needed (default: as much as is of use)")
+	fs.StringVar(&f.storeAt, "store", "", "keep the lines in another store, victorialogs://HOST:PORT or loki://HOST:PORT, and only what keeps them once in --data")
 	f.logLevel = newChoice("debug", "info", "warn", "error")
 	f.logLevel.value = level
 	f.logLevel.add(cmd, "log-level", "tell this much on standard error")
@@ -142,6 +145,10 @@ func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registr
 	if err != nil {
 		return nil, err
 	}
+	outgrown, err := f.outgrown()
+	if err != nil {
+		return nil, err
+	}
 	listener, err := listen(f.listen)
 	if err != nil {
 		return nil, err
@@ -156,6 +163,7 @@ func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registr
 		MaxDiskPercent: f.maxDiskPercent,
 		MaxTenantBytes: f.keepBytes(limits),
 		Tenants:        keeps(limits),
+		Outgrown:       outgrown,
 		Logger:         log,
 		Registerer:     registry,
 	})
@@ -171,6 +179,7 @@ func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registr
 		Gatherer:   registry,
 		Auth:       auth,
 		Tenants:    limits,
+		Loki:       lokiOf(outgrown),
 		Version:    server.Version{Version: a.build.Version, Revision: a.build.Commit},
 	})
 	if err != nil {
@@ -221,6 +230,29 @@ func (f *serveFlags) doors(log *slog.Logger) (limits *server.LimitsFile, certs *
 		}
 	}
 	return limits, certs, nil
+}
+
+// outgrown reads --store.
+func (f *serveFlags) outgrown() (*embedded.Outgrown, error) {
+	if f.storeAt == "" {
+		return nil, nil
+	}
+	o, err := embedded.ParseOutgrown(f.storeAt)
+	if err != nil {
+		return nil, usagef("--store: %v", err)
+	}
+	if f.retention != 0 || f.maxTenantSize != 0 {
+		return nil, usagef("--retention and --max-tenant-size are for lines that are kept in --data: how long %s keeps them is set there", o)
+	}
+	return o, nil
+}
+
+// lokiOf is the Loki that questions are passed on to, where lines are kept in one.
+func lokiOf(o *embedded.Outgrown) *url.URL {
+	if o == nil || o.Kind != embedded.Loki {
+		return nil
+	}
+	return o.Query
 }
 
 // keepFor is how long lines of tenants are kept for which nothing else is set.

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -49,6 +50,7 @@ type Config struct {
 	Version    Version
 	Limits     Limits
 	Tenants    *LimitsFile // limits of single tenants; nil: the server's
+	Loki       *url.URL    // of a Loki that answers what is asked of lines; nil: the store does
 	Now        func() time.Time
 }
 
@@ -66,6 +68,7 @@ type Server struct {
 	mux     *http.ServeMux
 	scrape  http.Handler
 	page    *page
+	loki    http.Handler // answers what is passed on; nil: nothing is
 
 	queries *gate   // bounds queries at work
 	memory  *budget // bounds the bytes of pushes at work
@@ -116,6 +119,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.scrape = promhttp.HandlerFor(cfg.Gatherer, promhttp.HandlerOpts{ErrorLog: promLog{s.log}})
+	if cfg.Loki != nil {
+		s.loki = passTo(cfg.Loki, cfg.Logger)
+	}
 	s.routes()
 	return s, nil
 }

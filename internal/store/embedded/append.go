@@ -30,6 +30,7 @@ type job struct {
 	verdicts []ledger.Verdict
 	weight   int64
 	end      int64 // of its record in the journal
+	err      error // why an outgrown store will not have it
 }
 
 // Append judges, journals and queues a batch; see store.Store.
@@ -53,6 +54,9 @@ func (e *Engine) Append(ctx context.Context, b store.Batch) (store.AppendResult,
 	if !queued || err != nil {
 		e.leave(weight)
 	}
+	if err == nil && e.cfg.Outgrown != nil {
+		err = e.taken(ctx, j)
+	}
 	if err != nil {
 		return store.AppendResult{}, err
 	}
@@ -62,6 +66,15 @@ func (e *Engine) Append(ctx context.Context, b store.Batch) (store.AppendResult,
 		return res, &store.RefusedError{Files: d.Refused}
 	}
 	return res, nil
+}
+
+// taken returns when an outgrown store has taken what was appended, with why it
+// will not have the job.
+func (e *Engine) taken(ctx context.Context, j *job) error {
+	if err := e.catchUp(ctx); err != nil {
+		return fmt.Errorf("wait for %s to take the lines: %w", e.cfg.Outgrown, err)
+	}
+	return j.err
 }
 
 // enter takes room in the queue, waiting for it where there is none.

@@ -50,7 +50,7 @@ func (w *rowWriter) work() {
 				timer.Reset(linger)
 			}
 			w.apply(j)
-			if w.weight < batchWeight && w.engine.hurries.Load() == 0 {
+			if w.weight < batchWeight && w.engine.hurries.Load() == 0 && !w.engine.isLoki() {
 				continue
 			}
 		case <-timer.C:
@@ -143,7 +143,13 @@ func (w *rowWriter) apply(j *job) {
 		w.tenant = t
 	}
 	w.engine.mustStep("apply")
+	if w.engine.isLoki() {
+		j.err = w.engine.passOn(w.engine.forward, j)
+	}
 	for i := range j.push.Streams {
+		if w.engine.isLoki() {
+			break
+		}
 		w.stream(t, &j.push.Streams[i], j.verdicts[i], j.received, nil)
 	}
 	w.engine.followers.offer(j)
@@ -253,7 +259,9 @@ func (w *rowWriter) flush(t *tenant) {
 		return
 	}
 	t.touch(w.days)
-	t.storage.MustAddRows(w.rows)
+	if err := t.rows.add(w.engine.forward, w.rows); err != nil && w.engine.forward.Err() == nil {
+		panic(err) // it fails only where that ends
+	}
 	t.fresh.added(w.oldest, w.newest)
 	clear(w.days)
 	w.lastDay = -1

@@ -65,9 +65,33 @@ func (e *Engine) checkpointSoon() {
 	}()
 }
 
+// checkpointEvery is how long lines may be in the journal alone, so that a start
+// after a kill of a server that had little to do is quick.
+const checkpointEvery = 30 * time.Second
+
+// watchJournal makes checkpoints until ctx ends.
+func (e *Engine) watchJournal(ctx context.Context) {
+	tick := time.NewTicker(checkpointEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		if e.sinceTable.Load() > 0 {
+			e.checkpointSoon()
+		}
+	}
+}
+
 func (e *Engine) checkpoint(ctx context.Context) error {
 	err := e.atPause(ctx, func(at int64, ledgerTable []byte) error {
 		start := time.Now()
+		if e.cfg.Outgrown != nil {
+			e.writeTableLater(at, ledgerTable)
+			return nil
+		}
 		if err := e.barrier(); err != nil {
 			return err
 		}
@@ -77,7 +101,7 @@ func (e *Engine) checkpoint(ctx context.Context) error {
 		e.metrics.checkpoints.Observe(time.Since(start).Seconds())
 		return nil
 	})
-	if err == nil {
+	if err == nil && e.cfg.Outgrown == nil {
 		e.noteParts()
 	}
 	return err

@@ -7,8 +7,6 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
-
 	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/store"
 	"github.com/remora-ray/remora/internal/store/journal"
@@ -31,6 +29,9 @@ func (e *Engine) Delete(ctx context.Context, tenant string, sel logs.Selection, 
 		return &store.InvalidError{Reason: err.Error()}
 	}
 	if err := e.Ready(); err != nil {
+		return err
+	}
+	if err := e.canDelete(ctx, tenant); err != nil {
 		return err
 	}
 	sel.Start, sel.End = e.clampTime(sel.Start, sel.End)
@@ -66,6 +67,23 @@ func (e *Engine) Delete(ctx context.Context, tenant string, sel logs.Selection, 
 		e.deletions.remove(tenant, d.Request.ID)
 	}
 	return appendError(err)
+}
+
+// canDelete asks an outgrown store whether it deletes at all.
+func (e *Engine) canDelete(ctx context.Context, tenant string) error {
+	if e.cfg.Outgrown == nil {
+		return nil
+	}
+	ts, err := e.ask(ctx, []string{tenant}, 0, 0)
+	for _, t := range ts {
+		if err == nil {
+			_, err = t.rows.erasing(ctx)
+		}
+	}
+	if err != nil {
+		return &store.InvalidError{Reason: e.cannotHere("deleting", err.Error()).Error()}
+	}
+	return nil
 }
 
 func (e *Engine) replayDelete(rec *journal.Record) error {
@@ -114,17 +132,11 @@ func (t *tenant) delete(d *deletion) error {
 
 func (t *tenant) deleteBy(filter string, start, end int64) error {
 	filter = fmt.Sprintf("_time:[%s,%s] %s", preciseTime(start), preciseTime(end-1), filter)
-	f, err := logstorage.ParseFilter(filter)
-	if err != nil {
-		return fmt.Errorf("ask the engine %s: %w", filter, err)
-	}
 	// One left from before a crash must not delete what is added after it.
 	if err := t.awaitDeletions(); err != nil {
 		return err
 	}
-	// The engine deletes rows with time ≤ the task's start, in nanoseconds.
-	id := fmt.Sprintf("remora-%d", time.Now().UnixNano())
-	if err := t.storage.DeleteRunTask(context.Background(), id, end, tenantID, f); err != nil {
+	if err := t.rows.erase(context.Background(), filter, end); err != nil {
 		return err
 	}
 	return t.awaitDeletions()
@@ -137,8 +149,8 @@ func preciseTime(ns int64) string {
 // awaitDeletions returns when the engine has no deletion to do.
 func (t *tenant) awaitDeletions() error {
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		tasks, err := t.storage.DeleteActiveTasks(context.Background())
-		if err != nil || len(tasks) == 0 {
+		busy, err := t.rows.erasing(context.Background())
+		if err != nil || !busy {
 			return err
 		}
 		time.Sleep(pause)

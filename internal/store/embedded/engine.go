@@ -20,6 +20,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
@@ -60,16 +61,20 @@ type Config struct {
 	// QueueBytes bounds lines that are durable but not yet in the engine; beyond
 	// it appends wait. 0 means 64 MiB.
 	QueueBytes int64
-	// CheckpointBytes is how much journal makes a checkpoint due; 0 means 256 MiB.
+	// CheckpointBytes is how much journal makes a checkpoint due; 0 means 128 MiB.
+	// A start after a kill reads as much again, at tens of MiB a second.
 	CheckpointBytes int64
-	Logger          *slog.Logger
-	Registerer      prometheus.Registerer
-	Now             func() time.Time
+	// Outgrown keeps the lines elsewhere; nil keeps them in Dir.
+	Outgrown   *Outgrown
+	Logger     *slog.Logger
+	Registerer prometheus.Registerer
+	Now        func() time.Time
 
 	// For tests.
 	flushInterval time.Duration
 	freeBytes     func(dir string) (uint64, error)
 	fault         func(step string) error
+	settleAfter   time.Duration
 }
 
 // Engine implements store.Store.
@@ -94,6 +99,11 @@ type Engine struct {
 
 	tenants   *tenants
 	inventory *inventory
+	client    *http.Client // of an outgrown store
+	forward   context.Context
+	endWays   context.CancelFunc // ends the giving of lines to an outgrown store
+	unsettled []lateTable        // guarded by settling
+	settling  sync.Mutex
 	followers followers
 	disk      diskFloor
 	deletions *deletions
@@ -119,6 +129,9 @@ func (cfg Config) withDefaults() Config {
 	if cfg.Retention == 0 {
 		cfg.Retention = forEver
 	}
+	if cfg.settleAfter == 0 {
+		cfg.settleAfter = settleAfter
+	}
 	if cfg.MaxDiskPercent == 0 {
 		cfg.MaxDiskPercent = 80
 	}
@@ -129,7 +142,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.QueueBytes = 64 << 20
 	}
 	if cfg.CheckpointBytes == 0 {
-		cfg.CheckpointBytes = 256 << 20
+		cfg.CheckpointBytes = 128 << 20
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)
@@ -165,6 +178,9 @@ func (cfg Config) validate() error {
 // brings what the journal holds into the engine. The error names the directory
 // and the way out where it is of another version or in use.
 func Open(cfg Config) (*Engine, error) {
+	if err := cfg.checkOutgrown(); err != nil {
+		return nil, err
+	}
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -172,6 +188,9 @@ func Open(cfg Config) (*Engine, error) {
 	home, err := openHome(cfg.Dir)
 	if err != nil {
 		return nil, err
+	}
+	if err := home.takeHome(cfg.Outgrown); err != nil {
+		return nil, errors.Join(err, home.close(home.clean))
 	}
 	startLibrary(cfg.MemoryBytes)
 	e := &Engine{
@@ -182,6 +201,8 @@ func Open(cfg Config) (*Engine, error) {
 	}
 	e.measured = make(map[string]measured)
 	e.inventory = newInventory(home)
+	e.forward, e.endWays = context.WithCancel(context.Background())
+	e.client = outgrownClient()
 	e.metrics = newMetrics(cfg.Registerer, e)
 	e.tenants = newTenants(e)
 	if err := e.open(); err != nil {
@@ -234,16 +255,19 @@ func (e *Engine) open() error {
 	}
 	e.progress.start(e.journal.End())
 	e.startWorkers()
-	if r.records > 0 {
+	if r.records > 0 && e.cfg.Outgrown == nil {
 		e.log.Info("lines of the journal are in the store again", "records", r.records, "lines", r.lines, "added", r.added)
-		if err := e.Checkpoint(context.Background()); err != nil {
-			return err
-		}
+		e.checkpointSoon() // it waits for the disk, lines are served meanwhile
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e.endWatch = cancel
+	if e.cfg.Outgrown != nil {
+		e.watching.Go(func() { e.watchSettled(ctx) })
+		return nil
+	}
 	e.watching.Go(func() { e.watchRetention(ctx) })
 	e.watching.Go(func() { e.watchParts(ctx) })
+	e.watching.Go(func() { e.watchJournal(ctx) })
 	if len(later) > 0 {
 		e.watching.Go(func() { e.verifyParts(ctx, later) })
 	}
@@ -253,7 +277,7 @@ func (e *Engine) open() error {
 // mend deals with what an unclean end may have left, and returns what is to be
 // read while serving.
 func (e *Engine) mend() (later []partRef, err error) {
-	if !e.home.clean {
+	if !e.home.clean && e.cfg.Outgrown == nil {
 		if err := e.removeSnapshots(); err != nil {
 			return nil, err
 		}
@@ -308,7 +332,12 @@ func (e *Engine) Close() error {
 	}
 	e.endWatch()
 	e.watching.Wait()
-	err := e.checkpoint(context.Background())
+	var err error
+	if e.cfg.Outgrown == nil {
+		err = e.checkpoint(context.Background())
+	}
+	// What an outgrown store has not taken yet is in the journal.
+	e.endWays()
 	err = errors.Join(err, e.journal.Close())
 	close(e.work)
 	e.workers.Wait()

@@ -18,7 +18,7 @@ const version = "remora store 1"
 // home is a store's directory, locked:
 //
 //	VERSION  journal/  table  deletions  tenants/<hex of name>/  lock  clean
-//	inventory/  panic  damaged/  dropped/  snapshots/ scan/ (for a while)
+//	inventory/  panic  outgrown  damaged/  dropped/  snapshots/  scan/ (for a while)
 //
 // The file clean is there only while no process has the store open and the
 // last one closed it in order.
@@ -26,6 +26,7 @@ type home struct {
 	dir   string
 	lock  *os.File
 	clean bool // how it was left
+	fresh bool // no line was ever taken
 }
 
 func (h *home) path(elem ...string) string {
@@ -47,6 +48,11 @@ func openHome(dir string) (*home, error) {
 	if err := h.prepare(isNew); err != nil {
 		return nil, errors.Join(err, h.lock.Close())
 	}
+	tenants, err := os.ReadDir(h.path("tenants"))
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("list tenants: %w", err), h.lock.Close())
+	}
+	h.fresh = len(tenants) == 0
 	return h, nil
 }
 
@@ -119,6 +125,15 @@ func (h *home) prepare(isNew bool) error {
 		return fmt.Errorf("mark store as open: %w", err)
 	}
 	return syncDir(h.dir)
+}
+
+// readOptional reads a file of one line; "" where it is not there.
+func readOptional(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(data)), err
 }
 
 // close unlocks the directory and, where clean, marks it as left in order.

@@ -15,7 +15,7 @@ type metrics struct {
 	all        []prometheus.Collector
 
 	lines, lineBytes, duplicates, refused, gaps, expired prometheus.Counter
-	journalBytes, partsMoved                             prometheus.Counter
+	journalBytes, partsMoved, forwardFailures            prometheus.Counter
 	removedDays                                          *prometheus.CounterVec
 	fsyncs, checkpoints                                  prometheus.Histogram
 }
@@ -46,6 +46,7 @@ func newMetrics(reg prometheus.Registerer, e *Engine) *metrics {
 	m.expired = counter("expired_lines_total", "Lines accepted that were older than the retention and not kept.")
 	m.journalBytes = counter("journal_bytes_total", "Bytes written to the journal.")
 	m.partsMoved = counter("parts_moved_aside_total", "Damaged parts moved aside at open.")
+	m.forwardFailures = counter("forward_failures_total", "Times that the store that lines are kept in instead did not take lines; they are given again.")
 	m.removedDays = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "remora_store_removed_days_total", Help: "Days of a tenant's lines removed, by what did not keep them: age or size.",
 	}, []string{"reason"})

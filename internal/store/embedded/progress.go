@@ -2,6 +2,7 @@ package embedded
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -75,6 +76,7 @@ type fresh struct {
 	min, max int64 // times of the rows, where any
 	any      bool
 	lastAdd  time.Time
+	hidden   time.Duration // how long rows may not be shown; 0: visibleAfter
 
 	flushing  sync.Mutex
 	lastFlush time.Time
@@ -102,7 +104,7 @@ func (f *fresh) added(oldest, newest int64) {
 func (f *fresh) hides(start, end int64) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.any && time.Since(f.lastAdd) > visibleAfter {
+	if f.any && time.Since(f.lastAdd) > max(visibleAfter, f.hidden) {
 		f.any = false
 	}
 	return f.any && f.min < end && f.max >= start
@@ -134,7 +136,12 @@ func (t *tenant) show(ctx context.Context, start, end int64) error {
 	f.mu.Lock()
 	f.any = false
 	f.mu.Unlock()
-	t.storage.DebugFlush()
+	if err := t.rows.show(ctx); err != nil {
+		f.mu.Lock()
+		f.any = true
+		f.mu.Unlock()
+		return fmt.Errorf("show the newest lines: %w", err)
+	}
 	f.lastFlush = time.Now()
 	return nil
 }

@@ -36,7 +36,7 @@ func (t *tenant) run(ctx context.Context, query string, start, end int64, writeB
 	qctx := logstorage.NewQueryContext(ctx, &logstorage.QueryStats{}, tenantID, q, false, hiddenFields)
 	t.serving.RLock()
 	defer t.serving.RUnlock()
-	if err := t.storage.RunQuery(qctx, writeBlock); err != nil {
+	if err := t.rows.query(qctx, writeBlock); err != nil {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -49,6 +49,9 @@ func (t *tenant) run(ctx context.Context, query string, start, end int64, writeB
 // ask gets tenants ready for a query of [start, end): opened, with every line
 // in the engine and visible that was acknowledged before.
 func (e *Engine) ask(ctx context.Context, names []string, start, end int64) ([]*tenant, error) {
+	if err := e.askNothing(); err != nil {
+		return nil, err
+	}
 	for _, name := range names {
 		if err := store.ValidTenant(name); err != nil {
 			return nil, &store.InvalidError{Reason: err.Error()}
@@ -115,7 +118,7 @@ func (t *tenant) streams(ctx context.Context, query string, start, end int64, se
 	q.AddTimeFilter(start, end-1)
 	qctx := logstorage.NewQueryContext(ctx, &logstorage.QueryStats{}, tenantID, q, false, nil)
 	t.serving.RLock()
-	found, err := t.storage.GetStreams(qctx, 0)
+	found, err := t.rows.streams(qctx)
 	t.serving.RUnlock()
 	if ctx.Err() != nil {
 		return ctx.Err()

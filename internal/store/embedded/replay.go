@@ -61,6 +61,9 @@ func (r *replay) push(rec *journal.Record, end int64) error {
 	received := time.Unix(0, rec.Received)
 	d := l.Judge(rec.Tenant, received, partsOf(push))
 	j := &job{tenant: rec.Tenant, received: received, push: push, verdicts: d.Parts, weight: weightOf(push)}
+	if r.engine.isLoki() {
+		return r.toLoki(j)
+	}
 	r.chunk = append(r.chunk, j)
 	if r.weight += j.weight; r.weight > replayChunk {
 		return r.flush()
@@ -118,6 +121,9 @@ func (r *replay) tenant(t *tenant, jobs []*job) error {
 		}
 	}
 	r.writer.flush(t)
+	if t.storage == nil {
+		return r.engine.forward.Err() // VictoriaLogs keeps its index itself
+	}
 	return r.registerStreams(t, jobs)
 }
 
@@ -141,19 +147,27 @@ type presentKey struct {
 // span is the range of time of a chunk's new rows and what they are known by.
 type span struct {
 	from, to         int64
-	files            map[loki.FileID]bool
+	files            map[loki.FileID]offsetSpan
 	firstRow, endRow uint64
 }
 
+// offsetSpan holds the offsets of new rows of a file, both ends among them.
+type offsetSpan struct{ first, last uint64 }
+
 func spanOf(jobs []*job) span {
-	sp := span{from: math.MaxInt64, to: math.MinInt64, files: make(map[loki.FileID]bool), firstRow: math.MaxUint64}
+	sp := span{from: math.MaxInt64, to: math.MinInt64, files: make(map[loki.FileID]offsetSpan), firstRow: math.MaxUint64}
 	for _, j := range jobs {
 		for i := range j.push.Streams {
 			s := &j.push.Streams[i]
 			news(s, j.verdicts[i], j.received, func(e *logs.Entry, row uint64) {
 				sp.from, sp.to = min(sp.from, e.Time), max(sp.to, e.Time)
 				if s.Range != nil {
-					sp.files[s.Range.File] = true
+					offset, _ := entryOffset(e)
+					o, known := sp.files[s.Range.File]
+					if !known {
+						o.first = offset
+					}
+					sp.files[s.Range.File] = offsetSpan{min(o.first, offset), max(o.last, offset)}
 					return
 				}
 				sp.firstRow, sp.endRow = min(sp.firstRow, row), max(sp.endRow, row+1)
@@ -164,7 +178,7 @@ func spanOf(jobs []*job) span {
 }
 
 // filesPerQuery bounds the length of one question.
-const filesPerQuery = 200
+const filesPerQuery = 100
 
 // findPresent asks by fields of the rows, not by streams: after a crash rows
 // may be on disk whose stream the index has lost.
@@ -179,15 +193,13 @@ func findPresent(t *tenant, jobs []*job) (*present, error) {
 		files = append(files, id)
 	}
 	for group := range slices.Chunk(files, filesPerQuery) {
-		q := fieldFile + ":in("
-		for i, id := range group {
-			if i > 0 {
-				q += ","
-			}
-			q += id.String()
+		// Not the files alone: rows that were there at the last checkpoint are many.
+		var any []string
+		for _, id := range group {
+			o := sp.files[id]
+			any = append(any, fmt.Sprintf("(%s:=%s %s:range[%d,%d])", fieldFile, id, loki.MetadataOffset, o.first, o.last))
 		}
-		q += ")"
-		if err := p.collect(t, q, sp); err != nil {
+		if err := p.collect(t, "("+strings.Join(any, " or ")+")", sp); err != nil {
 			return nil, err
 		}
 	}

@@ -14,6 +14,9 @@ import (
 // acknowledged when it returns, and that Open opens. Files of lines are hard
 // links where dir is on the same disk.
 func (e *Engine) Snapshot(ctx context.Context, dir string) error {
+	if e.cfg.Outgrown != nil {
+		return e.cannotHere("a snapshot", "back it up with its own means")
+	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("snapshot: %w", err)
 	}

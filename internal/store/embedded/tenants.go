@@ -25,7 +25,8 @@ const defaultFlushInterval = 5 * time.Second
 type tenant struct {
 	name    string
 	dir     string
-	storage *logstorage.Storage
+	rows    rows
+	storage *logstorage.Storage // the engine in this process; nil where lines are kept elsewhere
 	fresh   fresh
 	serving sync.RWMutex // held by queries; locked while a day is closed for mending
 
@@ -101,13 +102,27 @@ func (ts *tenants) open(name string) (*tenant, error) {
 		return nil, fmt.Errorf("tenant %s cannot be opened: %d tenants are open already, which is the most one server serves: "+
 			"use fewer tenants, or another server for some", name, ts.most)
 	}
+	if o := ts.engine.cfg.Outgrown; o != nil {
+		t := ts.outgrown(name, o)
+		ts.opened[name] = t
+		return t, nil
+	}
 	dir := ts.dir(name)
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return nil, fmt.Errorf("open tenant %s: %w", name, err)
 	}
 	t := &tenant{name: name, dir: dir, storage: logstorage.MustOpenStorage(dir, ts.engine.storageConfig())}
+	t.rows = library{t.storage}
 	ts.opened[name] = t
 	return t, nil
+}
+
+func (ts *tenants) outgrown(name string, o *Outgrown) *tenant {
+	t := &tenant{name: name, rows: &victoriaLogs{engine: ts.engine, client: ts.engine.client, at: o, tenant: remoteTenant(name)}}
+	if o.cluster() {
+		t.fresh.hidden = 2 * visibleAfter
+	}
+	return t
 }
 
 // existing returns the named tenants that have a storage, each once.
@@ -123,6 +138,14 @@ func (ts *tenants) existing(names []string) ([]*tenant, error) {
 		t := ts.opened[name]
 		ts.mu.Unlock()
 		if t != nil {
+			out = append(out, t)
+			continue
+		}
+		if ts.engine.cfg.Outgrown != nil {
+			t, err := ts.open(name)
+			if err != nil {
+				return nil, err
+			}
 			out = append(out, t)
 			continue
 		}
@@ -174,7 +197,7 @@ func (ts *tenants) closeAll() {
 	ts.mu.Lock()
 	defer ts.mu.Unlock()
 	for name, t := range ts.opened {
-		t.storage.MustClose()
+		t.rows.close()
 		delete(ts.opened, name)
 	}
 }
