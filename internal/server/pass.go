@@ -27,13 +27,6 @@ func passTo(loki *url.URL, log *slog.Logger) http.Handler {
 			r.Out.Header.Del("Authorization")
 			r.Out.Header.Del("Cookie")
 		},
-		ModifyResponse: func(r *http.Response) error {
-			// This server's own, set already.
-			for _, h := range []string{"Content-Security-Policy", "X-Frame-Options"} {
-				r.Header.Del(h)
-			}
-			return nil
-		},
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			if r.Context().Err() != nil {
 				fail(w, answerOf(r.Context(), r.Context().Err()))

@@ -155,6 +155,10 @@ func (v *victoriaLogs) show(ctx context.Context) error {
 }
 
 func (v *victoriaLogs) erase(ctx context.Context, filter string, _ int64) error {
+	// Rows on their way to a storage node would come there after the deletion.
+	if err := v.show(ctx); err != nil {
+		return err
+	}
 	return v.tell(ctx, v.at.Query, "/delete/run_task", url.Values{"filter": {filter}})
 }
 
