@@ -13,7 +13,7 @@ export CGO_ENABLED := 0
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/test-results/*' 2>/dev/null)
 
-.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray e2e-agent faults loki loki-diff bench bench-agent bench-loki fuzz lint fmt clean
+.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray e2e-agent e2e-clients e2e-stores faults loki loki-diff bench bench-agent bench-loki fuzz fuzz-long lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,7 +58,7 @@ CORPUS ?= testdata/corpus
 truth: ## how many lines of the recordings (CORPUS=DIR) are attributed right
 	go run ./test/truth $(CORPUS)
 
-e2e: e2e-ray e2e-clients ## every long test with real programs
+e2e: e2e-ray e2e-clients e2e-stores ## every long test with real programs
 
 E2E_FLAGS ?=
 e2e-ray: build ## a real Ray from PyPI, with agent and server killed on the way
@@ -71,6 +71,10 @@ e2e-agent: ## deploy/agent on the Kubernetes of kubectl: E2E_AGENT_FLAGS='-kubec
 CLIENTS_FLAGS ?=
 e2e-clients: build ## logcli, promtail, an OpenTelemetry collector and recorded pushes of Fluent Bit
 	go run ./test/e2e/clients -bin bin $(CLIENTS_FLAGS)
+
+STORES_FLAGS ?=
+e2e-stores: build ## the same questions to each kind of store: inside, VictoriaLogs, a cluster of it, Loki; STORES_FLAGS='-run cluster -v'
+	go run ./test/e2e/stores -bin bin $(STORES_FLAGS)
 
 N ?= 60
 SEED ?= 1
@@ -121,6 +125,7 @@ lint: web/node_modules/.package-lock.json ## gofumpt, vet, staticcheck, module t
 	go mod tidy -diff
 	cd bench && go mod tidy -diff
 	cd test/manifests && go mod tidy -diff
+	cd test/victorialogs && go mod tidy -diff
 	cd web && npm run --silent lint
 
 fmt: ## format the Go code

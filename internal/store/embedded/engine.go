@@ -103,6 +103,7 @@ type Engine struct {
 	forward   context.Context
 	endWays   context.CancelFunc // ends the giving of lines to an outgrown store
 	unsettled []lateTable        // guarded by settling
+	startedAt map[string]string  // programs of an outgrown store; of watchSettled alone
 	settling  sync.Mutex
 	followers followers
 	disk      diskFloor
@@ -203,6 +204,7 @@ func Open(cfg Config) (*Engine, error) {
 	e.inventory = newInventory(home)
 	e.forward, e.endWays = context.WithCancel(context.Background())
 	e.client = outgrownClient()
+	e.startedAt = make(map[string]string)
 	e.metrics = newMetrics(cfg.Registerer, e)
 	e.tenants = newTenants(e)
 	if err := e.open(); err != nil {
@@ -235,7 +237,7 @@ func (e *Engine) open() error {
 	if err != nil {
 		return err
 	}
-	r := &replay{engine: e}
+	r := &replay{engine: e, ledger: e.ledger}
 	e.journal, err = journal.Open(journal.Config{
 		Dir:     e.home.path("journal"),
 		Logger:  e.log,

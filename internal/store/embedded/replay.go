@@ -15,6 +15,7 @@ import (
 	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/store/journal"
+	"github.com/remora-ray/remora/internal/store/ledger"
 )
 
 // replay brings the journal's tail into the engine at open. The ledger is the
@@ -23,6 +24,7 @@ import (
 // is asked which, a chunk of records at a time, and the rest is added.
 type replay struct {
 	engine *Engine
+	ledger *ledger.Ledger
 	writer *rowWriter
 	chunk  []*job
 	weight int64
@@ -56,7 +58,7 @@ func (r *replay) push(rec *journal.Record, end int64) error {
 	if err != nil {
 		return fmt.Errorf("journal record that ends at %d: %w", end, err)
 	}
-	l := r.engine.ledger
+	l := r.ledger
 	l.SetNextRow(max(rec.Row, l.NextRow()))
 	received := time.Unix(0, rec.Received)
 	d := l.Judge(rec.Tenant, received, partsOf(push))
@@ -104,6 +106,12 @@ func (r *replay) flush() error {
 }
 
 func (r *replay) tenant(t *tenant, jobs []*job) error {
+	if t.storage == nil {
+		// Rows on their way would be taken for missing.
+		if err := t.rows.show(r.engine.forward); err != nil {
+			return err
+		}
+	}
 	there, err := findPresent(t, jobs)
 	if err != nil {
 		return err

@@ -130,6 +130,39 @@ func (j *Journal) replaySegment(start int64, last bool, from int64, replay func(
 	return start + at - headerSize, nil
 }
 
+// Read calls f with each record that begins at position from or later and ends at
+// to or before, which must be durable and not removed. The journal goes on
+// meanwhile.
+func (j *Journal) Read(from, to int64, f func(r *Record, end int64) error) error {
+	starts, err := listSegments(j.cfg.Dir)
+	if err != nil {
+		return err
+	}
+	for i, start := range starts {
+		if start >= to || i+1 < len(starts) && starts[i+1] <= from {
+			continue
+		}
+		data, err := os.ReadFile(j.segmentPath(start))
+		if err != nil {
+			return fmt.Errorf("read journal: %w", err)
+		}
+		for at := headerSize; at < int64(len(data)); {
+			r, n, err := next(data[at:])
+			at += int64(n)
+			end := start + at - headerSize
+			if err != nil || end > to {
+				break // not durable yet
+			}
+			if end > from {
+				if err := f(&r, end); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
 func validHeader(data []byte, start int64) bool {
 	return int64(len(data)) >= headerSize && string(data[:len(segmentMagic)]) == segmentMagic &&
 		int64(binary.LittleEndian.Uint64(data[len(segmentMagic):])) == start

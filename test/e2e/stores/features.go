@@ -25,6 +25,9 @@ type feature struct {
 	no   map[string]string // why some kinds do not
 }
 
+// afterKills is tried last, with a server of its own.
+var afterKills = feature{name: "lines once, all programs killed"}
+
 const featureTenant = "features"
 
 var features = []feature{

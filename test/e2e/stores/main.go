@@ -6,7 +6,7 @@
 //
 // It exits 0 only if every difference is one that differences.go names.
 //
-//	go run ./test/e2e/stores [-run REGEXP] [-keep]
+//	go run ./test/e2e/stores -bin bin [-run REGEXP] [-keep]
 package main
 
 import (
@@ -22,6 +22,7 @@ import (
 )
 
 type options struct {
+	bin     string
 	scripts string
 	run     *regexp.Regexp
 	keep    bool
@@ -31,6 +32,7 @@ type options struct {
 func main() {
 	var o options
 	run := flag.String("run", "", "only the kinds of store that match")
+	flag.StringVar(&o.bin, "bin", "bin", "directory that holds remora")
 	flag.StringVar(&o.scripts, "scripts", "internal/logql/testdata/*.txt", "the scripts")
 	flag.BoolVar(&o.keep, "keep", false, "keep the stores and all output")
 	flag.BoolVar(&o.verbose, "v", false, "show each difference, the named ones too")

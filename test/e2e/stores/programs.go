@@ -53,6 +53,9 @@ type program struct {
 	cmd   *exec.Cmd
 	addr  string
 	ended chan struct{}
+
+	dir, name, path string
+	args            []string
 }
 
 // start runs a program whose output goes to a file and waits until it answers on
@@ -71,7 +74,7 @@ func start(ctx context.Context, dir, name, addr, path string, args ...string) (*
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	p := &program{cmd: cmd, addr: addr, ended: make(chan struct{})}
+	p := &program{cmd: cmd, addr: addr, ended: make(chan struct{}), dir: dir, name: name, path: path, args: args}
 	go func() {
 		defer close(p.ended)
 		_ = cmd.Wait() // what it did is seen by what it answers
@@ -105,6 +108,20 @@ func (p *program) await(ctx context.Context, path string) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// again starts a program that ended.
+func (p *program) again(ctx context.Context) (*program, error) {
+	return start(ctx, p.dir, p.name, p.addr, p.path, p.args...)
+}
+
+// restart is again in place.
+func (p *program) restart(ctx context.Context) error {
+	next, err := p.again(ctx)
+	if err == nil {
+		*p = *next
+	}
+	return err
 }
 
 // stop asks the program to end and then makes it.

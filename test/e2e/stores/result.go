@@ -53,7 +53,15 @@ func (k *kind) prove(ctx context.Context, o options, p programs, dir string) (r 
 	if err == nil {
 		s, err = r.tryFeatures(ctx, s, dir, address)
 	}
-	return r, errors.Join(err, s.close())
+	if err := errors.Join(err, s.close()); err != nil {
+		return r, err
+	}
+	r.features[afterKills.name] = "yes"
+	if err := k.killed(ctx, o, dir, address, all); err != nil {
+		r.features[afterKills.name] = "FAILED"
+		r.failures = append(r.failures, fmt.Errorf("%s: %s: %w", k.name, afterKills.name, err))
+	}
+	return r, nil
 }
 
 // judge compares an answer with what the script wants. Lines are compared as a
@@ -112,7 +120,7 @@ func printTable(w io.Writer, results []*result) {
 	for _, name := range results[0].names {
 		row("script "+name, func(r *result) string { return fmt.Sprintf("%d of %d", r.answered[name], r.asked[name]) })
 	}
-	for _, f := range features {
+	for _, f := range append(features[:len(features):len(features)], afterKills) {
 		row(f.name, func(r *result) string {
 			if text := r.features[f.name]; strings.HasPrefix(text, "no: ") {
 				return "no"

@@ -164,6 +164,14 @@ func valueOf(body []byte) (exec.Value, error) {
 	return nil, fmt.Errorf("answer of type %q", answer.Data.ResultType)
 }
 
+// numberOf is the only number of a vector, "0" where it has none.
+func numberOf(v exec.Value) string {
+	if v, ok := v.(exec.Vector); ok && len(v) == 1 {
+		return strconv.FormatFloat(v[0].V, 'f', -1, 64)
+	}
+	return "0"
+}
+
 func linesOf(all []series) (exec.Lines, error) {
 	var out exec.Lines
 	for _, s := range all {

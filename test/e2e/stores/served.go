@@ -22,6 +22,7 @@ import (
 type served struct {
 	engine *embedded.Engine
 	http   *httptest.Server
+	url    string
 }
 
 func open(dir, address string) (*served, error) {
@@ -48,7 +49,9 @@ func open(dir, address string) (*served, error) {
 	if err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}
-	return &served{engine: engine, http: httptest.NewServer(handler)}, nil
+	s := &served{engine: engine, http: httptest.NewServer(handler)}
+	s.url = s.http.URL
+	return s, nil
 }
 
 func (s *served) close() error {
@@ -58,7 +61,7 @@ func (s *served) close() error {
 
 // ask sends a form and returns status and body.
 func (s *served) ask(ctx context.Context, method, path, tenant string, form url.Values) (int, []byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, s.http.URL+path+"?"+form.Encode(), nil)
+	request, err := http.NewRequestWithContext(ctx, method, s.url+path+"?"+form.Encode(), nil)
 	if err != nil {
 		return 0, nil, err
 	}
