@@ -99,7 +99,7 @@ func (a *agent) acknowledge(f *follower, p *pipeline.Part) {
 	f.acked, f.marked = p.Position, p.Mark
 	f.anchors = slices.DeleteFunc(append(f.anchors, p.Anchors...), func(x parse.Anchor) bool { return x.Offset < p.To })
 	if f.gap != "" && p.Gap != "" && f.gapAt <= p.To {
-		f.gap = ""
+		f.gap, f.telling = "", false
 	}
 	a.prune(f)
 	f.aging(f.behind())
@@ -115,7 +115,7 @@ func (a *agent) deadLetter(f *follower, p *pipeline.Part, why string) {
 	for _, g := range f.gens {
 		g.told = g.told && !(g.begun && g.base == p.From)
 	}
-	f.gap, f.gapAt = "refused", p.To
+	f.gap, f.gapAt, f.alone = "refused", p.To, false
 	f.epoch.Add(1) // parts behind it that wait do not tell the gap
 	a.goBack(f, p.To)
 }
@@ -136,7 +136,7 @@ func (a *agent) goBack(f *follower, to uint64) {
 //	behind that                        → from there, sending only what lies behind to
 //	before that (the server lost some) → from the oldest file there is, likewise
 func (a *agent) goTo(f *follower, to uint64) {
-	f.epochOf = f.epoch.Load()
+	f.epochOf, f.telling = f.epoch.Load(), false
 	f.emit = to
 	from := f.acked
 	mark := f.marked
@@ -147,7 +147,7 @@ func (a *agent) goTo(f *follower, to uint64) {
 			g.acked = false
 		}
 		if from.Offset > to {
-			f.gap, f.gapAt = "server-lost", from.Offset
+			f.gap, f.gapAt, f.alone = "server-lost", from.Offset, false
 			a.log.Error("the server lost lines whose files are gone", "session", f.session.name, "stream", f.file.Stream,
 				"bytes", from.Offset-to)
 		} else {
@@ -284,11 +284,11 @@ func (a *agent) sweep(there, scanned bool) {
 		}
 		g := f.reading()
 		switch {
+		case f.lonely():
+			a.tellGap(f)
 		case g != nil && (scanned || f.waits(g)):
 			a.grown(f, g)
 		case g != nil:
-		case f.gap != "" && len(f.names) == 0:
-			a.tellGap(f)
 		case len(f.names) == 0 && len(f.gens) == 0 && f.named && !f.running && f.gap == "":
 			a.forget(f)
 		}

@@ -37,8 +37,11 @@ type follower struct {
 	emit   uint64 // lines before it are on the server already
 	idle   int64  // when the stream was seen to end at the cursor, Unix nanoseconds
 
-	gap   string // why bytes before gapAt are missing, not told yet
-	gapAt uint64
+	gap      string // why bytes before gapAt are missing, not told yet
+	gapAt    uint64
+	gapSince int64 // when it was noted, by wall.Mono
+	alone    bool  // gapAt lies one byte further, so that the gap can be told by itself
+	telling  bool  // that is on its way
 
 	turns int64      // files that came under the name being written to, as far as told
 	ended *moment    // of the newest file, where that is forgotten

@@ -62,6 +62,7 @@ func (a *agent) known(st tail.Stat, rot int, path string) *generation {
 		return nil
 	}
 	same, there := a.beginsAs(path, st.Key, g.head)
+	same = same || g.head.Len == 0 // nothing of it was seen yet
 	if !there || !same && (g.done || st.Key.Birth == 0) {
 		return nil
 	}

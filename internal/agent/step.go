@@ -95,6 +95,8 @@ func (a *agent) begin(f *follower, g *generation) {
 	case f.gap != "" && f.gapAt >= g.base && !f.passed():
 		g.base, g.gap = f.gapAt, f.gap
 		f.gap = ""
+	case g.base+1 == f.emit && !f.passed():
+		g.base = f.emit // a gap was told there by itself
 	}
 	g.begun = true
 	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
@@ -227,7 +229,7 @@ func (f *follower) gapFor(g *generation) string {
 	switch {
 	case f.cursor.Offset == 0 && g.gap != "":
 		return g.gap
-	case f.gap != "" && f.gapAt == f.at():
+	case f.gap != "" && f.gapAt == f.at() && !f.telling:
 		return f.gap
 	}
 	return ""
@@ -378,17 +380,46 @@ func (f *follower) rest() {
 
 const restAfter = 10 * time.Second
 
-// tellGap sends a gap with which a stream ends: no generation follows to tell it with.
+// gapAlone is how long a gap waits for the lines that come behind it.
+const gapAlone = time.Second
+
+// lonely reports whether a gap has waited long enough for what comes behind it.
+func (f *follower) lonely() bool {
+	g := f.reading()
+	waited := wall.Mono()-f.gapSince >= int64(gapAlone)
+	switch {
+	case f.telling:
+		return false
+	case g == nil:
+		return f.gap != "" && (waited || len(f.names) == 0)
+	default:
+		return waited && g.begun && f.cursor.Offset == 0 && (g.gap != "" || f.gap != "" && f.gapAt == g.base)
+	}
+}
+
+// tellGap sends a gap by itself, as no line follows that it could go before. It is
+// made to end one byte behind all that the server has, else it would be no news there.
 func (a *agent) tellGap(f *follower) {
 	if f.running || !f.asked || !f.named || a.running >= cap(a.jobs) || f.epochOf != f.epoch.Load() {
 		return
 	}
+	g := f.reading()
+	if g != nil && g.gap != "" {
+		f.gap, f.gapAt, g.gap, f.alone = g.gap, g.base, "", false
+	}
+	if !f.alone {
+		f.gapAt, f.alone = f.gapAt+1, true
+	}
+	if g != nil {
+		g.base = f.gapAt
+	}
+	a.save(f)
 	a.prepare(f)
-	f.running = true
+	f.running, f.telling = true, true
 	a.running++
 	a.jobs <- pipeline.Job{
-		Follower: f, Epoch: f.epochOf, Tenant: f.session.node.Tenant, Stream: f.parser, FD: -1, Base: f.gapAt, TellGap: true,
-		Range: loki.FileRange{File: f.id, Gap: f.gap},
+		Follower: f, Epoch: f.epochOf, Tenant: f.session.node.Tenant, Stream: f.parser, FD: -1, Cursor: f.cursor, Mark: f.mark,
+		Base: f.gapAt, TellGap: true, Range: loki.FileRange{File: f.id, Gap: f.gap},
 	}
 }
 
@@ -433,5 +464,5 @@ func (a *agent) noteGap(f *follower, why string, at uint64, missing int64) {
 	a.met.gaps.WithLabelValues(why).Inc()
 	a.met.dropBytes.Add(float64(missing))
 	a.log.Error("bytes of a log file are lost", "session", f.session.name, "stream", f.file.Stream, "reason", why, "bytes", missing)
-	f.gap, f.gapAt = why, at
+	f.gap, f.gapAt, f.gapSince, f.alone = why, at, wall.Mono(), false
 }

@@ -33,6 +33,7 @@ type stream struct {
 // generation is one file of a stream: lines first and up.
 type generation struct {
 	first   int
+	begun   time.Time
 	born    time.Time // of its first byte
 	removed time.Time // when its bytes were; zero while they are there
 	excuse  string    // why they may be missing though there was time to read them
@@ -113,7 +114,7 @@ func (s *stream) generationOf(n int) *generation {
 func (s *stream) next() *generation {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	g := &generation{first: s.lines}
+	g := &generation{first: s.lines, begun: time.Now()}
 	s.gens = append(s.gens, g)
 	return g
 }

@@ -286,6 +286,7 @@ func (w *world) account(s *stream, times []int, gaps []string, r *row) {
 	if k := len(short); k > s.short {
 		r.lost += k - s.short
 		s.short = k
+		w.suspect(s)
 		w.table.wrong("%s: %d lines of %s are lost, lines %d to %d; gaps told: %v%s", w.now, k, s, short[0], short[k-1], gaps, w.story(s, short))
 	}
 }
@@ -301,6 +302,7 @@ func (w *world) gone(s *stream, missing []int, gaps []string, r *row) {
 		w.table.notes[excepted] += k
 	case k > 0:
 		r.untold += k
+		w.suspect(s)
 		w.table.wrong("%s: %d lines of %s are gone and no gap is told, lines %d to %d; gaps told before: %v%s",
 			w.now, k, s, missing[0], missing[k-1], gaps, w.story(s, missing))
 	}
@@ -316,6 +318,7 @@ func (w *world) twice(s *stream, times []int, r *row) {
 	for n, k := range times {
 		if k > 1 {
 			if twice += k - 1; twice <= 3 && !w.forgetful() {
+				w.suspect(s)
 				w.table.wrong("%s: line %d of %s is there %d times", w.now, n, s, k)
 			}
 		}
@@ -402,7 +405,10 @@ func (w *world) final(ctx context.Context, r *row) error {
 	// What a metric query counts is what is stored; a Loki shows equal entries once.
 	n, err := w.count(ctx)
 	r.stored = n - distinct
-	return err
+	if err != nil || !w.keep {
+		return err
+	}
+	return w.dossiers(ctx)
 }
 
 // broken looks for lines that were never ended: at the end of the agent's life they
@@ -493,6 +499,7 @@ func (j *judge) line(session, line string, at int64) {
 	default:
 		if j.row.disorder++; j.behind[id] != j.last[id] {
 			j.behind[id] = j.last[id]
+			j.world.suspect(s)
 			j.world.table.wrong("end: line %d of %s, stored with the time %s, comes after line %d, with %s%s",
 				n, s, clock(at), j.last[id], clock(j.latest[id]), j.world.story(s, []int{n, j.last[id]}))
 		}
@@ -512,6 +519,7 @@ func (j *judge) inPlace(s *stream, from, to int) {
 	for n := from; n < to && !told && !j.world.forgetful(); n++ {
 		if s.gone[n] {
 			j.row.untold++
+			j.world.suspect(s)
 			j.world.table.wrong("end: line %d of %s is gone, and the gap that is told of it is not between %d and %d", n, s, from-1, to)
 			return
 		}

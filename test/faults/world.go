@@ -37,13 +37,14 @@ type world struct {
 	ray           *realRay // nil in most worlds
 	watch         watch
 	table         *table
-	now           string // fault being made
-	small         bool   // Ray's directory is on a small disk
-	configs       int    // configurations written
-	filled        bool   // the server's disk was full a moment ago
-	state         bool   // the agent lost its state: a Loki may have lines twice
-	steps         bool   // the agent's clock can be stepped
-	backup        string // of the agent's state
+	suspects      map[*stream]bool // of which something is wrong
+	now           string           // fault being made
+	small         bool             // Ray's directory is on a small disk
+	configs       int              // configurations written
+	filled        bool             // the server's disk was full a moment ago
+	state         bool             // the agent lost its state: a Loki may have lines twice
+	steps         bool             // the agent's clock can be stepped
+	backup        string           // of the agent's state
 	done          chan struct{}
 }
 

@@ -1,0 +1,43 @@
+package agent
+
+import (
+	"os"
+	"testing"
+)
+
+// A gap behind which nothing comes is told all the same, and what comes late is there.
+func TestGapIsToldThoughNothingFollows(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		after func(w *world)
+	}{
+		{"nothing", func(*world) {}},
+		{"killed, then more", func(w *world) { w.crash(); w.start() }},
+		{"ended, then more", func(w *world) { w.drain(); w.start() }},
+		{"half a line", func(w *world) { w.write("raylet.out", "be") }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			w.write("raylet.out", "one\ntwo\n")
+			w.arrived(2)
+			if err := os.Truncate(w.path("raylet.out"), 0); err != nil {
+				t.Fatal(err)
+			}
+			w.until("the gap is told", func() bool { return len(w.srv.gaps()) == 1 })
+			c.after(w)
+			w.write("raylet.out", "hind\nlast\n")
+			w.arrived(4)
+			w.drain()
+			first := "hind"
+			if c.name == "half a line" {
+				first = "behind"
+			}
+			w.wantOnce("raylet.out", []string{"one", "two", first, "last"})
+			if g := w.srv.gaps(); len(g) != 1 {
+				t.Errorf("gaps are %q, want one", g)
+			}
+		})
+	}
+}
