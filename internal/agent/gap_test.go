@@ -41,3 +41,27 @@ func TestGapIsToldThoughNothingFollows(t *testing.T) {
 		})
 	}
 }
+
+// The file behind whose beginning a gap was told is turned over before a line comes.
+func TestGapIsToldBeforeAFileThatStaysEmpty(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	w.write("worker-a.out", "one\ntwo\n")
+	w.arrived(2)
+	if err := os.Truncate(w.path("worker-a.out"), 0); err != nil {
+		t.Fatal(err)
+	}
+	w.until("the gap is told", func() bool { return len(w.srv.gaps()) == 1 })
+	w.rename("worker-a.out", "worker-a.out.1")
+	w.write("worker-a.out", "x\ny\n")
+	w.arrived(4)
+	w.rotate("worker-a.out", 3)
+	w.write("worker-a.out", "z\n")
+	w.arrived(5)
+	w.drain()
+	w.wantOnce("worker-a.out", []string{"one", "two", "x", "y", "z"})
+	if g := w.srv.gaps(); len(g) != 1 {
+		t.Errorf("gaps are %q, want one", g)
+	}
+}

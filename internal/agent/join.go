@@ -13,8 +13,8 @@ import (
 //
 //   - the older one still had a name when the newer one was found: what a rotation
 //     throws away first is the oldest; or
-//   - one file at most was born after the older one was thrown away: each turn of a
-//     rotation throws one away and makes one; or
+//   - one file at most was born after the older one was thrown away, and before the
+//     newer one was: each turn of a rotation throws one away and makes one; or
 //   - inotify told of every file that came under the name since, and it was one; or
 //   - the newer one was born when the older one was last written to.
 //
@@ -69,7 +69,9 @@ func (a *agent) joined(f *follower, g *generation) bool {
 			if !ok {
 				to = math.MaxInt64
 			}
-			return f.bornBetween(from, to) <= 1
+			if n, all := f.bornBetween(from, to); n > 1 || all {
+				return n <= 1
+			}
 		}
 		before = &p.moment
 	}
@@ -107,9 +109,12 @@ func (a *agent) thrownAway(g *generation) (at int64, ok bool) {
 }
 
 // bornBetween is how many of the files from the one being begun on were born between
-// two moments.
-func (f *follower) bornBetween(from, to int64) (n int) {
-	for _, g := range f.gens[f.cur:] {
+// two moments. all is false where others may have been: between two files that were
+// not seen side by side, nor kept by one agent that saw both come, or behind the last
+// where that has no name any more.
+func (f *follower) bornBetween(from, to int64) (n int, all bool) {
+	gens := f.gens[f.cur:]
+	for _, g := range gens {
 		if g.key.Birth >= from && g.key.Birth < to {
 			n++
 		}
@@ -119,5 +124,16 @@ func (f *follower) bornBetween(from, to int64) (n int) {
 			n++
 		}
 	}
-	return n
+	for i, g := range gens {
+		last := i+1 == len(gens)
+		switch {
+		case g.key.Birth >= to:
+			return n, true
+		case last:
+			return n, g.path != ""
+		case !gens[i+1].next && !(g.kept && gens[i+1].kept) && gens[i+1].key.Birth >= from:
+			return n, false
+		}
+	}
+	return n, true
 }

@@ -73,7 +73,7 @@ func (a *agent) keepLink(g *generation) {
 		}
 	}
 	if os.IsExist(err) {
-		err = nil
+		g.kept, err = true, nil
 	}
 	g.link = err == nil
 	if err != nil {

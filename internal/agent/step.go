@@ -93,10 +93,12 @@ func (a *agent) begin(f *follower, g *generation) {
 	case known:
 		g.base = g.place
 	case f.gap != "" && f.gapAt >= g.base && !f.passed():
-		g.base, g.gap = f.gapAt, f.gap
-		f.gap = ""
-	case g.base+1 == f.emit && !f.passed():
-		g.base = f.emit // a gap was told there by itself
+		g.base = f.gapAt
+		if !f.telling {
+			g.gap, f.gap = f.gap, ""
+		}
+	case g.base+1 == max(f.emit, f.acked.Offset) && !f.passed():
+		g.base++ // a gap was told there by itself
 	}
 	g.begun = true
 	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
@@ -314,6 +316,7 @@ func (a *agent) jobDone(d pipeline.Done) {
 	g := f.reading()
 	switch {
 	case d.TellGap:
+		f.idle = wall.Now().UnixNano() // what comes behind it is written from now on
 	case d.Changed && g.packed:
 		a.abandon(f, g, "deleted-unread") // it is not what it was taken for
 	case d.Changed:

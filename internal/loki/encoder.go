@@ -114,6 +114,9 @@ func appendRange(dst []byte, r *FileRange) []byte {
 		n := labelLen(l)
 		size += 1 + uvarintLen(n) + n
 	}
+	if r.GapTime != 0 {
+		size += 1 + uvarintLen64(uint64(r.GapTime))
+	}
 	dst = binary.AppendUvarint(dst, streamRange<<3|2)
 	dst = binary.AppendUvarint(dst, uint64(size))
 	dst = appendBytes(dst, rangeFile<<3|2, r.File[:])
@@ -128,6 +131,10 @@ func appendRange(dst []byte, r *FileRange) []byte {
 		dst = binary.AppendUvarint(dst, uint64(labelLen(l)))
 		dst = appendBytes(dst, tagLabelName, l.Name)
 		dst = appendBytes(dst, tagLabelValue, l.Value)
+	}
+	if r.GapTime != 0 {
+		dst = append(dst, rangeGapTime<<3)
+		dst = binary.AppendUvarint(dst, uint64(r.GapTime))
 	}
 	return dst
 }

@@ -51,7 +51,7 @@ func randomPush(r *rand.Rand) *Push {
 		}
 		if r.IntN(2) == 0 {
 			s.Range = &FileRange{
-				File: FileID{1, byte(r.UintN(256))}, Generation: []byte(text(65)), From: r.Uint64N(1 << 40), Gap: text(30),
+				File: FileID{1, byte(r.UintN(256))}, Generation: []byte(text(65)), From: r.Uint64N(1 << 40), Gap: text(30), GapTime: r.Int64N(2) * r.Int64(),
 				Metadata: logs.LabelsOf("filename", "worker.out", "session", "s"+text(200)),
 			}
 			s.Range.To = s.Range.From + r.Uint64N(1<<30)

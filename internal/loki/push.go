@@ -45,6 +45,7 @@ type FileRange struct {
 	Generation []byte // fingerprint of the generation that To lies in, at most 64 bytes
 	From, To   uint64 // From ≤ To
 	Gap        string // why bytes before From are missing; "" where none are
+	GapTime    int64  // of a gap that no entry follows, Unix nanoseconds; 0: when it was received
 	Metadata   logs.Labels
 }
 
@@ -72,6 +73,7 @@ const (
 	rangeTo         = 4
 	rangeGap        = 5
 	rangeMetadata   = 6
+	rangeGapTime    = 7
 )
 
 // MetadataOffset names the structured metadata that holds a line's logical
@@ -107,6 +109,9 @@ func AppendPush(dst []byte, p *Push) []byte {
 			rm.AppendUint64(rangeTo, r.To)
 			rm.AppendString(rangeGap, r.Gap)
 			appendLabels(rm, rangeMetadata, r.Metadata)
+			if r.GapTime != 0 {
+				rm.AppendInt64(rangeGapTime, r.GapTime)
+			}
 		}
 	}
 	return m.Marshal(dst)
@@ -401,6 +406,8 @@ func (d *decoder) fileRange(from, to int, r *FileRange) error {
 			r.Gap = d.text[from:to]
 		case rangeMetadata:
 			return d.label(from, to)
+		case rangeGapTime:
+			r.GapTime = int64(v)
 		}
 		return nil
 	})

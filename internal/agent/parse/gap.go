@@ -1,6 +1,7 @@
 package parse
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/remora-ray/remora/internal/logs"
@@ -14,14 +15,20 @@ func (s *Stream) opens(ns int64) {
 	}
 }
 
+// GapTime gives a time to a gap that is told by itself: behind the last line, and
+// before those that come. It is 0 where nothing was ever read of the stream.
+func (s *Stream) GapTime() int64 {
+	if s.clock.last == 0 {
+		return 0
+	}
+	return s.clock.at(s.clock.seen)
+}
+
 // appendGap appends the line that stands for missing bytes, where they are missing:
 // to a Loki, as our server writes it itself. It has the time of the line behind it,
 // else of the one before, so that a replay sends the same.
 func (s *Stream) appendGap(dst []byte, r loki.FileRange) []byte {
-	at := s.opening
-	if at == 0 {
-		at = s.clock.last
-	}
+	at := cmp.Or(r.GapTime, s.opening, s.clock.last)
 	if at == 0 {
 		return dst // nothing was ever read of the stream: there is no place to put it
 	}

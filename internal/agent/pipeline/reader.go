@@ -96,6 +96,7 @@ func (r *Reader) read(ctx context.Context, j Job) Done {
 	d := Done{Job: j, Cursor: j.Cursor, Mark: j.Mark}
 	if j.FD < 0 {
 		r.entries = r.entries[:0]
+		d.Range.GapTime = j.Stream.GapTime()
 		d.Err = r.send(ctx, &d, j.Base, j.Base, parse.Result{})
 		return d
 	}

@@ -206,8 +206,11 @@ func news(s *loki.Stream, v ledger.Verdict, received time.Time, yield func(e *lo
 // gapEntry is the line that stands for missing bytes, where they are missing.
 func gapEntry(s *loki.Stream, v ledger.Verdict, received time.Time) logs.Entry {
 	at := received.UnixNano()
-	if len(s.Entries) > 0 {
+	switch {
+	case len(s.Entries) > 0:
 		at = s.Entries[0].Time
+	case s.Range.GapTime != 0:
+		at = s.Range.GapTime
 	}
 	line := fmt.Sprintf("remora: bytes %d to %d of this file are missing: %s", v.GapFrom, v.From, s.Range.Gap)
 	if v.GapFrom == v.From {

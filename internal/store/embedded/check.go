@@ -61,6 +61,9 @@ func (l limits) checkStream(s *loki.Stream) error {
 		size += meta + len(s.Range.Gap)
 		fields += len(s.Range.Metadata)
 	}
+	if r := s.Range; r != nil && (r.GapTime < 0 || r.GapTime > l.latest) {
+		return &store.InvalidError{Reason: fmt.Sprintf("time %s of a gap is out of bounds", time.Unix(0, r.GapTime).UTC().Format(time.RFC3339))}
+	}
 	for i := range s.Entries {
 		if err := l.checkEntry(s, &s.Entries[i], size, fields); err != nil {
 			return err
