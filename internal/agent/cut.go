@@ -104,8 +104,8 @@ func (a *agent) copiedOver(f *follower, g *generation) {
 		g.size = sent
 	}
 	g.done, g.cut = true, true
-	if g.size < g.copied {
-		a.noteGap(f, "copied-over", g.base+uint64(g.size), g.copied-g.size)
+	if g.size < g.copied || g.copied == 0 && f.emit <= g.base && !f.passed() {
+		a.noteGap(f, "copied-over", g.base+uint64(g.size), max(0, g.copied-g.size))
 	}
 	a.detach(g)
 	f.next()

@@ -73,7 +73,7 @@ func (a *agent) keepLink(g *generation) {
 		}
 	}
 	if os.IsExist(err) {
-		g.kept, err = true, nil
+		g.keptBy, err = a.linkDir(g.of.session.root), nil
 	}
 	g.link = err == nil
 	if err != nil {
@@ -195,7 +195,11 @@ func (a *agent) orphans(root, dir string, named map[tail.Key]bool, found map[str
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		st, err := tail.StatPath(path)
-		if err != nil || !st.Regular || st.Size == 0 || a.byKey[st.Key] != nil {
+		if err != nil || !st.Regular || st.Size == 0 {
+			continue
+		}
+		if g := a.byKey[st.Key]; g != nil {
+			g.keptBy = dir
 			continue
 		}
 		if named[st.Key] {
@@ -276,7 +280,9 @@ func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 				slices.ContainsFunc(f.gens, func(g *generation) bool { return g.begun && o.key.Birth < g.key.Birth })
 		})
 	}
-	slices.SortFunc(orphans, func(x, y orphan) int { return cmp.Compare(y.key.Birth, x.key.Birth) })
+	slices.SortFunc(orphans, func(x, y orphan) int { // births tick: what was thrown away first is the older
+		return cmp.Or(cmp.Compare(y.key.Birth, x.key.Birth), cmp.Compare(y.gone, x.gone))
+	})
 	var seen []tail.Sighting
 	var held []*generation
 	for i, o := range orphans {
@@ -287,6 +293,7 @@ func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 		}
 		seen = append(seen, tail.Sighting{Path: o.path, Rotation: g.rotation, Stat: tail.Stat{Key: g.key, Size: g.size}, Head: head})
 		g.thrown = o.gone // it is lost with the next name that it gets
+		g.keptBy = filepath.Dir(o.path)
 		held = append(held, g)
 	}
 	if len(held) == 0 {
@@ -294,10 +301,8 @@ func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 	}
 	a.log.Info("reading files on that were deleted and kept", "session", k.session, "stream", k.name, "files", len(held))
 	a.place(f, seen, held, nil)
-	for i, g := range held {
+	for _, g := range held {
 		g.unname()
-		// An agent that kept two was there all the time between them.
-		g.next = i+1 < len(held) && filepath.Dir(seen[i].Path) == filepath.Dir(seen[i+1].Path)
 	}
 	f.inOrder()
 	a.queue(f)
@@ -317,7 +322,7 @@ func (f *follower) inOrder() {
 		if x.path != "" {
 			return 0
 		}
-		return cmp.Compare(x.key.Birth, y.key.Birth)
+		return cmp.Or(cmp.Compare(x.key.Birth, y.key.Birth), cmp.Compare(x.thrown, y.thrown))
 	})
 }
 

@@ -66,6 +66,9 @@ func heldBy(found []loki.FileOffsets) held {
 // placeByServer makes a stream go on where the server stands. taken are the
 // identities that other streams have.
 func (a *agent) placeByServer(f *follower, asked []loki.FileOffsets, by held, taken map[loki.FileID]*follower) {
+	for _, g := range f.gens {
+		a.beginsNow(g)
+	}
 	if f.known {
 		if a.outdated(f, asked[0]) {
 			a.rebuild(f, asked[0])
@@ -287,6 +290,18 @@ func (a *agent) generationOf(g *generation, o loki.FileOffsets) *loki.Generation
 		}
 	}
 	return nil
+}
+
+// beginsNow looks again how a file begins of which nothing was read or sent: while the
+// server was asked it may have been cut, or another copy made over it.
+func (a *agent) beginsNow(g *generation) {
+	if g.begun || g.placed || g.packed || g.copy != nil || g.path == "" {
+		return
+	}
+	if head := a.headOf(g); len(head) > 0 && !g.head.Matches(head) {
+		g.head = tail.HeadOf(head)
+		g.print = tail.Print(g.key, g.head)
+	}
 }
 
 // headOf reads how a file begins now, nil where it cannot be read.

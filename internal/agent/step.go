@@ -193,6 +193,9 @@ func (a *agent) read(f *follower, g *generation, st tail.Stat, ended bool) {
 		Tenant: f.session.node.Tenant, Base: g.base, Ended: ended, Emit: f.emit, Now: wall.Now().UnixNano(), Idle: f.idle, Written: st.Written,
 		Range: loki.FileRange{File: f.id, Generation: f.printOf(g), Gap: f.gapFor(g)},
 	}
+	if !g.packed {
+		j.Head = g.head
+	}
 	if f.passed() {
 		j.Emit = math.MaxUint64
 	}

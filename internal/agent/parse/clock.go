@@ -61,10 +61,7 @@ func (s *Stream) time(at uint64, continued bool, c *Chunk, r *Result) int64 {
 	}
 	behind := s.unsure && at >= c.Emit && !continued && s.clock.anchored
 	if behind || s.needsAnchor(continued, c) {
-		t := c.Now
-		if c.Written > 0 && c.Written < t {
-			t = c.Written
-		}
+		t := c.writtenBy()
 		if behind {
 			t, s.unsure = min(c.Now, s.clock.behind(t)), false
 		}
@@ -74,6 +71,14 @@ func (s *Stream) time(at uint64, continued bool, c *Chunk, r *Result) int64 {
 		}
 	}
 	return s.clock.at(s.clock.seen)
+}
+
+// writtenBy is when the lines of a chunk had been written, at most.
+func (c *Chunk) writtenBy() int64 {
+	if c.Written > 0 && c.Written < c.Now {
+		return c.Written
+	}
+	return c.Now
 }
 
 func (s *Stream) needsAnchor(continued bool, c *Chunk) bool {

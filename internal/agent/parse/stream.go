@@ -100,6 +100,7 @@ type Stream struct {
 	opening int64    // time of the first entry of the last Append; 0 if there was none
 	at      uint64   // what is before it was read, or its times are known
 	unsure  bool     // an earlier run gave the lines before Emit times that are not known
+	written int64    // when the last of what was read had been written, at most
 	node    string   // last node id told by a line
 	split   uint32   // pieces of the current line sent so far
 	entry   uint64   // logical offset of the first line of the current entry
@@ -141,7 +142,7 @@ func (s *Stream) Append(dst []byte, c Chunk, limit int) (_ []byte, r Result) {
 		s.unsure = true
 	}
 	s.opening = 0
-	defer func() { s.at = c.At + uint64(r.Consumed) }()
+	defer func() { s.at, s.written = c.At+uint64(r.Consumed), c.writtenBy() }()
 	if s.staged != nil {
 		dst, r = s.appendStaged(dst, &c, limit)
 		return dst, r
@@ -288,7 +289,7 @@ func (s *Stream) Position(offset uint64) Position {
 		Split: s.split, Entry: s.entry,
 	}
 	if s.unsure && s.clock.anchored { // what comes next must not come before what was sent
-		p.Last = s.clock.behind(0)
+		p.Last = s.clock.behind(s.written)
 		p.Seen = p.Last
 	}
 	if g := s.staged; g != nil {

@@ -32,6 +32,7 @@ type Job struct {
 	Unpack   *tail.Unpacker // of a compressed file, of which Cursor counts the content
 	Cursor   tail.Cursor
 	Mark     tail.Mark // of the bytes before the cursor; Len 0 checks nothing
+	Head     tail.Head // how the file begins, checked where it is read from there; Len 0 checks nothing
 	Base     uint64    // logical offset of the file's first byte
 	Ended    bool      // take the half line at the end too
 	Emit     uint64    // what begins before this was sent by an earlier run
@@ -49,7 +50,7 @@ type Done struct {
 	Mark    tail.Mark
 	Read    int // bytes looked at
 	AtEnd   bool
-	Changed bool // the bytes before the cursor are not those of Mark: nothing was read
+	Changed bool // the bytes before the cursor are not those of Mark, or the first not those of Head: nothing was read
 	Lines   int
 	Dropped map[string]int // lines that stages dropped, by reason; nil for none
 	Added   bool           // a part was added to a batch
@@ -111,6 +112,10 @@ func (r *Reader) read(ctx context.Context, j Job) Done {
 		return d
 	}
 	data := r.buf[before:n]
+	if j.Cursor.Offset == 0 && j.Head.Len > 0 && !j.Head.Matches(data[:min(len(data), tail.HeadLen)]) {
+		d.Changed = true
+		return d
+	}
 	d.Read = len(data)
 	d.AtEnd = n < before+ChunkBytes
 	return r.parse(ctx, d, data, r.buf[:n], before)
