@@ -84,12 +84,11 @@ type generation struct {
 	gap        string // why bytes before base are missing
 	namelessAt int64  // since when no name leads to it; this and the times below by wall.Mono
 	size       int64
-	done       bool   // read to its end; base+size is the next one's base
-	acked      bool   // and acknowledged
-	over       int64  // since when, by wall.Mono, if in this run
-	fd         int    // -1 when not open
-	link       bool   // kept by a name of our own
-	keptBy     string // the directory of names that an earlier run kept it in; "" if none did
+	done       bool  // read to its end; base+size is the next one's base
+	acked      bool  // and acknowledged
+	over       int64 // since when, by wall.Mono, if in this run
+	fd         int   // -1 when not open
+	link       bool  // kept by a name of our own
 	links      uint32
 	grew       int64 // when it was last seen to have grown
 	used       int64 // when it was last read

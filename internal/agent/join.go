@@ -110,8 +110,7 @@ func (a *agent) thrownAway(g *generation) (at int64, ok bool) {
 
 // bornBetween is how many of the files from the one being begun on were born between
 // two moments. all is false where others may have been: between two files that were
-// not seen side by side, nor kept by one agent before this run, or behind the last
-// where that has no name any more.
+// not seen side by side, or behind the last where that has no name any more.
 func (f *follower) bornBetween(from, to int64) (n int, all bool) {
 	gens := f.gens[f.cur:]
 	for _, g := range gens {
@@ -131,7 +130,7 @@ func (f *follower) bornBetween(from, to int64) (n int, all bool) {
 			return n, true
 		case last:
 			return n, g.path != ""
-		case !gens[i+1].next && (g.keptBy == "" || g.keptBy != gens[i+1].keptBy) && gens[i+1].key.Birth >= from:
+		case !gens[i+1].next && gens[i+1].key.Birth >= from:
 			return n, false
 		}
 	}

@@ -73,7 +73,7 @@ func (a *agent) keepLink(g *generation) {
 		}
 	}
 	if os.IsExist(err) {
-		g.keptBy, err = a.linkDir(g.of.session.root), nil
+		err = nil
 	}
 	g.link = err == nil
 	if err != nil {
@@ -195,11 +195,7 @@ func (a *agent) orphans(root, dir string, named map[tail.Key]bool, found map[str
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
 		st, err := tail.StatPath(path)
-		if err != nil || !st.Regular || st.Size == 0 {
-			continue
-		}
-		if g := a.byKey[st.Key]; g != nil {
-			g.keptBy = dir
+		if err != nil || !st.Regular || st.Size == 0 || a.byKey[st.Key] != nil {
 			continue
 		}
 		if named[st.Key] {
@@ -293,7 +289,6 @@ func (a *agent) adoptInto(k streamKey, orphans []orphan) {
 		}
 		seen = append(seen, tail.Sighting{Path: o.path, Rotation: g.rotation, Stat: tail.Stat{Key: g.key, Size: g.size}, Head: head})
 		g.thrown = o.gone // it is lost with the next name that it gets
-		g.keptBy = filepath.Dir(o.path)
 		held = append(held, g)
 	}
 	if len(held) == 0 {

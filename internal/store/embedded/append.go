@@ -213,8 +213,8 @@ func gapEntry(s *loki.Stream, v ledger.Verdict, received time.Time) logs.Entry {
 		at = s.Range.GapTime
 	}
 	line := fmt.Sprintf("remora: bytes %d to %d of this file are missing: %s", v.GapFrom, v.From, s.Range.Gap)
-	if v.GapFrom == v.From {
-		line = fmt.Sprintf("remora: what this file held before is missing: %s", s.Range.Gap)
+	if v.From <= v.GapFrom+1 { // how many is not known
+		line = fmt.Sprintf("remora: lines may be missing here: %s", s.Range.Gap)
 	}
 	return logs.Entry{Time: at, Line: line, Metadata: logs.LabelsOf(
 		loki.MetadataOffset, fmt.Sprint(v.GapFrom), gapName, s.Range.Gap, "detected_level", "warn")}
