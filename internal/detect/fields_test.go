@@ -53,6 +53,23 @@ func TestFieldsOfSeveralLines(t *testing.T) {
 	}
 }
 
+// What a query has found counts beside what stands in the line, found by what the
+// line is; only names of the line lead to it.
+func TestFieldsThatAQueryFound(t *testing.T) {
+	fs := NewFields(9)
+	fs.Add(&Line{Text: `{"a":1,"b":{"c":2},"d":[1,2]}`, Parsed: logs.LabelsOf("a", "2", "d", "[1,2]", "x", "y")})
+	fs.Add(&Line{Text: `d=5`, Parsed: logs.LabelsOf("d", "7s")})
+	want := []Info{
+		{"a", "int", 2, []string{"json"}, []string{"a"}},
+		{"b_c", "int", 1, []string{"json"}, []string{"b", "c"}},
+		{"d", "duration", 3, []string{"json", "logfmt"}, nil},
+		{"x", "string", 1, []string{"json"}, nil},
+	}
+	if d := cmp.Diff(want, fs.List()); d != "" {
+		t.Errorf("fields differ (-want +got):\n%s", d)
+	}
+}
+
 // Escapes are resolved as in queries; a text with a fault among them is empty as
 // JSON and none as logfmt.
 func TestValuesWithEscapes(t *testing.T) {

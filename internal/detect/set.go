@@ -65,8 +65,8 @@ func (fs *Fields) Add(l *Line) {
 		if parser != "" && !slices.Contains(f.Parsers, parser) {
 			f.Parsers = append(f.Parsers, parser)
 		}
-		if path != nil { // the last one's too
-			f.JSONPath = f.JSONPath[:0]
+		if parser == "json" { // the last one's too
+			f.JSONPath = nil
 			for _, step := range path {
 				f.JSONPath = append(f.JSONPath, strings.Clone(step))
 			}
@@ -90,26 +90,26 @@ func (fs *Fields) List() []Info {
 }
 
 // Each calls visit for each field of a line: of its structured metadata, then of
-// its text, each name once there. The path is valid until visit returns.
+// its text, each name once there, then what a query has found in it. The path is
+// valid until visit returns.
 func Each(l *Line, visit func(name, value, parser string, path []string)) {
 	for _, m := range l.Metadata {
 		visit(m.Name, m.Value, "", nil)
 	}
-	seen := make(map[string]bool)
+	paths := make(map[string][]string)
 	once := func(name, value, parser string, path []string) {
 		if _, ok := l.Stream.Lookup(name); ok {
 			name += "_extracted"
 		}
-		if name != "" && !seen[name] {
-			seen[name] = true
+		if _, seen := paths[name]; name != "" && !seen {
+			paths[name] = slices.Clone(path)
 			visit(name, value, parser, path)
 		}
 	}
 	parser := eachInText(l.Text, once)
 	for _, p := range l.Parsed {
-		if p.Name != "__error__" && p.Name != "__error_details__" && !seen[p.Name] {
-			seen[p.Name] = true
-			visit(p.Name, p.Value, parser, nil)
+		if p.Name != "__error__" && p.Name != "__error_details__" {
+			visit(p.Name, p.Value, parser, paths[p.Name])
 		}
 	}
 }

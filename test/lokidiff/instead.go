@@ -62,11 +62,7 @@ func earlyFilters(query string) string {
 			out = append(out, s)
 			switch s.(type) {
 			case *syntax.JSONStage, *syntax.LogfmtStage, *syntax.PatternStage, *syntax.RegexpStage, *syntax.UnpackStage:
-				for _, later := range q.Stages[i+1:] {
-					if f, ok := later.(*syntax.LabelFilterStage); ok {
-						out = append(out, unlessMissing(f)...)
-					}
-				}
+				out = append(out, earlier(q.Stages[i+1:])...)
 			}
 		}
 		q.Stages = out
@@ -74,27 +70,45 @@ func earlyFilters(query string) string {
 	return e.String()
 }
 
-func unlessMissing(s *syntax.LabelFilterStage) []syntax.Stage {
-	var name string
-	switch f := s.Filter.(type) {
+func earlier(stages []syntax.Stage) (out []syntax.Stage) {
+	made := map[string]bool{} // labels of label_format
+	for _, s := range stages {
+		switch s := s.(type) {
+		case *syntax.LabelFormatStage:
+			for _, f := range s.Formats {
+				made[f.Name] = true
+			}
+		case *syntax.LabelFilterStage:
+			name, compares := filtered(s.Filter)
+			switch {
+			case name == "" || name == "__error__" || name == "__error_details__":
+			case compares && !made[name]: // it drops lines without the label, now or later
+				out = append(out, s)
+			default:
+				missing := &syntax.StringFilter{Matcher: syntax.Matcher{Name: name, Op: logs.Equal}}
+				out = append(out, &syntax.LabelFilterStage{Filter: &syntax.BinaryFilter{Or: true, L: missing, R: s.Filter}})
+			}
+		}
+	}
+	return out
+}
+
+// filtered is the label that a condition is about, "" where it is about several, and
+// whether the condition compares values.
+func filtered(f syntax.LabelFilter) (name string, compares bool) {
+	switch f := f.(type) {
 	case *syntax.StringFilter:
-		name = f.Name
-	case *syntax.NumberFilter:
-		name = f.Name
-	case *syntax.DurationFilter:
-		name = f.Name
-	case *syntax.BytesFilter:
-		name = f.Name
+		return f.Name, false
 	case *syntax.IPFilter:
-		name = f.Name
-	default:
-		return nil
+		return f.Name, false
+	case *syntax.NumberFilter:
+		return f.Name, true
+	case *syntax.DurationFilter:
+		return f.Name, true
+	case *syntax.BytesFilter:
+		return f.Name, true
 	}
-	if name == "__error__" || name == "__error_details__" {
-		return nil
-	}
-	missing := &syntax.StringFilter{Matcher: syntax.Matcher{Name: name, Op: logs.Equal}}
-	return []syntax.Stage{&syntax.LabelFilterStage{Filter: &syntax.BinaryFilter{Or: true, L: missing, R: s.Filter}}}
+	return "", false
 }
 
 func eachPipeline(e syntax.Expr, visit func(*syntax.LogQuery)) {
