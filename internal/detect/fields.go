@@ -224,7 +224,7 @@ func eachPair(line string, goOn bool, visit func(key, value string) bool) {
 		if i < len(line) && line[i] == '"' {
 			text, n, ok := quotedText(line[i:])
 			if !ok {
-				if i = afterFault(line, i+n, goOn); i < 0 {
+				if i = afterFault(line, i+n, goOn && n > 0); i < 0 {
 					return
 				}
 				continue

@@ -75,7 +75,7 @@ func TestFieldsThatAQueryFound(t *testing.T) {
 func TestValuesWithEscapes(t *testing.T) {
 	for text, want := range map[string]string{
 		`{"a":"\ud83d\ude80 \u00e9\/"}`: "🚀 é/", `{"a":"\x"}`: "", `{"a":"x\ud83d"}`: "", `{"a":"tab\t"}`: "tab\t",
-		`a="\ud83d\ude80 \u00e9"`: "🚀 é", `a="x\ud83d"`: "x ", `a="x y\q z" b=1`: "none", `a="x y" b=1`: "x y", `a="open b=1`: "none",
+		`a="\ud83d\ude80 \u00e9"`: "🚀 é", `a="x\ud83d"`: "x ", `a="x y\q z" b=1`: "none", `a="x y" b=1`: "x y", `a="open b=1`: "none", `b="open a=1`: "none", `{} a=1`: "none",
 		`{"a":"1"} tail`: "1", `{"a":"1"}{"a":"2"}`: "1",
 	} {
 		got := "none"

@@ -124,7 +124,6 @@ func eachInText(text string, visit func(name, value, parser string, path []strin
 			// Broken: what stands before the fault is not taken.
 			return eachLogfmt(text, visit)
 		}
-		found := false
 		firstObject(trimmed, maxDepth, func(path []string, f Field) bool {
 			if f.Kind == Null {
 				return true
@@ -140,13 +139,10 @@ func eachInText(text string, visit func(name, value, parser string, path []strin
 			if f.Kind == String {
 				value = unescaped(value)
 			}
-			found = true
 			visit(string(name), value, "json", path)
 			return true
 		})
-		if found {
-			return "json"
-		}
+		return "json"
 	}
 	return eachLogfmt(text, visit)
 }

@@ -79,16 +79,31 @@ func compare(q *question, loki, remora *answer) []difference {
 	return c.found
 }
 
-// textDiffers says where texts differ: only in which line failed, or, where several
-// ranges are read, in what failed.
+// textDiffers says where texts differ: only in which line failed, or in which of
+// the things that can fail did.
 func textDiffers(q *question, a, b string) string {
 	if failing.ReplaceAllString(a, "") == failing.ReplaceAllString(b, "") {
 		return "text, the line that failed"
 	}
-	if strings.Count(q.params.Get("query"), "[") > 1 && failure.MatchString(a) && failure.MatchString(b) {
+	x, y := failure.FindStringSubmatch(a), failure.FindStringSubmatch(b)
+	if x != nil && y != nil && canFail(q, x[1]) && canFail(q, y[1]) {
 		return "text, the line that failed"
 	}
 	return "text"
+}
+
+// failingStages are the stages that make an error, by its name.
+var failingStages = map[string]*regexp.Regexp{
+	"JSONParserErr":       regexp.MustCompile(`\| *(json|unpack)\b`),
+	"LogfmtParserErr":     regexp.MustCompile(`--strict`),
+	"LabelFilterErr":      regexp.MustCompile(`\w *(>|<|>=|<=|==|!=|=) *[-+]?[0-9.]`),
+	"SampleExtractionErr": regexp.MustCompile(`\| *unwrap\b`),
+	"TemplateFormatErr":   regexp.MustCompile(`_format\b`),
+}
+
+func canFail(q *question, name string) bool {
+	re := failingStages[name]
+	return re != nil && re.MatchString(q.params.Get("query"))
 }
 
 // withoutDetails takes from log lines which label a filter could not read, and puts
@@ -190,7 +205,7 @@ var (
 	// failing is the line of which an error of a pipeline tells.
 	failing = regexp.MustCompile(`(?s)for series: '\{.*\}'`)
 	// failure is the text of a line that failed.
-	failure = regexp.MustCompile(`^pipeline error: '\w+' for series: `)
+	failure = regexp.MustCompile(`^pipeline error: '(\w+)' for series: `)
 	// unordered are endpoints whose lists Loki gives in an order of chance.
 	unordered = regexp.MustCompile(`/(series|detected_labels|detected_fields|detected_field/[^/]+/values|index/volume|index/volume_range|patterns)$`)
 	// chosen are aggregations that choose among series, or order them.
