@@ -14,6 +14,7 @@ import (
 // that, Remora must answer what Loki answered.
 type instead struct {
 	change func(query string) string
+	ask    func(*pair, context.Context, *question) *answer // another way than a query
 }
 
 // changes are those that need the query's tree.
@@ -27,7 +28,10 @@ var arrow = regexp.MustCompile(`^/(.*)/ +becomes +/(.*)/$`)
 // parseInstead reads "/REGEXP/ becomes /REPLACEMENT/" or the name of a change.
 func parseInstead(text string) (*instead, error) {
 	if change, ok := changes[text]; ok {
-		return &instead{change}, nil
+		return &instead{change: change}, nil
+	}
+	if text == "by the hour" {
+		return &instead{ask: (*pair).byTheHour}, nil
 	}
 	m := arrow.FindStringSubmatch(text)
 	if m == nil {
@@ -37,7 +41,7 @@ func parseInstead(text string) (*instead, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &instead{func(query string) string { return re.ReplaceAllString(query, m[2]) }}, nil
+	return &instead{change: func(query string) string { return re.ReplaceAllString(query, m[2]) }}, nil
 }
 
 // formatted is the query as format_query writes it, which rounds sizes.
@@ -127,12 +131,21 @@ func eachPipeline(e syntax.Expr, visit func(*syntax.LogQuery)) {
 	}
 }
 
+// applies reports whether the rule takes the question for another.
+func (r *rule) applies(q *question) bool {
+	if r.instead == nil || !r.about(q) {
+		return false
+	}
+	query := q.params.Get("query")
+	return r.instead.change == nil || r.instead.change(query) != query
+}
+
 // proven returns the rules under which Remora answers as Loki did: one alone, or
 // all together.
 func (p *pair) proven(ctx context.Context, rules []*rule, q *question, loki *answer) (names []string) {
 	var fit []*rule
 	for _, r := range rules {
-		if r.instead != nil && r.about(q) && r.instead.change(q.params.Get("query")) != q.params.Get("query") {
+		if r.applies(q) {
 			fit = append(fit, r)
 		}
 	}
@@ -144,14 +157,11 @@ func (p *pair) proven(ctx context.Context, rules []*rule, q *question, loki *ans
 		tries = append(tries, fit)
 	}
 	for _, try := range tries {
-		other := *q
-		other.params = url.Values(maps.Clone(q.params))
-		query := q.params.Get("query")
-		for _, r := range try {
-			query = r.instead.change(query)
+		other := p.askInstead(ctx, q, try)
+		if other == nil {
+			continue
 		}
-		other.params.Set("query", query)
-		more, rest := judge(rules, q, compare(q, loki, p.ask(ctx, p.remora, &other)))
+		more, rest := judge(rules, q, compare(q, loki, other))
 		if len(rest) > 0 {
 			continue
 		}
@@ -162,4 +172,19 @@ func (p *pair) proven(ctx context.Context, rules []*rule, q *question, loki *ans
 		return append(names, more...)
 	}
 	return nil
+}
+
+// askInstead asks Remora what the rules make of a question.
+func (p *pair) askInstead(ctx context.Context, q *question, rules []*rule) *answer {
+	other := *q
+	other.params = url.Values(maps.Clone(q.params))
+	ask := func(ctx context.Context, q *question) *answer { return p.ask(ctx, p.remora, q) }
+	for _, r := range rules {
+		if r.instead.ask != nil {
+			ask = func(ctx context.Context, q *question) *answer { return r.instead.ask(p, ctx, q) }
+			continue
+		}
+		other.params.Set("query", r.instead.change(other.params.Get("query")))
+	}
+	return ask(ctx, &other)
 }
