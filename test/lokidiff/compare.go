@@ -209,7 +209,7 @@ var (
 	// unordered are endpoints whose lists Loki gives in an order of chance.
 	unordered = regexp.MustCompile(`/(series|detected_labels|detected_fields|detected_field/[^/]+/values|index/volume|index/volume_range|patterns)$`)
 	// chosen are aggregations that choose among series, or order them.
-	chosen = regexp.MustCompile(`(?i)\b(topk|bottomk|sort|sort_desc)\b`)
+	chosen = regexp.MustCompile(`(?i)\b(topk|approx_topk|bottomk|sort|sort_desc)\b`)
 )
 
 func isMetric(v any) bool {
