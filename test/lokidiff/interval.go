@@ -12,9 +12,9 @@ import (
 	"github.com/remora-ray/remora/internal/logql/syntax"
 )
 
-// byTheHour is what a Loki makes of an interval: of each hour it takes as many lines
-// as the whole answer may have, and of those one for each interval. It asks Remora
-// for the lines without an interval, and is nil where it cannot tell.
+// byTheHour is what a Loki makes of an interval: of each hour and tenant it takes as
+// many lines as the whole answer may have, and of those one for each interval. It
+// asks Remora for the lines without an interval, and is nil where it cannot tell.
 func (p *pair) byTheHour(ctx context.Context, q *question) *answer {
 	interval := intervalOf(q.params.Get("interval"))
 	limit, err := strconv.Atoi(q.params.Get("limit"))
@@ -46,6 +46,7 @@ func intervalOf(text string) time.Duration {
 // place is where a line stands in an answer.
 type place struct {
 	at           int64
+	tenant       string
 	stream, line int
 }
 
@@ -54,11 +55,12 @@ func timesOf(v any, forward bool) (list []place) {
 	streams, _ := at(v, "data", "result").([]any)
 	for i, s := range streams {
 		values, _ := at(s, "values").([]any)
+		tenant, _ := at(s, "stream", "__tenant_id__").(string)
 		for j, line := range values {
 			l, _ := line.([]any)
 			t, _ := l[0].(string)
 			n, _ := strconv.ParseInt(t, 10, 64)
-			list = append(list, place{n, i, j})
+			list = append(list, place{n, tenant, i, j})
 		}
 	}
 	slices.SortStableFunc(list, func(a, b place) int {
@@ -81,10 +83,14 @@ func perHour(lines []place, limit int, interval int64) map[place]bool {
 		if n < 0 {
 			n = len(lines)
 		}
-		last := int64(-1)
-		for _, l := range lines[:min(n, limit)] {
-			if since := max(l.at-last, last-l.at); (last < 0 || since >= interval) && len(kept) < limit {
-				kept[l], last = true, l.at
+		read, last := map[string]int{}, map[string]int64{} // of each tenant
+		for _, l := range lines[:n] {
+			if read[l.tenant]++; read[l.tenant] > limit || len(kept) == limit {
+				continue
+			}
+			before, ok := last[l.tenant]
+			if since := max(l.at-before, before-l.at); !ok || since >= interval {
+				kept[l], last[l.tenant] = true, l.at
 			}
 		}
 		lines = lines[n:]

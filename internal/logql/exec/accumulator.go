@@ -78,6 +78,15 @@ func greater(a, b float64) float64 {
 	return a
 }
 
+// average is the mean, also where some value is infinite: adding to a mean of Inf
+// makes it NaN.
+func (a *accumulator) average() float64 {
+	if math.IsNaN(a.mean) {
+		return a.sum / a.n
+	}
+	return a.mean
+}
+
 // result is the value of a range aggregation over a window that has at least
 // one sample.
 func (a *accumulator) result(op syntax.RangeOp, param float64, window int64) float64 {
@@ -85,7 +94,7 @@ func (a *accumulator) result(op syntax.RangeOp, param float64, window int64) flo
 	case "sum_over_time":
 		return a.sum
 	case "avg_over_time":
-		return a.mean
+		return a.average()
 	case "min_over_time":
 		return a.min
 	case "max_over_time":

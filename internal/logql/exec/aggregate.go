@@ -84,7 +84,7 @@ func (g *group) value(a *plan.Aggregate, step int) float64 {
 	case "sum":
 		return acc.sum
 	case "avg":
-		return acc.mean
+		return acc.average()
 	case "min":
 		return acc.min
 	case "max":

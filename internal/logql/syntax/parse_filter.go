@@ -77,8 +77,8 @@ func (p *parser) condition() LabelFilter {
 			p.unexpected("IDENTIFIER", "(")
 		}
 		f := p.orFilter()
-		if !p.accept(")") {
-			p.unexpected()
+		if c := p.cur(); !p.accept(")") {
+			failUnexpected(c)
 		}
 		return f
 	}
@@ -86,7 +86,7 @@ func (p *parser) condition() LabelFilter {
 	if name.kind != tWord {
 		p.unexpected()
 	}
-	if reserved[name.str] && !p.comparisonFollows() {
+	if name.wordName() != "IDENTIFIER" && !p.comparisonFollows() {
 		p.unexpected()
 	}
 	op := p.peek()

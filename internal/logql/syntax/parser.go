@@ -90,12 +90,16 @@ func (p *parser) take() token {
 // not listed.
 func (p *parser) unexpected(expecting ...string) {
 	t := p.cur()
-	if t.kind == tFault {
-		panic(t.fault)
-	}
 	doubled := p.i > 0 && p.toks[p.i-1].is("|")
 	if t.is("|") && !doubled && p.peek().isWord("unwrap") && len(expecting) == 0 {
 		t = p.peek() // no stage outside of ranges
+	}
+	failUnexpected(t, expecting...)
+}
+
+func failUnexpected(t token, expecting ...string) {
+	if t.kind == tFault {
+		panic(t.fault)
 	}
 	msg := "syntax error: unexpected " + t.name()
 	if len(expecting) > 0 && len(expecting) <= 4 {
