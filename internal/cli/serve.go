@@ -56,7 +56,7 @@ func (f *serveFlags) add(cmd *cobra.Command, data, dataText, level string) {
 	fs.Var(&f.diskFloor, "disk-floor", "take no more lines when less than this is free (default a twentieth of the disk, 64MiB to 5GiB)")
 	fs.IntVar(&f.maxDiskPercent, "max-disk-percent", 80, "remove the oldest days of a tenant beyond this share of the disk")
 	fs.Var(&f.maxTenantSize, "max-tenant-size", "remove the oldest days of a tenant beyond this size, like 50GiB, instead of --max-disk-percent")
-	fs.Var(&f.memory, "memory", "keep to about this much memory, like 512MB, with smaller caches and earlier collection of what is not needed (default: as much as is of use)")
+	fs.Var(&f.memory, "memory", "keep to about this much memory, like 512MB, and use it to save CPU (default: as little as is of use)")
 	fs.StringVar(&f.storeAt, "store", "", "keep the lines in another store, victorialogs://HOST:PORT or loki://HOST:PORT, and only what keeps them once in --data")
 	f.logLevel = newChoice("debug", "info", "warn", "error")
 	f.logLevel.value = level
@@ -126,14 +126,19 @@ type serving struct {
 
 const minMemory = 128 << 20
 
-// limitMemory makes Go's runtime collect early enough to stay below the limit. What
-// it does not see, files mapped into memory and the engine's own reserve, has a
-// sixth of it.
+// limitMemory makes Go's runtime collect early enough to stay below the limit, and
+// seldom before that. What it does not see, as files mapped into memory, has a sixth
+// of it.
 func (f *serveFlags) limitMemory() {
 	if f.memory != 0 {
 		debug.SetMemoryLimit(int64(f.memory / 6 * 5))
+		debug.SetGCPercent(collectBelow)
 	}
 }
+
+// collectBelow is by how many percent of what is needed memory grows between two
+// collections, as long as the limit is far.
+const collectBelow = 400
 
 // open takes the port, then the store, and serves.
 func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registry) (*serving, error) {

@@ -35,6 +35,9 @@ func LabelsOf(pairs ...string) Labels {
 // Normalize sorts ls by name in place, keeps the last of equal names, removes
 // empty values, and returns the result.
 func Normalize(ls []Label) Labels {
+	if normal(ls) {
+		return ls
+	}
 	slices.SortStableFunc(ls, func(a, b Label) int { return strings.Compare(a.Name, b.Name) })
 	out := ls[:0]
 	for i, l := range ls {
@@ -46,6 +49,16 @@ func Normalize(ls []Label) Labels {
 		}
 	}
 	return Labels(out)
+}
+
+// normal reports whether Normalize leaves ls as it is, as most senders sort.
+func normal(ls []Label) bool {
+	for i := range ls {
+		if ls[i].Value == "" || i > 0 && ls[i-1].Name >= ls[i].Name {
+			return false
+		}
+	}
+	return true
 }
 
 // Get returns the value of name, or "" where the set has no such name.

@@ -7,8 +7,8 @@ import (
 	"github.com/remora-ray/remora/internal/logs"
 )
 
-// The functions of this file build the same bytes as AppendPush, piece by piece,
-// for a sender that has its lines in a read buffer and allocates nothing for
+// The functions of this file build what AppendPush does, piece by piece, also for a
+// sender that has its lines in a read buffer and allocates nothing for
 // each of them. A push body is the concatenation of its streams, so bodies may
 // be put together from streams built apart.
 
@@ -43,7 +43,7 @@ func AppendEntry(dst []byte, ns int64, line, metadata []byte) []byte {
 
 // AppendEntryHead appends an entry without its metadata, of which exactly
 // metadataLen bytes must follow.
-func AppendEntryHead(dst []byte, ns int64, line []byte, metadataLen int) []byte {
+func AppendEntryHead[L string | []byte](dst []byte, ns int64, line L, metadataLen int) []byte {
 	sec, nsec := splitTime(ns)
 	stamp := 2 + uvarintLen64(uint64(sec)) + uvarintLen64(uint64(nsec))
 	size := 1 + uvarintLen(stamp) + stamp + 1 + uvarintLen(len(line)) + len(line) + metadataLen
@@ -111,8 +111,7 @@ func appendRange(dst []byte, r *FileRange) []byte {
 	size := 2 + len(r.File) + 1 + uvarintLen(len(r.Generation)) + len(r.Generation) +
 		1 + uvarintLen64(r.From) + 1 + uvarintLen64(r.To) + 1 + uvarintLen(len(r.Gap)) + len(r.Gap)
 	for _, l := range r.Metadata {
-		n := labelLen(l)
-		size += 1 + uvarintLen(n) + n
+		size += metadataLen(l)
 	}
 	if r.GapTime != 0 {
 		size += 1 + uvarintLen64(uint64(r.GapTime))
@@ -137,6 +136,12 @@ func appendRange(dst []byte, r *FileRange) []byte {
 		dst = binary.AppendUvarint(dst, uint64(r.GapTime))
 	}
 	return dst
+}
+
+// metadataLen is how many bytes AppendMetadata appends.
+func metadataLen(l logs.Label) int {
+	n := labelLen(l)
+	return 1 + uvarintLen(n) + n
 }
 
 func labelLen(l logs.Label) int {

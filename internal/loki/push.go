@@ -7,12 +7,13 @@
 package loki
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/VictoriaMetrics/easyproto"
+	"sync"
+	"unsafe"
 
 	"github.com/remora-ray/remora/internal/logs"
 )
@@ -80,50 +81,37 @@ const (
 // byte offset in its stream.
 const MetadataOffset = "offset"
 
-var marshalers easyproto.MarshalerPool
-
 // AppendPush appends p as protobuf, not compressed.
 func AppendPush(dst []byte, p *Push) []byte {
-	m := marshalers.Get()
-	defer marshalers.Put(m)
-	mm := m.MessageMarshaler()
+	room := entryRooms.Get().(*[]byte)
+	defer entryRooms.Put(room)
 	for i := range p.Streams {
 		s := &p.Streams[i]
-		sm := mm.AppendMessage(pushStreams)
-		sm.AppendString(streamLabels, s.Labels.String())
+		entries := (*room)[:0]
 		for j := range s.Entries {
 			e := &s.Entries[j]
-			em := sm.AppendMessage(streamEntries)
-			tm := em.AppendMessage(entryTimestamp)
-			sec, nsec := splitTime(e.Time)
-			tm.AppendInt64(timeSeconds, sec)
-			tm.AppendInt32(timeNanos, int32(nsec))
-			em.AppendString(entryLine, e.Line)
-			appendLabels(em, entryMetadata, e.Metadata)
-		}
-		if r := s.Range; r != nil {
-			rm := sm.AppendMessage(streamRange)
-			rm.AppendBytes(rangeFile, r.File[:])
-			rm.AppendBytes(rangeGeneration, r.Generation)
-			rm.AppendUint64(rangeFrom, r.From)
-			rm.AppendUint64(rangeTo, r.To)
-			rm.AppendString(rangeGap, r.Gap)
-			appendLabels(rm, rangeMetadata, r.Metadata)
-			if r.GapTime != 0 {
-				rm.AppendInt64(rangeGapTime, r.GapTime)
+			size := 0
+			for _, l := range e.Metadata {
+				size += metadataLen(l)
+			}
+			entries = AppendEntryHead(entries, e.Time, e.Line, size)
+			for _, l := range e.Metadata {
+				entries = AppendMetadata(entries, l.Name, l.Value)
 			}
 		}
+		dst = AppendStream(dst, s.Labels.String(), entries, s.Range)
+		if cap(entries) <= maxRoom {
+			*room = entries
+		}
 	}
-	return m.Marshal(dst)
+	return dst
 }
 
-func appendLabels(m *easyproto.MessageMarshaler, field uint32, ls logs.Labels) {
-	for _, l := range ls {
-		lm := m.AppendMessage(field)
-		lm.AppendString(labelName, l.Name)
-		lm.AppendString(labelValue, l.Value)
-	}
-}
+// entryRooms are buffers in which a stream's entries are put together.
+var entryRooms = sync.Pool{New: func() any { return new([]byte) }}
+
+// Buffers larger than this are left to the garbage collector.
+const maxRoom = 8 << 20
 
 // splitTime splits Unix nanoseconds as protobuf's Timestamp does: nanos is
 // never negative.
@@ -154,9 +142,12 @@ func (e *LabelError) Unwrap() error { return e.Err }
 // the result share one copy of src, which the caller may use again. Entries'
 // metadata is sorted; of equal names the last wins. Streams whose labels cannot
 // be read are left out and listed.
-func DecodePush(src []byte) (*Push, error) {
-	// One immutable copy that every line and value of the result points into.
-	text := string(src)
+func DecodePush(src []byte) (*Push, error) { return DecodePushIn(bytes.Clone(src)) }
+
+// DecodePushIn is DecodePush whose result points into src: nobody may change that
+// any more.
+func DecodePushIn(src []byte) (*Push, error) {
+	text := unsafe.String(unsafe.SliceData(src), len(src))
 	d := decoder{text: text, src: src, room: partsAllowed(len(src))}
 	p := &Push{}
 	err := d.fields(0, len(src), func(field uint32, from, to int, _ uint64) error {

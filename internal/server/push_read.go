@@ -254,11 +254,6 @@ func (s *Server) decodeJSON(raw []byte, m *memory) (*pushBody, error) {
 	return &pushBody{push: p}, err
 }
 
-var decodeBuffers = sync.Pool{New: func() any { return new([]byte) }}
-
-// Buffers larger than this are left to the garbage collector.
-const maxPooledBuffer = 8 << 20
-
 func (s *Server) decodeProtobuf(raw []byte, contentType string, m *memory) (*pushBody, error) {
 	size, err := s2.DecodedLen(raw)
 	if err != nil {
@@ -270,21 +265,12 @@ func (s *Server) decodeProtobuf(raw []byte, contentType string, m *memory) (*pus
 	if !m.grow(int64(len(raw)) + int64(size)*(1+decodedCost)) {
 		return nil, s.outOfMemory()
 	}
-	buf := decodeBuffers.Get().(*[]byte)
-	defer func() {
-		if cap(*buf) <= maxPooledBuffer {
-			decodeBuffers.Put(buf)
-		}
-	}()
-	if cap(*buf) < size {
-		*buf = make([]byte, size)
-	}
-	plain, err := s2.Decode((*buf)[:size], raw)
+	plain, err := s2.Decode(make([]byte, size), raw)
 	if err != nil {
 		return nil, notSnappy(contentType, err)
 	}
 	s.metrics.pushBytes.WithLabelValues("decompressed").Add(float64(len(plain)))
-	p, err := loki.DecodePush(plain)
+	p, err := loki.DecodePushIn(plain)
 	return &pushBody{push: p, snappy: raw}, err
 }
 

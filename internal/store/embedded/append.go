@@ -4,9 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
-	"github.com/klauspost/compress/snappy"
+	"github.com/klauspost/compress/s2"
 	"golang.org/x/sys/unix"
 
 	"github.com/remora-ray/remora/internal/logs"
@@ -42,7 +43,7 @@ func (e *Engine) Append(ctx context.Context, b store.Batch) (store.AppendResult,
 		b.Received = e.cfg.Now()
 	}
 	if b.Body == nil {
-		b.Body = snappy.Encode(nil, loki.AppendPush(nil, b.Push))
+		b.Body = encodeBody(b.Push)
 	}
 	parts := partsOf(b.Push)
 	weight := min(weightOf(b.Push), e.cfg.QueueBytes)
@@ -76,6 +77,23 @@ func (e *Engine) taken(ctx context.Context, j *job) error {
 	}
 	return j.err
 }
+
+var plainBodies = sync.Pool{New: func() any { return new([]byte) }}
+
+// encodeBody is a push as the journal keeps it.
+func encodeBody(p *loki.Push) []byte {
+	plain := plainBodies.Get().(*[]byte)
+	defer plainBodies.Put(plain)
+	*plain = loki.AppendPush((*plain)[:0], p)
+	body := s2.EncodeSnappy(nil, *plain)
+	if cap(*plain) > maxPooledBody {
+		*plain = nil
+	}
+	return body
+}
+
+// Buffers larger than this are left to the garbage collector.
+const maxPooledBody = 8 << 20
 
 // enter takes room in the queue, waiting for it where there is none.
 func (e *Engine) enter(ctx context.Context, weight int64) error {
