@@ -71,8 +71,15 @@ type lokiBench struct {
 	bodies *bodies
 
 	ours, theirs *side
-	own          run // Remora fed by its own agent
+	own          *side // ours, fed by the agent in its own form
 	asked        []*asking
+
+	crowded   []crowd
+	abandoned []time.Duration
+	trampled  int64 // peak of memory after the worst questions
+	factor    int   // times the size to grow to
+	grown     []growth
+	added     int64 // bytes of logs
 }
 
 // side is one of the two servers.
@@ -98,8 +105,9 @@ func benchLoki(ctx context.Context, args []string) error {
 	fs.Var(&b.size, "size", "bytes of logs to make, like 64MiB")
 	fs.Uint64Var(&b.seed, "seed", 1, "what the logs are made of")
 	fs.IntVar(&b.rounds, "rounds", 5, "times to ask each question")
+	fs.IntVar(&b.factor, "grow", 1, "also add older logs up to so many times the size, and ask Remora again")
 	fs.StringVar(&b.out, "out", "", "also write the section of docs/performance.md into this file")
-	fs.StringVar(&b.work, "work", os.TempDir(), "directory for the logs and the stores, about six times the size")
+	fs.StringVar(&b.work, "work", os.TempDir(), "directory for the logs and the stores, about six times the size, and half the size for each time more")
 	short := fs.Bool("short", false, "64 MiB and few rounds, only to see that all works")
 	if err := fs.Parse(args); err != nil {
 		return err
@@ -135,6 +143,9 @@ func (b *lokiBench) run(ctx context.Context) (err error) {
 	if b.bodies.lines != b.manifest.Lines {
 		return fmt.Errorf("the agent sent %d lines, there are %d", b.bodies.lines, b.manifest.Lines)
 	}
+	if err := b.fillOwn(ctx); err != nil {
+		return err
+	}
 	for _, launch := range []func(context.Context) (*side, error){b.startLoki, b.startRemora} {
 		s, err := launch(ctx)
 		if err != nil {
@@ -148,7 +159,54 @@ func (b *lokiBench) run(ctx context.Context) (err error) {
 	if err := b.askBoth(ctx); err != nil {
 		return err
 	}
+	b.theirs.kill()
+	parts := []func(context.Context) error{b.crowds, b.abandon, b.stampede}
+	if b.factor > 1 {
+		parts = append(parts, b.grow)
+	}
+	for _, part := range parts {
+		if err := part(ctx); err != nil {
+			return err
+		}
+	}
 	return b.report()
+}
+
+// fillOwn lets the agent ship the logs to a Remora in the form that it has for one.
+func (b *lokiBench) fillOwn(ctx context.Context) error {
+	s := &side{name: "Remora, by its agent", dir: b.path("own"), log: "store/journal"}
+	var err error
+	if s.child, s.url, err = b.server(ctx, s.dir, "--memory", memoryLimit); err != nil {
+		return err
+	}
+	defer os.RemoveAll(s.dir)
+	defer s.kill()
+	b.say("%s", s.name)
+	begun, before := time.Now(), s.cpu()
+	if _, err := b.agent(ctx, s.url); err != nil {
+		return err
+	}
+	s.acknowledged = run{cpu: s.cpu() - before, wall: time.Since(begun)}
+	b.rest(ctx, s.child)
+	s.settled, s.peak = s.cpu()-before, s.peakRSS()
+	b.say("%s: %.1f CPU s, %.0f MiB of memory", s.name, s.settled.Seconds(), mib(s.peak))
+	b.own = s
+	return nil
+}
+
+// addOlder ships logs of an earlier time to ours.
+func (b *lokiBench) addOlder(ctx context.Context, begin time.Time, seed uint64) error {
+	b.say("adding logs of %s", begin.Format(time.DateTime))
+	if err := os.RemoveAll(b.path("ray")); err != nil {
+		return err
+	}
+	m, err := gen.Make(gen.Config{Dir: b.path("ray"), Size: int64(b.size), Seed: seed, Begin: begin})
+	if err != nil {
+		return err
+	}
+	_, err = b.agent(ctx, b.ours.url)
+	b.added += m.Bytes
+	return err
 }
 
 func (b *lokiBench) startLoki(ctx context.Context) (*side, error) {

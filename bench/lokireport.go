@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -11,6 +12,8 @@ import (
 func (b *lokiBench) report() error {
 	rows := b.rows()
 	markdown(os.Stdout, rows)
+	fmt.Println()
+	markdown(os.Stdout, b.loadRows())
 	if b.out == "" {
 		return nil
 	}
@@ -27,6 +30,12 @@ rest, up to %d times: the middle counts.
 `, "`make bench-loki`", time.Now().Format(time.DateOnly), machine(), b.manifest.Files, b.manifest.Lines, mib(b.manifest.Bytes), b.seed,
 		mib(b.bodies.plain), mib(b.bodies.compressed()), memoryLimit, pushers, retryEvery, b.rounds)
 	markdown(&text, rows)
+	fmt.Fprintf(&text, "\nRemora alone, with the same lines")
+	if b.factor > 1 {
+		fmt.Fprintf(&text, ", and with %d times as many, the others older and of other processes", b.factor)
+	}
+	text.WriteString(":\n\n")
+	markdown(&text, b.loadRows())
 	return writeSection(b.out, "The server beside Loki", text.String())
 }
 
@@ -41,9 +50,7 @@ func (b *lokiBench) rows() [][]string {
 	add("ingest: CPU until all was acknowledged", perGiB(o.acknowledged.cpu), perGiB(t.acknowledged.cpu),
 		less(t.acknowledged.cpu.Seconds(), o.acknowledged.cpu.Seconds()), "")
 	add("ingest: CPU until at rest", perGiB(o.settled), perGiB(t.settled), less(t.settled.Seconds(), o.settled.Seconds()), "3 × less, 5 × aimed at")
-	if b.own.cpu > 0 {
-		add("ingest from the agent, in its own form: CPU until at rest", perGiB(b.own.cpu), "", less(t.settled.Seconds(), b.own.cpu.Seconds()), "")
-	}
+	add("ingest from its agent, in its own form: CPU until at rest", perGiB(b.own.settled), perGiB(t.settled), less(t.settled.Seconds(), b.own.settled.Seconds()), "")
 	speed := func(s *side) string {
 		return fmt.Sprintf("%.0f MiB/s", mib(b.manifest.Bytes)/s.acknowledged.wall.Seconds())
 	}
@@ -59,6 +66,28 @@ func (b *lokiBench) rows() [][]string {
 		mo, mt := typical(a.ours), typical(a.theirs)
 		cost := func(c cost) string { return fmt.Sprintf("%s, %s CPU", millis(c.wall), millis(c.cpu)) }
 		add(a.name, cost(mo), cost(mt), fmt.Sprintf("%.1f × faster", faster(mt.wall, mo.wall)), a.goalText())
+	}
+	return rows
+}
+
+// loadRows are about Remora alone.
+func (b *lokiBench) loadRows() [][]string {
+	rows := [][]string{{"what", "measured", "ratio", "goal"}}
+	for _, c := range b.crowded {
+		rows = append(rows, []string{
+			fmt.Sprintf("%d clients at once: %s, 99 %% of answers", clients, c.name),
+			fmt.Sprintf("%s; one client: %s", millis(c.many), millis(c.alone)), fmt.Sprintf("%.1f × one", faster(c.many, c.alone)), "10 ×",
+		})
+	}
+	if len(b.abandoned) > 0 {
+		rows = append(rows, []string{fmt.Sprintf("a query ends after its client went, the latest of %d", len(b.abandoned)), millis(slices.Max(b.abandoned)), "", "100 ms"})
+	}
+	rows = append(rows, []string{"a hundred of the worst queries at once", fmt.Sprintf("the server is up, %.0f MiB at most", mib(b.trampled)), "", "it is up"})
+	for _, g := range b.grown {
+		rows = append(rows, []string{
+			fmt.Sprintf("%s, in %d times as much", g.name, b.factor),
+			fmt.Sprintf("%s; before: %s", millis(g.after.wall), millis(g.before.wall)), fmt.Sprintf("%.1f × as long", faster(g.after.wall, g.before.wall)), fmt.Sprintf("%.0f ×", g.goal),
+		})
 	}
 	return rows
 }

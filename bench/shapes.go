@@ -29,6 +29,14 @@ type shape struct {
 
 const everyLine = `{job="ray/logs"}`
 
+// Shapes that are asked again.
+const (
+	shapeWord      = "needle, an inner whole word"
+	shapeSubstring = "needle, a bare substring"
+	shapeHistogram = "histogram by file"
+	shapeLast      = "last 1,000 lines of one file"
+)
+
 // shapes are all that is asked.
 func (b *lokiBench) shapes() []shape {
 	n := b.manifest.Needles
@@ -44,16 +52,16 @@ func (b *lokiBench) shapes() []shape {
 		return shape{name: name, path: "/loki/api/v1/query_range", params: p, goal: goal, want: want, apart: 500}
 	}
 	return []shape{
-		lines("needle, an inner whole word", everyLine+fmt.Sprintf(" |= %q", n.Word), 20, n.WordLines),
+		lines(shapeWord, everyLine+fmt.Sprintf(" |= %q", n.Word), 20, n.WordLines),
 		lines("needle, a metadata value", fmt.Sprintf(`{component="worker"} | worker_id=%q`, n.WorkerID), 20, n.WorkerLines),
-		lines("needle, a bare substring", everyLine+fmt.Sprintf(" |= %q", n.Substring), 4, n.SubstringLines),
+		lines(shapeSubstring, everyLine+fmt.Sprintf(" |= %q", n.Substring), 4, n.SubstringLines),
 		lines("rare regexp", everyLine+" |~ `[a-z]+phonequartz[a-z]+ in [0-9]+ ms`", 3, n.SubstringLines),
 		matrix("count with a filter", `sum by (component) (count_over_time(`+everyLine+` |= "TimeoutError" [5m]))`, 10, 0),
-		matrix("histogram by file", `sum by (filename) (count_over_time(`+everyLine+`[5m]))`, 50, b.manifest.Lines),
+		matrix(shapeHistogram, `sum by (filename) (count_over_time(`+everyLine+`[5m]))`, 50, b.manifest.Lines),
 		lines("json and a label filter, lines", `{component="worker"} | json | levelname="ERROR"`, 5, 0),
 		matrix("json and a label filter, counted", `sum by (levelname) (count_over_time({component="worker"} | json | __error__="" | levelname=~"ERROR|WARNING" [5m]))`, 5, 0),
 		matrix("logfmt, unwrap, quantile by label", `quantile_over_time(0.9, {component="worker"} | logfmt | unwrap reward_mean [5m]) by (policy)`, 5, 0),
-		lines("last 1,000 lines of one file", `{component="raylet"} | filename="raylet.out"`, 5, 0),
+		lines(shapeLast, `{component="raylet"} | filename="raylet.out"`, 5, 0),
 		{name: "values of a label", path: "/loki/api/v1/label/component/values", params: b.over(), goal: 5},
 		{name: "series", path: "/loki/api/v1/series", params: b.over("match[]", everyLine), goal: 5},
 	}

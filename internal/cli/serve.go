@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
@@ -136,6 +137,14 @@ func (f *serveFlags) limitMemory() {
 	}
 }
 
+// queryLimits lets fewer queries work at a time where memory is short.
+func (f *serveFlags) queryLimits() (l server.Limits) {
+	if f.memory != 0 {
+		l.Queries = 2 * runtime.GOMAXPROCS(0)
+	}
+	return l
+}
+
 // collectBelow is by how many percent of what is needed memory grows between two
 // collections, as long as the limit is far.
 const collectBelow = 400
@@ -178,7 +187,8 @@ func (f *serveFlags) open(a *app, log *slog.Logger, registry *prometheus.Registr
 	}
 	handler, err := server.New(server.Config{
 		Store:      store,
-		Engine:     exec.New(plan.Limits{}),
+		Engine:     exec.New(plan.Limits{MaxMemory: int(f.memory / 8)}),
+		Limits:     f.queryLimits(),
 		Logger:     log,
 		Registerer: registry,
 		Gatherer:   registry,

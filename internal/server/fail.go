@@ -50,6 +50,7 @@ func answerOf(ctx context.Context, err error) *httpError {
 		param    *loki.ParamError
 		large    *store.TooLargeError
 		invalid  *store.InvalidError
+		memory   *store.MemoryError
 		body     *http.MaxBytesError
 	)
 	bad := func(msg string) *httpError { return &httpError{status: http.StatusBadRequest, msg: msg} }
@@ -58,7 +59,7 @@ func answerOf(ctx context.Context, err error) *httpError {
 		return decided
 	case errors.As(err, &syntaxed), errors.As(err, &planned), errors.As(err, &limited), errors.As(err, &param):
 		return bad(err.Error())
-	case errors.As(err, &large), errors.As(err, &invalid), malformed(err):
+	case errors.As(err, &large), errors.As(err, &invalid), errors.As(err, &memory), malformed(err):
 		return bad(err.Error())
 	case errors.As(err, &body):
 		return &httpError{

@@ -14,6 +14,7 @@ import (
 	"github.com/remora-ray/remora/internal/logql/exec"
 	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/server"
+	"github.com/remora-ray/remora/internal/store"
 )
 
 func TestBadQueries(t *testing.T) {
@@ -227,4 +228,19 @@ func TestLogsHoldNoContent(t *testing.T) {
 
 func (engineFunc) Prepare(string) (*exec.Prepared, error) {
 	return nil, errors.New("nothing is followed")
+}
+
+// greedyStore has questions that take more memory than one may have.
+type greedyStore struct{ memoryStore }
+
+func (*greedyStore) Buckets(context.Context, []string, logs.BucketQuery, func(logs.Bucket) error) error {
+	return &store.MemoryError{What: "the groups that it counts", Limit: 256 << 20}
+}
+
+func TestAQueryThatNeedsTooMuchMemoryIsToldToBeNarrowed(t *testing.T) {
+	r := start(t, func(c *server.Config) { c.Store = &greedyStore{} })
+	a := r.get("/loki/api/v1/query", "query", `sum by (offset) (count_over_time({app="x"}[1h]))`)
+	if a.status != http.StatusBadRequest || !strings.Contains(a.body, "256 MiB") || !strings.Contains(a.body, "narrow it") {
+		t.Errorf("%d %s", a.status, a.body)
+	}
 }

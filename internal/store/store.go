@@ -152,6 +152,17 @@ type InvalidError struct {
 
 func (e *InvalidError) Error() string { return e.Reason }
 
+// MemoryError says that a question would take more memory than one may have.
+type MemoryError struct {
+	What  string // that takes it
+	Limit int64  // bytes
+}
+
+func (e *MemoryError) Error() string {
+	return fmt.Sprintf("the query needs more than %d MiB of memory for %s: narrow it by more specific matchers and filters, a shorter range, "+
+		"a larger step, or fewer labels to group by", e.Limit>>20, e.What)
+}
+
 // ValidTenant checks a tenant's name by Loki's rules: 1 to 150 bytes of letters,
 // digits and !-_.*'(), but not "." or "..".
 func ValidTenant(name string) error {

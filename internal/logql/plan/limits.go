@@ -13,14 +13,16 @@ type Limits struct {
 	MaxQueryBytes int           // length of a query: 131,071
 	MaxRange      time.Duration // from start to end: 30d1h
 	MaxPoints     int           // points of a series: 11,000
-	// MaxCells bounds the memory of a query: the points, of eight bytes each, of
-	// all series at a time, a series itself counting as 256 of them: 8,388,608.
+	// MaxMemory bounds what a query holds in memory, in bytes, beside what the store
+	// holds for it: 192 MiB. Each of the following is a third of it by default.
+	MaxMemory int
+	// MaxCells bounds the points, of eight bytes each, of all series at a time, a
+	// series itself counting as 256 of them.
 	MaxCells int
 	// MaxSamples bounds the unwrapped samples held for overlapping windows, of
-	// sixteen bytes each: 4,194,304.
+	// sixteen bytes each.
 	MaxSamples int
-	// MaxAnswerBytes bounds the lines of an answer with their parsed labels:
-	// 256 MiB.
+	// MaxAnswerBytes bounds the lines of an answer with their parsed labels.
 	MaxAnswerBytes int
 	// LineLabels name structured metadata that tells one line from the next: such
 	// a label makes no series, unless a query groups by it. nil means offset, the
@@ -45,9 +47,10 @@ func (l Limits) WithDefaults() Limits {
 	set(&l.MaxSeries, 500)
 	set(&l.MaxQueryBytes, syntax.MaxQueryBytes)
 	set(&l.MaxPoints, 11_000)
-	set(&l.MaxCells, 8<<20)
-	set(&l.MaxSamples, 4<<20)
-	set(&l.MaxAnswerBytes, 256<<20)
+	set(&l.MaxMemory, 192<<20)
+	set(&l.MaxCells, l.MaxMemory/3/8)
+	set(&l.MaxSamples, l.MaxMemory/3/16)
+	set(&l.MaxAnswerBytes, l.MaxMemory/3)
 	if l.LineLabels == nil {
 		l.LineLabels = []string{"offset", "entry"}
 	}

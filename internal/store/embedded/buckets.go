@@ -1,6 +1,7 @@
 package embedded
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -21,6 +22,9 @@ func (e *Engine) Buckets(ctx context.Context, tenants []string, q logs.BucketQue
 		return &store.InvalidError{Reason: fmt.Sprintf("buckets of %d ns cannot be", q.Width)}
 	}
 	c := &counter{query: q, buckets: make(map[string]*logs.Bucket)}
+	if len(tenants) == 1 {
+		c.yield = yield
+	}
 	q.Start, q.End = e.clampTime(q.Start, q.End)
 	q.Limit, q.Direction = 0, logs.Forward
 	p := push(&q.Selection, e.tenants.marked.Load())
@@ -28,9 +32,10 @@ func (e *Engine) Buckets(ctx context.Context, tenants []string, q logs.BucketQue
 	if p.exact {
 		err = e.countPushed(ctx, tenants, q, p.filter, c)
 	} else {
+		c.yield = nil
 		err = e.Select(ctx, tenants, q.Selection, func(r *logs.Record) error {
 			c.count(r)
-			return nil
+			return c.err
 		})
 	}
 	if err != nil {
@@ -50,12 +55,14 @@ func (e *Engine) countPushed(ctx context.Context, tenants []string, q logs.Bucke
 		return err
 	}
 	query := bucketsLogsQL(filter, q)
+	ctx, c.stop = context.WithCancel(ctx)
+	defer c.stop()
 	for _, t := range ts {
-		if err := t.run(ctx, query, q.Start, q.End, c.block); err != nil {
-			return err
+		if err := t.run(ctx, query, q.Start, q.End, c.block); c.err != nil || err != nil {
+			return cmp.Or(c.err, err)
 		}
 	}
-	return c.err
+	return nil
 }
 
 const (
@@ -90,12 +97,28 @@ type counter struct {
 	streams map[string]logs.Labels // by the engine's text
 	key     []byte
 	err     error
+	stop    func() // ends the engine's work after an error
+
+	// Buckets of one tenant are complete as the engine gives them: they go straight
+	// on.
+	yield func(logs.Bucket) error
 }
+
+// maxBuckets bounds the buckets that are added up, of about a hundred bytes each.
+const maxBuckets = 1 << 20
 
 // block adds the engine's counts.
 func (c *counter) block(_ uint, b *logstorage.DataBlock) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	defer func() {
+		if c.err != nil {
+			c.stop()
+		}
+	}()
 	times, ok := b.GetTimestamps(nil)
 	column := func(name string) []string {
 		if col := b.GetColumnByName(name); col != nil {
@@ -130,18 +153,29 @@ func (c *counter) block(_ uint, b *logstorage.DataBlock) {
 			}
 		}
 		end := at + c.query.Width - 1
-		if c.query.ByStream {
-			c.add(c.ofStream(end, valueAt(streams, i)), n, size)
-			continue
+		group := func(g int) string { return valueAt(groups[g], i) }
+		switch {
+		case c.yield != nil && c.query.ByStream:
+			c.err = c.yield(logs.Bucket{End: end, Group: c.stream(valueAt(streams, i)), Lines: n, Bytes: size})
+		case c.yield != nil:
+			c.err = c.yield(logs.Bucket{End: end, Group: c.labels(group), Lines: n, Bytes: size})
+		case c.query.ByStream:
+			c.add(c.ofLabels(end, c.stream(valueAt(streams, i))), n, size)
+		default:
+			c.add(c.bucket(end, group), n, size)
 		}
-		got := c.bucket(end, func(g int) string { return valueAt(groups[g], i) })
-		c.add(got, n, size)
+		if c.err != nil {
+			return
+		}
 	}
 }
 
 func (c *counter) add(b *logs.Bucket, lines, bytes uint64) {
 	b.Lines += lines
 	b.Bytes += bytes
+	if len(c.buckets) > maxBuckets {
+		c.err = &store.MemoryError{What: "the groups that it counts", Limit: maxBuckets * 100}
+	}
 }
 
 func (c *counter) count(r *logs.Record) {
@@ -153,8 +187,8 @@ func (c *counter) count(r *logs.Record) {
 	c.add(c.bucket(end, func(g int) string { return r.Label(c.query.By[g]) }), 1, uint64(len(r.Line)))
 }
 
-// ofStream finds or makes the bucket of a stream, given as the engine writes it.
-func (c *counter) ofStream(end int64, text string) *logs.Bucket {
+// stream is the labels of a stream, given as the engine writes it.
+func (c *counter) stream(text string) logs.Labels {
 	ls, ok := c.streams[text]
 	if !ok {
 		if c.streams == nil {
@@ -164,7 +198,16 @@ func (c *counter) ofStream(end int64, text string) *logs.Bucket {
 		ls = parseStream(text)
 		c.streams[text] = ls
 	}
-	return c.ofLabels(end, ls)
+	return ls
+}
+
+// labels are those of a group whose label By[g] has the value group(g).
+func (c *counter) labels(group func(g int) string) logs.Labels {
+	labels := make([]logs.Label, 0, len(c.query.By))
+	for g, name := range c.query.By {
+		labels = append(labels, logs.Label{Name: name, Value: strings.Clone(group(g))})
+	}
+	return logs.Normalize(labels)
 }
 
 func (c *counter) ofLabels(end int64, ls logs.Labels) *logs.Bucket {
@@ -193,11 +236,7 @@ func (c *counter) bucket(end int64, group func(g int) string) *logs.Bucket {
 	if b := c.buckets[string(c.key)]; b != nil {
 		return b
 	}
-	var labels []logs.Label
-	for g, name := range c.query.By {
-		labels = append(labels, logs.Label{Name: name, Value: strings.Clone(group(g))})
-	}
-	b := &logs.Bucket{End: end, Group: logs.Normalize(labels)}
+	b := &logs.Bucket{End: end, Group: c.labels(group)}
 	c.buckets[string(c.key)] = b
 	return b
 }

@@ -95,7 +95,7 @@ func TestSlicesOfTime(t *testing.T) {
 			}
 			from = append(from, s.from)
 			total += s.to - s.from
-			s.advance(0)
+			s.advance(true)
 		}
 		if total != 1000 {
 			t.Errorf("%v: slices cover %d of 1000: %v", dir, total, from)

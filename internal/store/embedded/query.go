@@ -3,6 +3,7 @@ package embedded
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
@@ -40,10 +41,21 @@ func (t *tenant) run(ctx context.Context, query string, start, end int64, writeB
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		return fmt.Errorf("ask the engine %s: %w", query, err)
+		return engineError(query, err)
 	}
 	// A cancelled query ends with a part of the rows and no error.
 	return ctx.Err()
+}
+
+// engineError tells a question that is too large from what should not happen. The
+// engine has no type for the former: "…, since it requires more than 256MB of memory".
+func engineError(query string, err error) error {
+	_, rest, found := strings.Cut(err.Error(), "requires more than ")
+	number, _, large := strings.Cut(rest, "MB of memory")
+	if n, wrong := strconv.ParseInt(number, 10, 64); found && large && wrong == nil {
+		return &store.MemoryError{What: "the groups that it counts", Limit: n << 20}
+	}
+	return fmt.Errorf("ask the engine %s: %w", query, err)
 }
 
 // ask gets tenants ready for a query of [start, end): opened, with every line

@@ -11,15 +11,21 @@ import (
 	"github.com/VictoriaMetrics/VictoriaLogs/lib/logstorage"
 
 	"github.com/remora-ray/remora/internal/logs"
+	"github.com/remora-ray/remora/internal/store"
 )
 
 const (
-	// What one slice of time may hold in memory before it is made smaller.
-	sliceBudget = 64 << 20
-	firstSlice  = int64(2 * time.Second)
+	firstSlice = int64(2 * time.Second)
 	// How much longer a slice may get than the one before it.
 	sliceGrowth = 4
 )
+
+// sliceBudget is what one slice of time may hold in memory before it is made
+// smaller: 64 MiB unless the memory is set.
+func (e *Engine) sliceBudget() int { return int(e.cfg.MemoryBytes / 10) }
+
+// What a slice that cannot be made smaller, a nanosecond, may hold of budgets.
+const leastSlice = 3
 
 // Select answers in slices of time, so that its memory is bounded and a small
 // limit over a long range reads only as far as it must; see store.Store.
@@ -64,7 +70,7 @@ func (e *Engine) Select(ctx context.Context, tenants []string, sel logs.Selectio
 				return nil
 			}
 		}
-		s.advance(used)
+		s.advance(used < e.sliceBudget()/8)
 	}
 	return ctx.Err()
 }
@@ -91,13 +97,13 @@ func (s *slicer) next() bool {
 }
 
 // advance goes on behind the slice, with a longer one where this one held little.
-func (s *slicer) advance(used int) {
+func (s *slicer) advance(little bool) {
 	if s.direction == logs.Backward {
 		s.end = s.from
 	} else {
 		s.start = s.to
 	}
-	if used < sliceBudget/8 && s.width < 1<<60 {
+	if little && s.width < 1<<60 {
 		s.width *= sliceGrowth
 	}
 }
@@ -110,9 +116,9 @@ var errOverBudget = errors.New("a slice of time holds too much")
 func (e *Engine) slice(ctx context.Context, ts []*tenant, query string, r *residual, from, to int64, dir logs.Direction, limit int, bounded, named bool) (rows []row, used int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c := &collector{limit: limit, direction: dir, residual: r, budget: sliceBudget, over: func() { cancel(errOverBudget) }}
+	c := &collector{limit: limit, direction: dir, residual: r, budget: e.sliceBudget(), over: func() { cancel(errOverBudget) }}
 	if !bounded {
-		c.budget = 1 << 62
+		c.budget *= leastSlice
 	}
 	for _, t := range ts {
 		key := decoderKey{}
@@ -125,10 +131,13 @@ func (e *Engine) slice(ctx context.Context, ts []*tenant, query string, r *resid
 			c.block(key, b)
 		}
 		if err := t.run(ctx, query, from, to, block); err != nil {
-			if context.Cause(ctx) == errOverBudget {
-				return nil, 0, errOverBudget
+			switch {
+			case context.Cause(ctx) != errOverBudget:
+				return nil, 0, err
+			case !bounded:
+				return nil, 0, &store.MemoryError{What: "lines of one nanosecond", Limit: int64(c.budget)}
 			}
-			return nil, 0, err
+			return nil, 0, errOverBudget
 		}
 	}
 	return c.first(), c.bytes, nil
