@@ -61,7 +61,7 @@ type Config struct {
 	// QueueBytes bounds lines that are durable but not yet in the engine; beyond
 	// it appends wait. 0 means 64 MiB.
 	QueueBytes int64
-	// CheckpointBytes is how much journal makes a checkpoint due; 0 means 128 MiB.
+	// CheckpointBytes is how much journal makes a checkpoint due; 0 means 64 MiB.
 	// A start after a kill reads as much again, at tens of MiB a second.
 	CheckpointBytes int64
 	// Outgrown keeps the lines elsewhere; nil keeps them in Dir.
@@ -143,7 +143,7 @@ func (cfg Config) withDefaults() Config {
 		cfg.QueueBytes = 64 << 20
 	}
 	if cfg.CheckpointBytes == 0 {
-		cfg.CheckpointBytes = 128 << 20
+		cfg.CheckpointBytes = 64 << 20
 	}
 	if cfg.Logger == nil {
 		cfg.Logger = slog.New(slog.DiscardHandler)

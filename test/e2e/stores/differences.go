@@ -21,6 +21,7 @@ var differences = []difference{
 	{"loki", "as_loki", []string{"__error__"}, "details of an error go where its label is dropped, and stand in templates"},
 	{"loki", "formats", []string{"| drop __error__"}, "details of an error go where its label is dropped, and stand in templates"},
 	{"loki", "as_loki", []string{`"k", "same"`}, "of series that become one it keeps both, in any order"},
+	{"loki", "as_loki", []string{`label_format e=""`}, "a series of one tenant shows a label that was made empty"},
 	{"loki", "as_loki", []string{"__tenant_id__"}, "the tenant is a label of each line inside of it"},
 	{"loki", "formats", []string{"{{ .a", "nosuch"}, "where no line came a wrong template is no error"},
 	{"loki", "formats", []string{"range 1000000000", `define "x"`, "repeat 2000000", "%1000000d"}, "templates are not bounded"},
