@@ -24,9 +24,12 @@ func TestADirectoryThatCannotBeOpened(t *testing.T) {
 		prepare func(t *testing.T, dir string)
 		want    []string // parts of the message; %s is the directory
 	}{
+		{"a newer format", func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, "VERSION"), "remora store 99.1\n")
+		}, []string{"%s", "format 99", "newer than the 1", "the program that wrote it", "give another directory"}},
 		{"another version", func(t *testing.T, dir string) {
-			write(t, filepath.Join(dir, "VERSION"), "remora store 99\n")
-		}, []string{"%s", `"remora store 99"`, "this program reads", "give another directory"}},
+			write(t, filepath.Join(dir, "VERSION"), "remora warehouse\n")
+		}, []string{"%s", `"remora warehouse"`, "this program reads", "give another directory"}},
 		{"something else", func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, "thesis.tex"), "x")
 		}, []string{"%s", "thesis.tex", "empty directory"}},
@@ -66,6 +69,13 @@ func TestADirectoryThatCannotBeOpened(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestALaterMinorFormatIsRead(t *testing.T) {
+	dir := t.TempDir()
+	closed(t, dir)
+	write(t, filepath.Join(dir, "VERSION"), "remora store 1.7\n")
+	wantLines(t, openAt(t, dir, nil))
 }
 
 func write(t *testing.T, path, text string) {

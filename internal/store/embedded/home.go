@@ -6,14 +6,36 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
 )
 
-// version is what a store directory's VERSION file says. It changes when an
-// older program could not read what a newer one wrote.
-const version = "remora store 1"
+// version is what a store directory's VERSION file says: it ends with the number
+// of the format, perhaps with a point and a second number. The first one grows when
+// an older program could not read what a newer one wrote; the second is for those
+// who like to know.
+const (
+	versionKind  = "remora store "
+	versionMajor = 1
+	version      = versionKind + "1"
+)
+
+// readable is nil where a program of this version reads what one that wrote text as
+// its version left.
+func readable(text string) error {
+	number, ok := strings.CutPrefix(text, versionKind)
+	number, _, _ = strings.Cut(number, ".")
+	major, err := strconv.Atoi(number)
+	switch {
+	case !ok || err != nil || major < 1:
+		return fmt.Errorf("is of version %q, this program reads %q: open it with the program that wrote it, or give another directory", text, version)
+	case major > versionMajor:
+		return fmt.Errorf("is of format %d, which is newer than the %d that this program reads: open it with the program that wrote it or a later one, or give another directory; nothing was changed", major, versionMajor)
+	}
+	return nil
+}
 
 // home is a store's directory, locked:
 //
@@ -62,9 +84,8 @@ func (h *home) checkVersion() (isNew bool, err error) {
 	data, err := os.ReadFile(h.path("VERSION"))
 	switch {
 	case err == nil:
-		if v := strings.TrimSpace(string(data)); v != version {
-			return false, fmt.Errorf("store directory %s is of version %q, this program reads %q: open it with the program that wrote it, or give another directory",
-				h.dir, v, version)
+		if err := readable(strings.TrimSpace(string(data))); err != nil {
+			return false, fmt.Errorf("store directory %s %w", h.dir, err)
 		}
 		return false, nil
 	case !errors.Is(err, fs.ErrNotExist):
