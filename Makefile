@@ -108,13 +108,24 @@ bench-agent: build ## the agent beside promtail, an OpenTelemetry collector and 
 bench-loki: build $(LOKI_CACHE)/loki-3.7.8 ## the server beside Loki 3.7.8: the same bodies, the same questions
 	cd bench && go run . loki -bin ../bin -loki $(LOKI_CACHE)/loki-3.7.8 $(BENCH_FLAGS)
 
-FUZZTIME ?= 20s
-fuzz: ## each fuzz target for FUZZTIME
-	@go list -f '{{.ImportPath}} {{.Dir}}' ./internal/... | while read -r pkg dir; do \
-		for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$$dir"/*_test.go 2>/dev/null | cut -d' ' -f2); do \
-			echo "$$pkg $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) "$$pkg"; \
-		done; \
-	done
+# Every target of every module; one that finds something does not keep the others
+# from running. FUZZ chooses by name.
+FUZZ ?= .
+FUZZFLAGS ?=
+FUZZTIME ?= 2m
+fuzz: ## each fuzz target for FUZZTIME (2m); FUZZ=REGEXP chooses, FUZZFLAGS=-parallel=1
+	@found=0; for module in . bench; do cd $(CURDIR)/$$module; \
+		while read -r pkg dir; do \
+			for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9_]+' "$$dir"/*_test.go 2>/dev/null | cut -d' ' -f2); do \
+				[[ "$$pkg.$$f" =~ $(FUZZ) ]] || continue; \
+				echo "$$(date +%T) $$pkg $$f"; \
+				go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $(FUZZFLAGS) "$$pkg" || found=1; \
+			done; \
+		done < <(go list -f '{{.ImportPath}} {{.Dir}}' ./...); \
+	done; [ $$found = 0 ] || { echo 'fuzz: something was found: see above, and testdata/fuzz'; exit 1; }
+
+fuzz-long: ## each fuzz target for ten minutes
+	$(MAKE) fuzz FUZZTIME=10m
 
 lint: web/node_modules/.package-lock.json ## gofumpt, vet, staticcheck, module tidiness, the page's types and rules
 	@out="$$(go tool gofumpt -l $$(git ls-files '*.go'))"; if [ -n "$$out" ]; then echo "not formatted (make fmt):"; echo "$$out"; exit 1; fi

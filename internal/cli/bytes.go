@@ -36,7 +36,7 @@ func (b *byteSize) Set(s string) error {
 		}
 	}
 	v, err := strconv.ParseFloat(number, 64)
-	if err != nil || v < 0 || v*float64(factor) > 1<<62 {
+	if err != nil || !(v >= 0 && v*float64(factor) <= 1<<62) { // also no number that is none
 		return fmt.Errorf("%q is no size: want one like 5GiB or 500MB", s)
 	}
 	*b = byteSize(v * float64(factor))

@@ -1,7 +1,7 @@
 package state
 
 import (
-	"flag"
+	goflag "flag"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +12,7 @@ import (
 	"github.com/remora-ray/remora/internal/agent/parse"
 )
 
-var write = flag.Bool("write", false, "write the state of this version into testdata")
+var write = goflag.Bool("write", false, "write the state of this version into testdata")
 
 // What earlier versions of this format wrote is read: testdata has a file of each.
 // Whoever changes a record adds one and leaves the others.
