@@ -141,8 +141,14 @@ func (p *parser) expect(op string) token {
 
 func (p *parser) expectString() token { return p.expectKind(tString, "STRING") }
 
-// expectName takes any word: where a name must stand no word is a keyword.
-func (p *parser) expectName() token { return p.expectKind(tWord, "IDENTIFIER") }
+// expectName takes any word that calls nothing: where a name must stand no word is a
+// keyword.
+func (p *parser) expectName() token {
+	if p.cur().isCall() {
+		p.unexpected("IDENTIFIER")
+	}
+	return p.expectKind(tWord, "IDENTIFIER")
+}
 
 func (p *parser) expectKind(k kind, name string) token {
 	if p.cur().kind != k {
@@ -173,7 +179,7 @@ func (p *parser) names() []string {
 	if p.accept(")") {
 		return list
 	}
-	if p.cur().kind != tWord {
+	if c := p.cur(); c.kind != tWord || c.isCall() {
 		p.unexpected("IDENTIFIER", ")")
 	}
 	for {

@@ -64,6 +64,11 @@ func (t token) name() string {
 	}
 }
 
+// isCall reports whether a word is the name of a function, where it is called.
+func (t token) isCall() bool {
+	return t.kind == tWord && t.call && !reserved[t.str] && t.wordName() != "IDENTIFIER"
+}
+
 func (t token) wordName() string {
 	_, isRange := rangeOps[RangeOp(t.str)]
 	_, isVector := vectorOps[VectorOp(t.str)]
