@@ -77,6 +77,7 @@ func (s *Server) deleteLines(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	err = s.bounded(r, func(ctx context.Context) error { return s.store.Delete(ctx, r.tenants[0], sel, query, match) })
+	s.repeats.forget()
 	if err != nil {
 		return err
 	}

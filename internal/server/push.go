@@ -35,11 +35,15 @@ func (s *Server) accept(w http.ResponseWriter, r *request, received time.Time, b
 				"reduce log volume or contact your Loki administrator to see if the limit can be increased",
 			tenant, s.tenants.limits(tenant).RateMB*(1<<20), lines, size)}
 	}
-	check := pushCheck{limits: &s.limits, tenant: tenant, now: received, tenants: s.tenants, lineBytes: cmp.Or(s.tenants.limits(tenant).LineBytes, s.limits.LineBytes)}
+	check := pushCheck{
+		limits: &s.limits, tenant: tenant, now: received, tenants: s.tenants, repeats: s.repeats,
+		lineBytes: cmp.Or(s.tenants.limits(tenant).LineBytes, s.limits.LineBytes),
+	}
 	if err := check.run(body.push); err != nil {
 		return err
 	}
 	s.metrics.pushLines.WithLabelValues("rejected").Add(float64(check.rejected))
+	s.metrics.pushLines.WithLabelValues("duplicate").Add(float64(check.again))
 	batch := store.Batch{Tenant: r.tenants[0], Received: received, Push: body.push}
 	if !check.changed {
 		batch.Body = body.snappy
@@ -52,6 +56,7 @@ func (s *Server) accept(w http.ResponseWriter, r *request, received time.Time, b
 		}
 		return err
 	}
+	s.repeats.stored(check.lines)
 	if err := check.complaint(); err != nil {
 		return err
 	}

@@ -23,10 +23,13 @@ type pushCheck struct {
 	now       time.Time
 	tenants   *limiter
 	lineBytes int
+	repeats   *repeats
 
 	rejected int
-	tooMany  bool // streams: to send them again may help
-	changed  bool // the push is no longer what was sent
+	again    int      // lines that were stored already
+	lines    []uint64 // what is to be stored, as repeats know it
+	tooMany  bool     // streams: to send them again may help
+	changed  bool     // the push is no longer what was sent
 	reasons  []complaint
 	alone    map[string]logs.Labels // see levelAlone
 	pool     []logs.Label           // see withLevel
@@ -99,7 +102,11 @@ func (c *pushCheck) stream(s *loki.Stream) (keep bool, err error) {
 		kept = append(kept, e)
 	}
 	s.Entries = kept
-	return len(kept) > 0, nil
+	if again := c.cut(s); again > 0 {
+		c.again += again
+		c.changed = true
+	}
+	return len(s.Entries) > 0, nil
 }
 
 // theStream stands for a stream in a reason until the reason is told.

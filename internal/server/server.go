@@ -74,6 +74,7 @@ type Server struct {
 	memory  *budget // bounds the bytes of pushes at work
 	tails   tailCount
 	tenants *limiter
+	repeats *repeats
 
 	closing context.Context // done when Close was called
 	close   context.CancelFunc
@@ -109,6 +110,7 @@ func New(cfg Config) (*Server, error) {
 		queries: newGate(limits.Queries, limits.QueuedQueries),
 		memory:  newBudget(limits.PushMemory),
 		tenants: newLimiter(cfg.Tenants, cfg.Now),
+		repeats: newRepeats(),
 	}
 	s.closing, s.close = context.WithCancel(context.Background())
 	var err error

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -250,10 +251,10 @@ func TestSlowTail(t *testing.T) {
 	})
 	line := strings.Repeat("x", 20_000)
 	const n = 3000
-	for range n / 100 {
+	for batch := range n / 100 {
 		lines := make([]string, 100)
 		for i := range lines {
-			lines[i] = line
+			lines[i] = strconv.Itoa(batch) + line
 		}
 		r.push(stream(logs.LabelsOf("app", "x"), lines...)).want(t, 204)
 	}

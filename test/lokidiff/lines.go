@@ -123,7 +123,8 @@ type wireStream struct {
 	Values [][]any           `json:"values"`
 }
 
-// bodies makes pushes of at most so many lines, each of one tenant.
+// bodies makes pushes of at most so many lines, each of one tenant. Streams of lines
+// that arrive twice have a push each.
 func bodies(streams []stream) []body {
 	const most = 2000
 	var out []body
@@ -131,7 +132,7 @@ func bodies(streams []stream) []body {
 	ordered := slices.Clone(streams)
 	slices.SortStableFunc(ordered, func(a, b stream) int { return cmp.Compare(a.tenant, b.tenant) })
 	for _, s := range ordered {
-		if len(out) == 0 || size+len(s.lines) > most || out[len(out)-1].tenant != s.tenant {
+		if len(out) == 0 || size+len(s.lines) > most || out[len(out)-1].tenant != s.tenant || s.tenant == tenantRetry {
 			out = append(out, body{tenant: s.tenant})
 			size = 0
 		}

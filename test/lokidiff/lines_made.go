@@ -200,4 +200,9 @@ func (m *maker) once(tenant string) []line {
 func (m *maker) twice() {
 	list := m.once(tenantRetry)
 	m.add(tenantRetry, map[string]string{"app": "once"}, slices.Clone(list[4:7]))
+	again := slices.Clone(list)
+	again[3].text = "another at the same time"
+	again[5].meta = map[string]string{"user": "ann"}
+	m.add(tenantRetry, map[string]string{"app": "once"}, again)
+	m.add(tenantRetry, map[string]string{"app": "same"}, slices.Concat(list[:2], list[:2]))
 }
