@@ -21,6 +21,9 @@ func (s *Stream) GapTime() int64 {
 	if s.clock.last == 0 {
 		return 0
 	}
+	if s.unsure && s.clock.anchored {
+		s.clock.seen = s.clock.behind(s.written)
+	}
 	return s.clock.at(s.clock.seen)
 }
 

@@ -275,6 +275,7 @@ type Position struct {
 	Seen     int64  // last time seen in the stream, its own or an anchor's
 	Last     int64  // last time given to an entry
 	Anchored bool   // Seen is an anchor's
+	Unsure   bool   // and what was sent before Offset may have later times
 	Split    uint32 // pieces sent of the line that Offset lies in
 	Parser   []byte // state of the ray.Parser; of a container's log, of all that reads it
 	Entry    uint64 // logical offset of the first line of the entry that Offset lies in or behind
@@ -288,10 +289,7 @@ func (s *Stream) Position(offset uint64) Position {
 		Offset: offset, Seen: s.clock.seen, Last: s.clock.last, Anchored: s.clock.anchored,
 		Split: s.split, Entry: s.entry,
 	}
-	if s.unsure && s.clock.anchored { // what comes next must not come before what was sent
-		p.Last = s.clock.behind(s.written)
-		p.Seen = p.Last
-	}
+	p.Unsure = s.unsure && s.clock.anchored
 	if g := s.staged; g != nil {
 		p.Split, p.Entry = g.lanes[0].split, g.lanes[0].entry
 		p.Parser, p.Stages = g.appendLanes(nil), g.appendRun(nil)
@@ -305,7 +303,7 @@ func (s *Stream) Position(offset uint64) Position {
 // it goes on with less known of what came before.
 func (s *Stream) Restore(p Position, anchors []Anchor) error {
 	err := s.restoreParsers(&p)
-	s.clock, s.unsure, s.at = clock{seen: p.Seen, last: p.Last, anchored: p.Anchored}, false, p.Offset
+	s.clock, s.unsure, s.at = clock{seen: p.Seen, last: p.Last, anchored: p.Anchored}, p.Unsure, p.Offset
 	s.anchors = s.anchors[:0]
 	for _, a := range anchors {
 		if a.Offset >= p.Offset {

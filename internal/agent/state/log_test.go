@@ -17,7 +17,7 @@ import (
 func stream(n byte) *Stream {
 	return &Stream{
 		ID: loki.FileID{n}, Session: "session_x", Name: fmt.Sprintf("worker-%d.out", n), Asked: true, Rotation: 3,
-		Position: parse.Position{Offset: 1000 + uint64(n), Seen: 17, Last: 18, Anchored: true, Split: 2, Parser: []byte{1, 2, n}},
+		Position: parse.Position{Offset: 1000 + uint64(n), Seen: 17, Last: 18, Anchored: true, Unsure: n%2 == 0, Split: 2, Parser: []byte{1, 2, n}},
 		Mark:     tail.Mark{Len: 64, Sum: 99}, At: 12345, Gap: "truncated", GapAt: 2000,
 		Generations: []Generation{
 			{Key: tail.Key{Dev: 1, Ino: 2, Birth: 3}, Head: tail.Head{Len: 5, Sum: 6}, Print: []byte("p"), Size: 7, Rotation: 1, Begun: true, Done: true},

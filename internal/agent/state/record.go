@@ -55,6 +55,23 @@ const (
 
 var errShort = errors.New("record is cut short")
 
+// What is known of a position's clock, as bits. An agent that knows the first only
+// takes any of them for it.
+const (
+	anchored = 1 << iota
+	unsure
+)
+
+func clockFlags(p *parse.Position) (b byte) {
+	if p.Anchored {
+		b |= anchored
+	}
+	if p.Unsure {
+		b |= unsure
+	}
+	return b
+}
+
 func appendStream(b []byte, s *Stream) []byte {
 	b = append(b, typeStream)
 	b = append(b, s.ID[:]...)
@@ -67,7 +84,7 @@ func appendStream(b []byte, s *Stream) []byte {
 	b = binary.AppendUvarint(b, p.Offset)
 	b = binary.AppendVarint(b, p.Seen)
 	b = binary.AppendVarint(b, p.Last)
-	b = appendBool(b, p.Anchored)
+	b = append(b, clockFlags(p))
 	b = binary.AppendUvarint(b, uint64(p.Split))
 	b = appendText(b, string(p.Parser))
 	b = binary.AppendUvarint(b, p.Entry)
@@ -204,10 +221,12 @@ func (r *reader) id() (id loki.FileID) {
 func (r *reader) stream() *Stream {
 	s := &Stream{ID: r.id(), Session: r.text(), Name: r.text(), Asked: r.bool(), Stray: r.bool(), Rotation: int(r.varint())}
 	s.Position = parse.Position{
-		Offset: r.uvarint(), Seen: r.varint(), Last: r.varint(), Anchored: r.bool(),
-		Split: uint32(r.uvarint()), Parser: []byte(r.text()),
-		Entry: r.uvarint(), Stages: append([]byte(nil), r.take(r.uvarint())...),
+		Offset: r.uvarint(), Seen: r.varint(), Last: r.varint(),
 	}
+	p, flags := &s.Position, r.byte()
+	p.Anchored, p.Unsure = flags != 0, flags&unsure != 0
+	p.Split, p.Parser = uint32(r.uvarint()), []byte(r.text())
+	p.Entry, p.Stages = r.uvarint(), append([]byte(nil), r.take(r.uvarint())...)
 	s.Mark = tail.Mark{Len: r.byte(), Sum: r.uint64()}
 	s.At, s.Gap, s.GapAt = r.varint(), r.text(), r.uvarint()
 	n := r.uvarint()
