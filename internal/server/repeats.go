@@ -19,7 +19,7 @@ import (
 // memory is bounded. Safe for concurrent use.
 type repeats struct {
 	seed  maphash.Seed
-	lines [1 << 18]atomic.Uint64
+	lines [1 << 16]atomic.Uint64
 }
 
 func newRepeats() *repeats { return &repeats{seed: maphash.MakeSeed()} }
@@ -47,7 +47,7 @@ func mix(h, x uint64) uint64 {
 	return hi ^ lo + h
 }
 
-func (r *repeats) slot(line uint64) *atomic.Uint64 { return &r.lines[line>>(64-18)] }
+func (r *repeats) slot(line uint64) *atomic.Uint64 { return &r.lines[line>>(64-16)] }
 
 // has reports whether the line was stored a while ago.
 func (r *repeats) has(line uint64) bool { return r.slot(line).Load() == line }
