@@ -63,4 +63,5 @@ func TestScriptsOverTheEmbeddedStore(t *testing.T) {
 		return loaded[key]
 	}
 	logqltest.Run(t, "../../internal/logql/testdata/*.txt", false, open)
+	logqltest.RunDocument(t, "../../docs/logql.md", false, open)
 }

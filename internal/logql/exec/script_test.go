@@ -16,3 +16,10 @@ func TestScripts(t *testing.T) {
 		return logqltest.Memory(records)
 	})
 }
+
+// The examples of the language's document answer what it says.
+func TestDocument(t *testing.T) {
+	logqltest.RunDocument(t, "../../../docs/logql.md", *rewrite, func(_ testing.TB, records []logs.Record) exec.Source {
+		return logqltest.Memory(records)
+	})
+}
