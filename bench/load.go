@@ -17,7 +17,7 @@ import (
 
 const (
 	clients  = 10
-	eachAsks = 10
+	eachAsks = 5
 )
 
 // crowd is what a question took one client, and each of several at once.

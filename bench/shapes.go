@@ -77,7 +77,7 @@ type asking struct {
 type cost struct{ wall, cpu time.Duration }
 
 // Whoever takes long is asked less often.
-const patience = 20 * time.Second
+const patience = 10 * time.Second
 
 // askBoth asks both servers each question in turn and compares what they answer.
 func (b *lokiBench) askBoth(ctx context.Context) error {
