@@ -19,6 +19,7 @@ import (
 
 	"github.com/remora-ray/remora/internal/client"
 	"github.com/remora-ray/remora/internal/logs"
+	"github.com/remora-ray/remora/internal/loki"
 	"github.com/remora-ray/remora/internal/ray"
 )
 
@@ -91,11 +92,7 @@ func (e *exporting) run(ctx context.Context, name string) error {
 		return err
 	}
 	defer x.close()
-	pages := paging{
-		client: c, query: e.query(name), direction: logs.Forward, warn: e.notice,
-		start: session.Started.Add(-24 * time.Hour), end: e.now().Add(time.Hour),
-	}
-	if _, err := pages.each(ctx, x.collect); err != nil {
+	if err := e.read(ctx, c, x, session.Started.Add(-24*time.Hour)); err != nil {
 		return fmt.Errorf("read the lines of %s: %w", name, err)
 	}
 	if x.lines == 0 {
@@ -106,6 +103,27 @@ func (e *exporting) run(ctx context.Context, name string) error {
 		return err
 	}
 	return e.summary(s)
+}
+
+// read takes all lines at once, or in pages from a server that gives them so only.
+func (e *exporting) read(ctx context.Context, c *client.Client, x *export, start time.Time) error {
+	q := client.RangeQuery{Query: e.query(x.session), Start: start, End: e.now().Add(time.Hour), Direction: logs.Forward}
+	err := c.Lines(ctx, q, func(p *loki.Push) error {
+		for i := range p.Streams {
+			for _, entry := range p.Streams[i].Entries {
+				if err := x.add(&client.Line{Time: entry.Time, Line: entry.Line, Stream: p.Streams[i].Labels, Metadata: entry.Metadata}); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	if !errors.Is(err, client.ErrNoLines) {
+		return err
+	}
+	pages := paging{client: c, query: q.Query, direction: q.Direction, warn: e.notice, start: q.Start, end: q.End}
+	_, err = pages.each(ctx, x.collect)
+	return err
 }
 
 // query selects the session's lines; those that stand for missing bytes were in

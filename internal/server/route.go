@@ -42,6 +42,7 @@ var routeTable = []route{
 	{"push", "/loki/api/v1/push", post, oneTenant, (*Server).push},
 	{"otlp", "/otlp/v1/logs", post, oneTenant, (*Server).pushOTLP},
 	{"offsets", "/api/remora/v1/offsets", post, oneTenant, (*Server).offsets},
+	{"lines", "/api/remora/v1/lines", getPost, oneTenant, (*Server).lines},
 	{"query_range", "/loki/api/v1/query_range", getPost, manyTenants, (*Server).queryRange},
 	{"query", "/loki/api/v1/query", getPost, manyTenants, (*Server).query},
 	{"labels", "/loki/api/v1/labels", getPost, manyTenants, (*Server).labelNames},
