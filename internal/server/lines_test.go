@@ -25,7 +25,8 @@ func TestAllLines(t *testing.T) {
 	s.Range.To = 20 * 12_000
 	r.push(s).want(t, 204)
 	const path = "/api/remora/v1/lines"
-	got := r.get(path, "query", `{app="a"} | offset!="0"`).want(t, 200)
+	got := r.get(path, "query", `{app="a"} | offset!="0"`)
+	got.want(t, 200)
 	var lines []string
 	err := loki.ReadLines(bytes.NewReader([]byte(got.body)), func(p *loki.Push) error {
 		for _, s := range p.Streams {
