@@ -44,7 +44,52 @@ AWS_SECRET_ACCESS_KEY and AWS_REGION, a file of credentials, or the machine's ro
 	cmd.Flags().IntVar(&b.keep, "keep", 0, "remove all but so many backups of the target afterwards (default keep all)")
 	b.output.add(cmd, "output", "how to print the summary")
 	_ = cmd.MarkFlagDirname("data")
+	cmd.AddCommand(a.verifyCommand())
 	return cmd
+}
+
+// verifyCommand reads backups back.
+func (a *app) verifyCommand() *cobra.Command {
+	b := backing{app: a, output: newChoice("text", "json")}
+	cmd := &cobra.Command{
+		Use:   "verify TARGET",
+		Short: "Read backups back and compare every checksum",
+		Long: `Read all that the backups of a target hold and compare every checksum. What is
+damaged or missing is named; removed from the target, the next backup copies it anew
+for as long as the server has it.`,
+		Example: `  remora backup verify /mnt/backups/remora
+  remora backup verify s3://logs/remora --s3-endpoint https://minio:9000
+  remora backup verify /mnt/backups/remora --backup 2026-11-21T19-40-05Z`,
+		Args: exactly(1, "the TARGET that was given to \"remora backup\""),
+		RunE: func(cmd *cobra.Command, args []string) error { return b.verify(cmd.Context(), args[0]) },
+	}
+	cmd.Flags().StringVar(&b.name, "backup", "", "only this one (default all)")
+	b.addEndpoint(cmd)
+	b.output.add(cmd, "output", "how to print the summary")
+	return cmd
+}
+
+func (b *backing) verify(ctx context.Context, at string) error {
+	target, err := b.target(at)
+	if err != nil {
+		return err
+	}
+	p := newProgress(b.app, "verify", 0)
+	s, err := backup.Verify(ctx, target, b.name, told(p))
+	p.end()
+	switch {
+	case errors.Is(err, backup.ErrNone):
+		return notFoundf("%s holds no backup", at)
+	case errors.Is(err, fs.ErrNotExist):
+		return &notFoundError{err}
+	case err != nil:
+		return err
+	}
+	if b.output.value == "json" {
+		return json.NewEncoder(b.stdout).Encode(s)
+	}
+	fmt.Fprintf(b.stdout, "%s in %s read, every checksum right\n", sizeText(s.Bytes), plural(s.Files, "file"))
+	return nil
 }
 
 // restoreCommand brings a backup back.
@@ -100,6 +145,15 @@ func (b *backing) run(ctx context.Context, at string) error {
 	if err != nil {
 		return err
 	}
+	unlock, err := backup.Lock(ctx, target, b.now)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err := unlock(); err != nil {
+			b.notice("remora backup: %s", err)
+		}
+	}()
 	dir, release, err := b.snapshot(ctx)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@
 //
 //	backups/2026-11-21T19-40-05Z   what a backup holds, written last
 //	files/3f/3f9a…                 what is in a file, named by its SHA-256
+//	locks/…                        who writes to the target
 //
 // Invariant: a backup that is listed is whole, unless somebody changed the
 // target; what is restored has the checksums that it had when it was copied.
