@@ -150,6 +150,8 @@ type Selection struct {
 	Needs []Need
 	// Metadata names the structured metadata that is looked at; nil means all.
 	Metadata []string
+	// NoLines means that the records' lines are not looked at: they may be empty.
+	NoLines bool
 	// Likely is about how many records are taken before the asker has enough; 0
 	// means that all are.
 	Likely int

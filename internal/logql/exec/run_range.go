@@ -153,7 +153,7 @@ func (q *query) samples(r *plan.Range, yield func(*line) error) error {
 		return err
 	}
 	// The line is told with all its labels.
-	sel.Metadata = nil
+	sel.Metadata, sel.NoLines = nil, false
 	if again := q.pass(r, sel, &ln, yield); again != nil {
 		return again
 	}

@@ -121,15 +121,18 @@ next:
 				continue next
 			}
 		}
-		list = append(list, looked(*r, sel.Metadata))
+		list = append(list, looked(*r, &sel))
 	}
 	return list, nil
 }
 
-// looked leaves of the metadata what is looked at.
-func looked(r logs.Record, names []string) logs.Record {
-	if names != nil {
+// looked leaves of a record what is looked at.
+func looked(r logs.Record, sel *logs.Selection) logs.Record {
+	if names := sel.Metadata; names != nil {
 		r.Metadata = slices.DeleteFunc(slices.Clone(r.Metadata), func(l logs.Label) bool { return !slices.Contains(names, l.Name) })
+	}
+	if sel.NoLines {
+		r.Line = ""
 	}
 	return r
 }

@@ -61,6 +61,9 @@ func (l *Log) explain(b *strings.Builder, indent string) {
 	if names := l.Selection.Metadata; names != nil {
 		fmt.Fprintf(b, "%sstore: metadata that is looked at: %s\n", indent, cmp.Or(strings.Join(names, ", "), "none"))
 	}
+	if l.Selection.NoLines {
+		fmt.Fprintf(b, "%sstore: lines are not looked at\n", indent)
+	}
 	for _, s := range l.Stages {
 		fmt.Fprintf(b, "%sengine: %s\n", indent, syntax.StageString(s))
 	}

@@ -203,6 +203,22 @@ func shortest(texts []string) int {
 	return least
 }
 
+// ignoresLines reports whether nothing looks at the lines, once the store has
+// filtered them.
+func (r *Range) ignoresLines() bool {
+	if r.Op == "bytes_over_time" || r.Op == "bytes_rate" {
+		return false
+	}
+	for _, s := range r.Stages {
+		switch s.(type) {
+		case *syntax.LabelFilterStage, *syntax.DropStage, *syntax.KeepStage:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
 // lookedAt names the structured metadata that an aggregation looks at, nil where
 // that may be any.
 func (r *Range) lookedAt() []string {

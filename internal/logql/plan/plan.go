@@ -211,6 +211,7 @@ func newRange(e *syntax.RangeAgg, outer *syntax.VectorAgg) (Node, error) {
 	r.Selection.Needs = needs(e.Range.Query.Stages, r.Unwrap)
 	if !r.Buckets {
 		r.Selection.Metadata = r.lookedAt()
+		r.Selection.NoLines = r.ignoresLines()
 	}
 	return r, nil
 }

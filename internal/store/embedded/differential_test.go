@@ -138,11 +138,11 @@ func checkSelection(t *testing.T, e *Engine, all []logs.Record, sel logs.Selecti
 		return nil
 	})
 	if err != nil {
-		t.Errorf("%s: %v", e.Explain(sel), err)
+		t.Errorf("%s: %v", push(&sel, false).filter, err)
 		return
 	}
 	if diff := cmp.Diff(naive(all, sel), got); diff != "" {
-		t.Errorf("%v %v %v pushed as %s (-want +got):\n%.1500s", sel.Matchers, sel.Lines, sel.Labels, e.Explain(sel), diff)
+		t.Errorf("%v %v %v pushed as %s (-want +got):\n%.1500s", sel.Matchers, sel.Lines, sel.Labels, push(&sel, false).filter, diff)
 	}
 	checkBuckets(t, e, all, sel)
 }
@@ -161,14 +161,14 @@ func checkBuckets(t *testing.T, e *Engine, all []logs.Record, sel logs.Selection
 		return nil
 	})
 	if err != nil {
-		t.Errorf("buckets of %s: %v", e.Explain(sel), err)
+		t.Errorf("buckets of %s: %v", push(&sel, false).filter, err)
 	}
 	byText := make(map[string]*logs.Bucket)
 	for _, b := range want.buckets {
 		byText[fmt.Sprint(b.End, b.Group)] = b
 	}
 	if diff := cmp.Diff(byText, got); diff != "" {
-		t.Errorf("buckets of %s (-want +got):\n%.1500s", e.Explain(sel), diff)
+		t.Errorf("buckets of %s (-want +got):\n%.1500s", push(&sel, false).filter, diff)
 	}
 }
 

@@ -75,17 +75,26 @@ func needFilter(n *logs.Need) string {
 }
 
 // lookedAt leaves of the rows what a selection looks at and what sorts them; "" for
-// all.
-func lookedAt(sel *logs.Selection) string {
+// all. Where the engine is not exact the residual check looks at the line.
+func lookedAt(sel *logs.Selection, exact bool) string {
+	noLines := sel.NoLines && exact
 	if sel.Metadata == nil {
+		if noLines {
+			return " | delete _msg"
+		}
 		return ""
 	}
-	names := []string{"_time", "_stream", "_msg", loki.MetadataOffset, fieldRow}
+	names := []string{"_time", "_stream", loki.MetadataOffset, fieldRow}
+	if !noLines {
+		names = append(names, "_msg")
+	}
 	for _, n := range sel.Metadata {
 		names = append(names, quote(fieldName(n)), quote(metadataPrefix+n))
 	}
-	for _, m := range sel.Labels { // the residual check reads them
-		names = append(names, quote(fieldName(m.Name)), quote(metadataPrefix+m.Name))
+	if !exact {
+		for _, m := range sel.Labels {
+			names = append(names, quote(fieldName(m.Name)), quote(metadataPrefix+m.Name))
+		}
 	}
 	return " | fields " + strings.Join(names, ", ")
 }

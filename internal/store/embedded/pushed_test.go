@@ -61,12 +61,12 @@ func TestWhatIsPushedDown(t *testing.T) {
 		if got.filter != tc.want || got.exact != tc.exact {
 			t.Errorf("%v %v %v is pushed as %s (exact %v), want %s (exact %v)", tc.sel.Matchers, tc.sel.Lines, tc.sel.Labels, got.filter, got.exact, tc.want, tc.exact)
 		}
-		if e.Explain(tc.sel) != got.filter {
-			t.Errorf("explained as %s", e.Explain(tc.sel))
+		if text, checked := e.Explain(tc.sel); text != got.filter || checked == got.exact {
+			t.Errorf("explained as %s", text)
 		}
 	}
 	looked := logs.Selection{Metadata: []string{"pod"}, Labels: []logs.Matcher{matcher(t, "n", logs.Equal, "1")}}
-	if got, want := lookedAt(&looked), ` | fields _time, _stream, _msg, offset, remora_row, "pod", "remora:m:pod", "n", "remora:m:n"`; got != want {
+	if got, want := lookedAt(&looked, false), ` | fields _time, _stream, offset, remora_row, _msg, "pod", "remora:m:pod", "n", "remora:m:n"`; got != want {
 		t.Errorf("columns are pushed as %s, want %s", got, want)
 	}
 	q := logs.BucketQuery{Origin: 7, Width: 60e9, By: []string{"component"}}

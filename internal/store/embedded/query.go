@@ -18,9 +18,21 @@ var tenantID = []logstorage.TenantID{{}}
 // hiddenFields are never wanted in an answer.
 var hiddenFields = []string{"_stream_id"}
 
-// Explain shows what of a selection is pushed down: LogsQL without time.
-func (e *Engine) Explain(sel logs.Selection) string {
-	return push(&sel, e.tenants.marked.Load()).filter
+// Explain shows what of a selection is pushed down: LogsQL without time. checked
+// tells that what comes of it is looked at once more.
+func (e *Engine) Explain(sel logs.Selection) (logsQL string, checked bool) {
+	p := push(&sel, e.tenants.marked.Load())
+	return p.filter + lookedAt(&sel, p.exact), !p.exact
+}
+
+// ExplainBuckets shows how buckets are counted: by the engine, or from lines that
+// are looked at once more.
+func (e *Engine) ExplainBuckets(q logs.BucketQuery) (logsQL string, checked bool) {
+	p := push(&q.Selection, e.tenants.marked.Load())
+	if !p.exact {
+		return p.filter, true
+	}
+	return bucketsLogsQL(p.filter, q), false
 }
 
 // run asks one tenant with start ≤ time < end. writeBlock is called by several

@@ -39,7 +39,7 @@ func (e *Engine) Select(ctx context.Context, tenants []string, sel logs.Selectio
 		return err
 	}
 	p := push(&sel, e.tenants.marked.Load())
-	p.filter += lookedAt(&sel)
+	p.filter += lookedAt(&sel, p.exact)
 	r, err := newResidual(&sel, p.exact)
 	if err != nil {
 		return err
