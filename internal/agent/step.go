@@ -102,6 +102,9 @@ func (a *agent) begin(f *follower, g *generation) {
 	}
 	g.begun = true
 	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
+	if g.gap != "" {
+		f.idle = wall.Now().UnixNano() // when the lines behind it were written, those before it do not tell
+	}
 }
 
 // observe is what the disk says of the generation that is being read.
