@@ -169,14 +169,28 @@ func TestDecodePushJSON(t *testing.T) {
 	}
 }
 
+// What is not quite a push is taken as Loki takes it.
+func TestDecodePushJSONForgives(t *testing.T) {
+	for body, want := range map[string]*Push{
+		`null`: {},
+		`{"streams":[{"stream":{"a":1.50,"b":true,"c":null},"values":[["5"],["6","x",{},"more"]]}]}`: {Streams: []Stream{{
+			Labels: logs.LabelsOf("a", "1.50", "b", "true", "c", "null"), Entries: []logs.Entry{{Time: 5}, {Time: 6, Line: "x"}},
+		}}},
+	} {
+		got, err := DecodePushJSON([]byte(body))
+		if d := cmp.Diff(want, got); d != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", body, err, d)
+		}
+	}
+}
+
 func TestDecodePushJSONRefuses(t *testing.T) {
 	for body, want := range map[string]string{
-		``:                                 "JSON ends after 0 bytes, expected an object",
-		`[]`:                               "expected an object at byte 0, found '['",
-		`{"streams":{}}`:                   "expected an array at byte 11",
-		`{"streams":[[]]}`:                 "expected an object at byte 12",
-		`{"streams":[{"stream":{"a":1}}]}`: `value of label "a" is not a string at byte 27`,
-		`{"streams":[{"values":[["1","x",{},1]]}]}`:              "more than a time stamp, a line and structured metadata",
+		``:                                  "JSON ends after 0 bytes, expected an object",
+		`[]`:                                "expected an object at byte 0, found '['",
+		`{"streams":{}}`:                    "expected an array at byte 11",
+		`{"streams":[[]]}`:                  "expected an object at byte 12",
+		`{"streams":[{"stream":{"a":{}}}]}`: `value of label "a" is not a string at byte 27`,
 		`{"streams":[{"values":[["1","x",{"":""}]]}]}`:           "structured metadata with an empty name",
 		`{"streams":[{"values":[["9223372036854775808","x"]]}]}`: "is not a number of nanoseconds",
 		"{\"streams\":[{\"values\":[[\"1\",\"a\x01\"]]}]}":       "control character",

@@ -12,8 +12,9 @@ import (
 //
 //	{"streams": [{"stream": {name: value}, "values": [["<ns>", "line", {name: value}]]}]}
 //
-// The third element of a value is structured metadata and may be missing; other
-// members are skipped. Strings of the result share one copy of src, which the
+// The third element of a value is structured metadata and may be missing, as may the
+// line, which is empty then; other members are skipped. As in Loki a number or a
+// word as a label's value is taken as it is written. Strings of the result share one copy of src, which the
 // caller may use again. Metadata is sorted; of equal names the last wins. Streams
 // whose labels cannot be read are left out and listed.
 func DecodePushJSON(src []byte) (*Push, error) {
@@ -33,6 +34,9 @@ type jsonPush struct {
 
 func (d *jsonPush) push() (*Push, error) {
 	p := &Push{}
+	if d.peek(); d.word("null") {
+		return p, nil
+	}
 	err := d.object(func(name string) error {
 		if name != "streams" {
 			return d.skip(0)
@@ -86,7 +90,15 @@ func (d *jsonPush) stream(s *Stream) (wrong *LabelError, err error) {
 // streamLabels reads labels by the rules of ParseLabels.
 func (d *jsonPush) streamLabels(s *Stream) (wrong *LabelError, err error) {
 	ls := make([]logs.Label, 0, 8)
-	if err := d.labels(&ls, "label"); err != nil {
+	err = d.object(func(name string) error {
+		if err := d.room.take(); err != nil {
+			return err
+		}
+		value, err := d.label(name)
+		ls = append(ls, logs.Label{Name: name, Value: value})
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	for _, l := range ls {
@@ -102,11 +114,25 @@ func (d *jsonPush) streamLabels(s *Stream) (wrong *LabelError, err error) {
 	return nil, nil
 }
 
-// labels appends the members of an object whose values must be strings.
-func (d *jsonPush) labels(dst *[]logs.Label, what string) error {
+// label reads the value of a stream's label.
+func (d *jsonPush) label(name string) (string, error) {
+	switch d.peek() {
+	case '"':
+		return d.str()
+	case '{', '[':
+		return "", fmt.Errorf("value of label %s is not a string at byte %d", quoteShort(name), d.pos)
+	}
+	start := d.pos
+	err := d.skip(0)
+	return d.text[start:d.pos], err
+}
+
+// labels appends the members of an object of structured metadata, whose values must
+// be strings.
+func (d *jsonPush) labels(dst *[]logs.Label) error {
 	return d.object(func(name string) error {
 		if d.peek() != '"' {
-			return fmt.Errorf("value of %s %s is not a string at byte %d", what, quoteShort(name), d.pos)
+			return fmt.Errorf("value of structured metadata %s is not a string at byte %d", quoteShort(name), d.pos)
 		}
 		if err := d.room.take(); err != nil {
 			return err
@@ -134,10 +160,10 @@ func (d *jsonPush) value(e *logs.Entry) error {
 		case 2:
 			return d.metadata(e)
 		default:
-			return fmt.Errorf("a value has more than a time stamp, a line and structured metadata at byte %d", d.pos)
+			return d.skip(0)
 		}
 	})
-	if err == nil && count < 2 {
+	if err == nil && count == 0 {
 		err = fmt.Errorf("a value needs a time stamp and a line at byte %d", start)
 	}
 	return err
@@ -167,7 +193,7 @@ func (d *jsonPush) metadata(e *logs.Entry) error {
 		return fmt.Errorf("structured metadata is not an object at byte %d", d.pos)
 	}
 	start := len(d.pool)
-	if err := d.labels(&d.pool, "structured metadata"); err != nil {
+	if err := d.labels(&d.pool); err != nil {
 		return err
 	}
 	own := d.pool[start:len(d.pool):len(d.pool)]

@@ -18,6 +18,8 @@ type question struct {
 	categorize bool   // ask for labels by where they come from
 	headers    http.Header
 	post       bool
+	push       bool   // it sends body as it is
+	body       string
 }
 
 // answer is what a client sees.
@@ -29,6 +31,16 @@ type answer struct {
 }
 
 const workers = 4
+
+// pushAll sends what is to be pushed, one after the other, before anything is asked.
+func (p *pair) pushAll(ctx context.Context, questions []*question, done func(*question, *answer, *answer)) {
+	for _, q := range questions {
+		if q.push && ctx.Err() == nil {
+			loki, remora := p.askBoth(ctx, q)
+			done(q, loki, remora)
+		}
+	}
+}
 
 // askAll asks every question of both; done is called in the order of questions.
 func (p *pair) askAll(ctx context.Context, questions []*question, done func(*question, *answer, *answer)) {
@@ -78,7 +90,9 @@ func (p *pair) askBoth(ctx context.Context, q *question) (loki, remora *answer) 
 
 func (p *pair) ask(ctx context.Context, s *server, q *question) *answer {
 	method, target, body := http.MethodGet, s.url+q.path, io.Reader(nil)
-	if q.post {
+	if q.push {
+		method, body = http.MethodPost, strings.NewReader(q.body)
+	} else if q.post {
 		method, body = http.MethodPost, strings.NewReader(q.params.Encode())
 	} else if len(q.params) > 0 {
 		target += "?" + q.params.Encode()

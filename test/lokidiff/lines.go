@@ -19,6 +19,7 @@ const (
 	tenantRetry = "retry"  // has lines that arrive twice
 	tenantLive  = "live"   // has the lines that tails wait for
 	tenantNone  = "nobody" // has no lines
+	tenantPush  = "pushed" // has what the questions push
 )
 
 // span is the time from base in which all lines lie.

@@ -19,6 +19,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -93,9 +94,15 @@ func compareAll(ctx context.Context, o *options) (different int, err error) {
 			chosen = append(chosen, q)
 		}
 	}
-	pair.askAll(ctx, chosen, func(q *question, loki, remora *answer) {
+	add := func(q *question, loki, remora *answer) {
 		r.add(q, loki, remora, func() []string { return pair.proven(ctx, rules, q, loki) })
+	}
+	pair.pushAll(ctx, asked, func(q *question, loki, remora *answer) {
+		if slices.Contains(chosen, q) {
+			add(q, loki, remora)
+		}
 	})
+	pair.askAll(ctx, slices.DeleteFunc(chosen, func(q *question) bool { return q.push }), add)
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}

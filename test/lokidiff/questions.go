@@ -21,6 +21,8 @@ var questionFiles embed.FS
 //	range    a metric query over the span, by default every five minutes
 //	instant  a metric query near the span's end
 //	both     a metric query asked as range and as instant
+//	push     a push of the body that follows; $T and seconds are a time since the base
+//	otlp     the same to OTLP's endpoint
 //	others   the endpoint of that name
 //
 // Words like name=value before the query are parameters. Times may be +30m:
@@ -40,6 +42,8 @@ var kinds = map[string]string{
 	"patterns":              "/loki/api/v1/patterns",
 	"format":                "/loki/api/v1/format_query",
 	"tail":                  tailPath,
+	"push":                  "/loki/api/v1/push",
+	"otlp":                  "/otlp/v1/logs",
 	"get":                   "",
 	"values":                "/loki/api/v1/label/{name}/values",
 	"detected_field_values": "/loki/api/v1/detected_field/{name}/values",
@@ -101,6 +105,8 @@ func parseQuestions(text string, base time.Time) ([]*question, error) {
 
 var word = regexp.MustCompile(`^([a-z_A-Z:\[\]-]+)=(\S*)(?: |$)`)
 
+var sinceBase = regexp.MustCompile(`\$T[0-9]+`)
+
 func parseQuestion(kind, rest string, base time.Time) (*question, error) {
 	path, ok := kinds[kind]
 	if !ok {
@@ -115,6 +121,14 @@ func parseQuestion(kind, rest string, base time.Time) (*question, error) {
 		}
 		rest = rest[len(m[0]):]
 		q.set(m[1], m[2], base)
+	}
+	if kind == "push" || kind == "otlp" {
+		q.push = true
+		q.body = sinceBase.ReplaceAllStringFunc(strings.TrimSpace(rest), func(s string) string {
+			seconds, _ := strconv.Atoi(s[2:])
+			return fmt.Sprint(base.Add(time.Duration(seconds) * time.Second).UnixNano())
+		})
+		return q, nil
 	}
 	if strings.Contains(rest, "$N") {
 		q.tenant = tenantLive
@@ -132,6 +146,10 @@ func parseQuestion(kind, rest string, base time.Time) (*question, error) {
 func (q *question) defaults(kind string, base time.Time) {
 	switch kind {
 	case "format", "get":
+		return
+	case "push", "otlp":
+		q.tenant = tenantPush
+		q.headers.Set("Content-Type", "application/json")
 		return
 	case "instant":
 		q.set("time", "+1h30m", base)

@@ -73,7 +73,7 @@ func (r *report) show(q *question, found []difference) {
 			fmt.Fprintf(r.out, " %s=%s", name, strings.Join(q.params[name], " "))
 		}
 	}
-	fmt.Fprintf(r.out, "\n  %s\n", q.params.Get("query"))
+	fmt.Fprintf(r.out, "\n  %s%s\n", q.params.Get("query"), q.body)
 	for _, d := range found {
 		fmt.Fprintf(r.out, "    %s\n", d)
 	}
