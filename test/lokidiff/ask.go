@@ -18,7 +18,7 @@ type question struct {
 	categorize bool   // ask for labels by where they come from
 	headers    http.Header
 	post       bool
-	push       bool   // it sends body as it is
+	push       bool // it sends body as it is
 	body       string
 }
 

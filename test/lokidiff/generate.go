@@ -158,7 +158,19 @@ func (g *generator) broken() *question {
 func (g *generator) other() *question {
 	selector := g.selector()
 	var q *question
-	switch g.IntN(6) {
+	switch g.IntN(9) {
+	case 6:
+		q = g.ask("detected_field values", "/loki/api/v1/detected_field/"+g.pick("level", "status", "a", "app", "user", "msg", "detected_level", "pod")+"/values")
+		q.params.Set("query", g.logQuery())
+		q.params.Set("line_limit", "1000")
+	case 7:
+		q = g.ask("series", "/loki/api/v1/series")
+		q.params["match[]"] = []string{selector, g.selector(), "{" + g.pick(`env="prod"`, `app=~".*o.*", pod=""`, `service_name!~"j.*", app!=""`) + "}"}
+	case 8:
+		q = g.ask("index/volume_range", "/loki/api/v1/index/volume_range")
+		q.params.Set("query", selector)
+		q.params.Set("step", g.pick("600", "1h", "300"))
+		q.params.Set("aggregateBy", g.pick("series", "labels"))
 	case 0:
 		q = g.ask("labels", "/loki/api/v1/labels")
 		q.params.Set("query", selector)

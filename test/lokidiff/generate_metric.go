@@ -7,7 +7,13 @@ func (g *generator) metric(depth int) string {
 	if depth == 0 {
 		return g.aggregated()
 	}
-	switch g.IntN(12) {
+	switch g.IntN(15) {
+	case 12:
+		return g.metric(0) + " or " + g.pick("vector(0)", "vector(-1.5)", "on (app) vector(7)")
+	case 13:
+		return "sum by (app) (" + g.counted() + ") " + g.pick("*", "/", "-", "< bool") + " on (app) group_right (" + g.pick("", "service_name") + ") sum by (app, " + g.one(g.app.stored) + ") (" + g.counted() + ")"
+	case 14:
+		return g.metric(0) + " " + g.pick("and", "or", "unless") + g.pick(" ignoring (", " on (") + g.one(g.app.stored) + ") " + g.metric(0)
 	case 0:
 		return g.metric(depth-1) + " " + g.operator() + " " + g.pick("2", "0", "0.5", "-1")
 	case 1:
@@ -58,6 +64,9 @@ func (g *generator) aggregated() string {
 
 func (g *generator) grouping() string {
 	names := []string{g.one(g.app.stored), g.one(g.app.found)}
+	if g.IntN(8) == 0 {
+		return " " + g.pick("by", "without") + " ()"
+	}
 	return " " + g.pick("by", "by", "without") + " (" + strings.Join(names[:1+g.IntN(2)], ", ") + ")"
 }
 
@@ -82,7 +91,7 @@ func (g *generator) forgiving(query string) string {
 func (g *generator) sampled() string {
 	query := g.logQuery()
 	label := g.one(g.app.numbers)
-	unwrap := " | unwrap " + g.pick(label, label, label, "duration(took)", "bytes(bytes)", "duration(latency)", "bytes(size)")
+	unwrap := " | unwrap " + g.pick(label, label, label, "duration(took)", "bytes(bytes)", "duration(latency)", "duration_seconds(latency)", "bytes(size)")
 	if g.IntN(6) > 0 {
 		unwrap += " | __error__=``"
 	}

@@ -117,8 +117,14 @@ func (g *generator) stage(parsed bool) string {
 	case 1, 2, 3, 4:
 		return " | " + g.labelFilter(name)
 	case 5:
+		if g.IntN(2) == 0 {
+			return " | line_format `" + g.template(name) + "`"
+		}
 		return " | line_format " + g.pick("`{{."+name+"}}`", "`{{.app}} {{."+name+" | ToUpper}}`", "`{{__line__ | trunc 20}}`", "`x={{."+name+"}} y={{len .app}}`", "`{{if ."+name+"}}yes{{else}}no{{end}}`")
 	case 6:
+		if g.IntN(3) == 0 {
+			return " | label_format x=`" + g.template(name) + "`"
+		}
 		return " | label_format " + g.pick("x="+name, "x=`{{."+name+"}}!`", "app=`new`", name+"=`{{.app}}`", "x="+name+", y=`{{."+name+"}}`")
 	case 7:
 		return " | drop " + g.pick(name, name+", "+g.one(g.app.stored), name+`=~".*e.*"`, "__error__", "__error__, __error_details__")
@@ -130,7 +136,7 @@ func (g *generator) stage(parsed bool) string {
 
 func (g *generator) labelFilter(name string) string {
 	one := func(name string) string {
-		switch g.IntN(7) {
+		switch g.IntN(8) {
 		case 0:
 			return name + g.pick(">", ">=", "<", "<=", "==", "!=", "=") + g.pick("5", "200", "404.5", "-1", "0", "1e2")
 		case 1:
@@ -138,9 +144,11 @@ func (g *generator) labelFilter(name string) string {
 		case 2:
 			return name + g.pick(">", "<", ">=", "==") + g.pick("1KB", "512B", "7.5kB", "2MB")
 		case 3:
-			return name + g.pick("=~", "!~") + g.pick("`e.*`", "`.*o.*`", "`(?i)GET|error`", "``", "`\\d+`")
+			return name + g.pick("=~", "!~") + g.pick("`e.*`", "`.*o.*`", "`(?i)GET|error`", "``", "`\\d+`", "`.+`", "`[^e]*`", "`p(rod|-dev)?`", "`ann|bob`")
 		case 4:
 			return name + g.pick("!=", "=") + "``"
+		case 5:
+			return name + g.pick("=", "!=") + "ip(" + g.pick(`"10.0.0.0/8"`, `"10.0.1.0-10.0.2.9"`, `"192.168.4.5"`, `"2001:db8::/32"`) + ")"
 		}
 		return name + g.pick("=", "!=") + g.pick("`error`", "`prod`", "`GET`", "`500`", "`ann`", "`info`", "`/a`")
 	}
@@ -151,4 +159,24 @@ func (g *generator) labelFilter(name string) string {
 		return "(" + one(name) + " or " + one(g.one(g.app.found)) + ")" + g.pick(" and ", ", ") + one(g.one(g.app.stored))
 	}
 	return one(name)
+}
+
+// template is an action or two over a label.
+func (g *generator) template(name string) string {
+	value := g.pick("."+name, "."+name, "__line__", "."+g.one(g.app.stored))
+	text := g.pick(
+		"%s | ToUpper", "%s | lower | title", "%s | trunc 5", "%s | trunc -4", "substr 1 4 %s", "%s | replace \"e\" \"E\"", "Replace %s \"o\" \"0\" 1",
+		"TrimPrefix %s \"re\"", "%s | trimSuffix \"r\"", "TrimLeft %s \"{le\"", "%s | trim", "%s | trimAll \"er\"", "%s | repeat 2", "%s | indent 2", "alignLeft 6 %s", "alignRight 6 %s",
+		"regexReplaceAll \"[aeiou](.)\" %s \"<$1>\"", "regexReplaceAllLiteral \"\\\\d+\" %s \"$1\"", "%s | count \"e\"", "%s | urlencode", "%s | urlencode | urldecode", "%s | b64enc", "%s | b64enc | b64dec",
+		"%s | default \"none\"", "%s | int", "%s | float64", "add 1 (%s | int)", "mul 2 (int %s)", "div (int %s) 7", "mod (int %s) 5", "addf 0.5 (float64 %s)", "divf (float64 %s) 4", "max 3 (int %s)", "minf 2.5 (float64 %s)",
+		"%s | float64 | ceil", "%s | float64 | floor", "round (float64 %s) 1", "%s | duration_seconds", "%s | bytes", "%s | duration", "%s | len", "%s | printf \"%%q\"", "printf \"%%-8s|\" %s",
+		"contains \"e\" %s", "hasPrefix \"e\" %s", "hasSuffix \"r\" %s", "if eq %s \"error\" }}bad{{ else if contains \"o\" %[1]s }}so{{ else }}good{{ end", "with %s }}({{ . }}){{ end", "and %s \"yes\"", "or %s \"no\"", "not %s",
+		"eq %s \"info\"", "lt %s \"m\"", "html %s", "js %s", "urlquery %s", "index (fromJson %s) \"level\"", "%s | unixToTime", "%s | toDate \"2006-01-02\"", "slice %s 0 2", "$v := %s }}{{ $v", "%s | nindent 1",
+	)
+	if strings.Contains(text, "%[1]s") {
+		text = strings.ReplaceAll(strings.Replace(text, "%s", value, 1), "%[1]s", value)
+	} else {
+		text = fmt.Sprintf(text, value)
+	}
+	return g.maybe(3, "{{.app}} ") + "{{ " + text + " }}" + g.maybe(4, " at {{ __timestamp__ | unixEpoch }}")
 }

@@ -21,6 +21,7 @@ type instead struct {
 var changes = map[string]func(string) string{
 	"formatted":     formatted,
 	"early filters": earlyFilters,
+	"sum by count":  sumByCount,
 }
 
 var arrow = regexp.MustCompile(`^/(.*)/ +becomes +/(.*)/$`)
@@ -51,6 +52,33 @@ func formatted(query string) string {
 		return query
 	}
 	return syntax.Format(e)
+}
+
+// sumByCount makes of each average a sum divided by a count.
+func sumByCount(query string) string {
+	e, err := syntax.Parse(query)
+	if err != nil {
+		return query
+	}
+	return withoutAverages(e).String()
+}
+
+func withoutAverages(e syntax.Expr) syntax.Expr {
+	switch e := e.(type) {
+	case *syntax.VectorAgg:
+		e.Expr = withoutAverages(e.Expr)
+		if e.Op != "avg" {
+			return e
+		}
+		sum, count := *e, *e
+		sum.Op, count.Op = "sum", "count"
+		return &syntax.Binary{Op: "/", L: &sum, R: &count}
+	case *syntax.LabelReplace:
+		e.Expr = withoutAverages(e.Expr)
+	case *syntax.Binary:
+		e.L, e.R = withoutAverages(e.L), withoutAverages(e.R)
+	}
+	return e
 }
 
 // earlyFilters puts behind each parser the conditions on single labels that stand
