@@ -13,7 +13,7 @@ import (
 )
 
 // byTheHour is what a Loki makes of an interval: of each hour and tenant it takes as
-// many lines as the whole answer may have, and of those one for each interval. It
+// many lines as the whole answer may have, and of all those one for each interval. It
 // asks Remora for the lines without an interval, and is nil where it cannot tell.
 func (p *pair) byTheHour(ctx context.Context, q *question) *answer {
 	interval := intervalOf(q.params.Get("interval"))
@@ -83,14 +83,13 @@ func perHour(lines []place, limit int, interval int64) map[place]bool {
 		if n < 0 {
 			n = len(lines)
 		}
-		read, last := map[string]int{}, map[string]int64{} // of each tenant
+		read, last := map[string]int{}, int64(-1)
 		for _, l := range lines[:n] {
 			if read[l.tenant]++; read[l.tenant] > limit || len(kept) == limit {
 				continue
 			}
-			before, ok := last[l.tenant]
-			if since := max(l.at-before, before-l.at); !ok || since >= interval {
-				kept[l], last[l.tenant] = true, l.at
+			if since := max(l.at-last, last-l.at); last < 0 || since >= interval {
+				kept[l], last = true, l.at
 			}
 		}
 		lines = lines[n:]
