@@ -20,8 +20,7 @@ type instead struct {
 // changes are those that need the query's tree.
 var changes = map[string]func(string) string{
 	"formatted":     formatted,
-	"early filters": func(query string) string { return earlyFilters(query, true) },
-	"early numbers": func(query string) string { return earlyFilters(query, false) },
+	"early filters": earlyFilters,
 	"sum by count":  sumByCount,
 }
 
@@ -83,9 +82,8 @@ func withoutAverages(e syntax.Expr) syntax.Expr {
 }
 
 // earlyFilters puts behind each parser the conditions on single labels that stand
-// anywhere behind it, for lines in which it finds the label; those on addresses too,
-// or not, as they pass lines with errors.
-func earlyFilters(query string, addresses bool) string {
+// anywhere behind it, for lines in which it finds the label.
+func earlyFilters(query string) string {
 	e, err := syntax.Parse(query)
 	if err != nil {
 		return query
@@ -96,7 +94,7 @@ func earlyFilters(query string, addresses bool) string {
 			out = append(out, s)
 			switch s.(type) {
 			case *syntax.JSONStage, *syntax.LogfmtStage, *syntax.PatternStage, *syntax.RegexpStage, *syntax.UnpackStage:
-				out = append(out, earlier(q.Stages[i+1:], addresses)...)
+				out = append(out, earlier(q.Stages[i+1:])...)
 			}
 		}
 		q.Stages = out
@@ -104,7 +102,7 @@ func earlyFilters(query string, addresses bool) string {
 	return e.String()
 }
 
-func earlier(stages []syntax.Stage, addresses bool) (out []syntax.Stage) {
+func earlier(stages []syntax.Stage) (out []syntax.Stage) {
 	made := map[string]bool{} // labels of label_format
 	for _, s := range stages {
 		switch s := s.(type) {
@@ -114,9 +112,7 @@ func earlier(stages []syntax.Stage, addresses bool) (out []syntax.Stage) {
 			}
 		case *syntax.LabelFilterStage:
 			name, compares := filtered(s.Filter)
-			_, address := s.Filter.(*syntax.IPFilter)
 			switch {
-			case address && !addresses:
 			case name == "" || name == "__error__" || name == "__error_details__":
 			case compares && !made[name]: // it drops lines without the label, now or later
 				out = append(out, s)
