@@ -111,7 +111,7 @@ bench-loki: build $(LOKI_CACHE)/loki-3.7.8 ## the server beside Loki 3.7.8: the 
 # Every target of every module; one that finds something does not keep the others
 # from running. FUZZ chooses by name.
 FUZZ ?= .
-FUZZFLAGS ?=
+FUZZFLAGS ?= -fuzzminimizetime=2s
 FUZZTIME ?= 2m
 fuzz: ## each fuzz target for FUZZTIME (2m); FUZZ=REGEXP chooses, FUZZFLAGS=-parallel=1
 	@found=0; for module in . bench; do cd $(CURDIR)/$$module; \

@@ -11,6 +11,9 @@
 //	              checkpoint: appliers idle, engine flushed, table written,
 //	                          old segments of the journal removed
 //
+// Where the store has outgrown this process the rows go to VictoriaLogs, or the
+// pushes to Loki, in the engine's place, see Outgrown.
+//
 // Invariant: what the journal acknowledged is in the engine or will be put
 // there at the next open, once; only the appliers write to the engine.
 package embedded

@@ -29,6 +29,10 @@ func readBlocks(r io.Reader, f func(b *logstorage.DataBlock)) error {
 		if len(lines.Bytes()) == 0 {
 			continue
 		}
+		if lines.Bytes()[0] != '{' {
+			// An answer that fails on its way ends with why, and is cut off.
+			return fmt.Errorf("the answer ended early: %.500s", lines.Bytes())
+		}
 		row, err := parser.ParseBytes(lines.Bytes())
 		if err == nil {
 			err = b.add(row)
