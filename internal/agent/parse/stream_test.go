@@ -194,6 +194,47 @@ func TestLinesBehindAGapComeAfterWhatWasSentBeforeIt(t *testing.T) {
 	}
 }
 
+// An earlier run gave lines a time of their own making behind an idle while, and could
+// not record it. The next passes over them and is killed; the third goes on behind them.
+func TestLinesBehindThoseOfARunThatCouldRecordNothing(t *testing.T) {
+	first := newStream("worker-a.err", Remora)
+	_, r := first.Append(nil, Chunk{Data: []byte("a\n"), Now: now, Written: now}, 1<<20)
+	place := first.Position(uint64(r.Consumed))
+	const tick = int64(100 * time.Millisecond)
+	entries, _ := first.Append(nil, Chunk{Data: []byte("b\nc\n"), At: 2, Now: now + 1e9, Written: now + tick, Idle: now + 1}, 1<<20)
+	last := decode(t, first, entries)[1].Time
+	second := newStream("worker-a.err", Remora)
+	if err := second.Restore(place, nil); err != nil {
+		t.Fatal(err)
+	}
+	second.Append(nil, Chunk{Data: []byte("b\nc\n"), At: 2, Emit: 6, Now: now + 1e9, Written: now + tick}, 1<<20)
+	third := newStream("worker-a.err", Remora)
+	if err := third.Restore(second.Position(6), nil); err != nil {
+		t.Fatal(err)
+	}
+	if at := third.Position(6); !at.Unsure {
+		t.Error("the place does not say that lines before it may have later times")
+	}
+	entries, _ = third.Append(nil, Chunk{Data: []byte("d\n"), At: 6, Emit: 6, Now: now + 2e9, Written: now + tick, Idle: now + 1e9}, 1<<20)
+	if got := decode(t, third, entries)[0].Time; got <= last {
+		t.Errorf("the next line has the time %d, the one before it %d", got, last)
+	}
+}
+
+// A gap that is told by itself lies between the line before it and the one behind.
+func TestTimeOfAGap(t *testing.T) {
+	s := newStream("worker-a.err", Remora)
+	if at := s.GapTime(); at != 0 {
+		t.Errorf("before any line the time is %d", at)
+	}
+	entries, _ := s.Append(nil, Chunk{Data: []byte("a\n"), Now: now, Written: now}, 1<<20)
+	before, gap := decode(t, s, entries)[0].Time, s.GapTime()
+	entries, _ = s.Append(nil, Chunk{Data: []byte("b\n"), At: 3, Now: now, Written: now}, 1<<20)
+	if after := decode(t, s, entries)[0].Time; before >= gap || gap >= after {
+		t.Errorf("the gap has the time %d, the lines around it %d and %d", gap, before, after)
+	}
+}
+
 func TestALineLongAfterTheLastTimeGetsAnAnchor(t *testing.T) {
 	s := newStream("worker-a.err", Remora)
 	_, r := s.Append(nil, Chunk{Data: []byte("2026-11-21 05:06:33,161\tINFO x.py:1 -- a\n"), Now: now, Written: now}, 1<<20)
