@@ -115,10 +115,12 @@ func (w *watch) meter(agent *process, done <-chan struct{}) {
 		if pid != of {
 			last = 0
 		}
-		if spent-last > time.Millisecond {
+		// Time spent waiting is known of when it is over only, and not at all of an agent
+		// that was killed while it waited: it had to wait as long as we have.
+		busy := max(spent-last, now.Sub(at)-meterTick)
+		if busy > time.Millisecond {
 			w.mu.Lock()
-			// Time spent waiting is known of when it is over only.
-			w.stalls = append(w.stalls, stall{at.Add(last - spent), now, spent - last})
+			w.stalls = append(w.stalls, stall{at.Add(-busy), now, busy})
 			w.mu.Unlock()
 		}
 		last, of, at = spent, pid, now
