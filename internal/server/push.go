@@ -44,7 +44,7 @@ func (s *Server) accept(w http.ResponseWriter, r *request, received time.Time, b
 	}
 	s.metrics.pushLines.WithLabelValues("rejected").Add(float64(check.rejected))
 	s.metrics.pushLines.WithLabelValues("duplicate").Add(float64(check.again))
-	batch := store.Batch{Tenant: r.tenants[0], Received: received, Push: body.push}
+	batch := store.Batch{Tenant: r.tenants[0], Received: received, Push: body.push, Known: check.marked}
 	if !check.changed {
 		batch.Body = body.snappy
 	}

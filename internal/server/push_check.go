@@ -27,6 +27,7 @@ type pushCheck struct {
 
 	rejected int
 	again    int      // lines that were stored already
+	marked   [][]bool // which of them, for each stream that is kept
 	lines    []uint64 // what is to be stored, as repeats know it
 	tooMany  bool     // streams: to send them again may help
 	changed  bool     // the push is no longer what was sent
@@ -52,12 +53,12 @@ func (c *pushCheck) run(p *loki.Push) error {
 	kept := p.Streams[:0]
 	for i := range p.Streams {
 		s := p.Streams[i]
-		keep, err := c.stream(&s)
+		keep, marked, err := c.stream(&s)
 		if err != nil {
 			return err
 		}
 		if keep {
-			kept = append(kept, s)
+			kept, c.marked = append(kept, s), append(c.marked, marked)
 		}
 	}
 	if len(kept) < len(p.Streams) {
@@ -67,13 +68,14 @@ func (c *pushCheck) run(p *loki.Push) error {
 	return nil
 }
 
-// stream reports whether anything of the stream is to be stored.
-func (c *pushCheck) stream(s *loki.Stream) (keep bool, err error) {
+// stream reports whether anything of the stream is to be stored, and marks what of it
+// was stored already.
+func (c *pushCheck) stream(s *loki.Stream) (keep bool, marked []bool, err error) {
 	if s.Range != nil {
-		return true, c.ours(s)
+		return true, nil, c.ours(s)
 	}
 	if len(s.Entries) == 0 {
-		return false, nil
+		return false, nil, nil
 	}
 	reason := c.labels(s.Labels)
 	if s.Labels.Get(detect.ServiceName) == "" {
@@ -83,14 +85,14 @@ func (c *pushCheck) stream(s *loki.Stream) (keep bool, err error) {
 	shown := shorten(s.Labels.String(), 1024)
 	if reason != "" {
 		c.reject(len(s.Entries), strings.ReplaceAll(reason, theStream, shown))
-		return false, nil
+		return false, nil, nil
 	}
 	if !c.tenants.stream(c.tenant, s.Labels) {
 		c.tooMany = true
 		c.changed = true
 		c.reject(len(s.Entries), fmt.Sprintf("Maximum active stream limit exceeded when trying to create stream %s, reduce the number of active streams "+
 			"(reduce labels or reduce label values), or contact your Loki administrator to see if the limit can be increased, user: '%s'", shown, c.tenant))
-		return false, nil
+		return false, nil, nil
 	}
 	kept := s.Entries[:0] // in place: nobody else holds them
 	for _, e := range s.Entries {
@@ -102,11 +104,9 @@ func (c *pushCheck) stream(s *loki.Stream) (keep bool, err error) {
 		kept = append(kept, e)
 	}
 	s.Entries = kept
-	if again := c.cut(s); again > 0 {
-		c.again += again
-		c.changed = true
-	}
-	return len(s.Entries) > 0, nil
+	marked, again := c.known(s)
+	c.again += again
+	return len(s.Entries) > again, marked, nil
 }
 
 // theStream stands for a stream in a reason until the reason is told.

@@ -66,20 +66,21 @@ func (r *repeats) forget() {
 	}
 }
 
-// cut removes the lines of a foreign stream that were stored already and returns how
-// many they are.
-func (c *pushCheck) cut(s *loki.Stream) (again int) {
+// known marks the lines of a foreign stream that were stored already and returns how
+// many they are; nil where none is.
+func (c *pushCheck) known(s *loki.Stream) (marked []bool, n int) {
 	stream := c.repeats.stream(c.tenant, s.Labels)
-	kept := s.Entries[:0]
 	for i := range s.Entries {
 		line := c.repeats.line(stream, &s.Entries[i])
-		if c.repeats.has(line) {
-			again++
+		if !c.repeats.has(line) {
+			c.lines = append(c.lines, line)
 			continue
 		}
-		c.lines = append(c.lines, line)
-		kept = append(kept, s.Entries[i])
+		if marked == nil {
+			marked = make([]bool, len(s.Entries))
+		}
+		marked[i] = true
+		n++
 	}
-	s.Entries = kept
-	return again
+	return marked, n
 }

@@ -2,8 +2,11 @@ package server_test
 
 import (
 	"strconv"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/remora-ray/remora/internal/server"
 )
 
 // A line that a client sends again in a later request is stored once, as in Loki;
@@ -53,4 +56,24 @@ func TestLinesThatArriveAgainElsewhere(t *testing.T) {
 	count("0")
 	r.pushJSON(jsonPush(jsonLine(noon.Add(-time.Minute), "a"), jsonLine(noon.Add(-time.Second), "b"))).want(t, 204)
 	count("2")
+}
+
+// A request that comes again whole is known whole, though some of its lines have
+// been forgotten meanwhile.
+func TestARequestThatComesAgainLate(t *testing.T) {
+	r := start(t, withStore(openStore(t)), withLimits(server.Limits{LineBytes: 1 << 20}))
+	lines := func(app string, n int) string {
+		var values []string
+		for i := range n {
+			values = append(values, jsonLine(noon.Add(-time.Duration(i+1)*time.Microsecond), app+strconv.Itoa(i)))
+		}
+		return `{"streams":[{"stream":{"app":"` + app + `"},"values":[` + strings.Join(values, ",") + `]}]}`
+	}
+	first := lines("x", 2000)
+	r.pushJSON(first).want(t, 204)
+	// Half of them are forgotten for these.
+	r.pushJSON(lines("y", 45_000)).want(t, 204)
+	r.pushJSON(first).want(t, 204)
+	r.get("/loki/api/v1/query", "query", `sum(count_over_time({app="x"}[1m]))`).want(t, 200, `"2000"]`)
+	r.get("/metrics").want(t, 200, `remora_server_push_lines_total{result="duplicate"} 2000`)
 }

@@ -24,6 +24,11 @@ type Batch struct {
 	// Body is Push as snappy block-compressed protobuf where the caller has it;
 	// nil makes the store encode Push itself.
 	Body []byte
+	// Known marks, for each stream of Push that comes without a range, entries that are
+	// stored already; nil marks none. They are not stored again, but count where a batch
+	// is compared with those before it: of one that is sent again only some may be
+	// known. The store takes them out of Push.
+	Known [][]bool
 }
 
 // Store keeps lines. All methods may be called from several goroutines.

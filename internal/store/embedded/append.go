@@ -42,10 +42,10 @@ func (e *Engine) Append(ctx context.Context, b store.Batch) (store.AppendResult,
 	if b.Received.IsZero() {
 		b.Received = e.cfg.Now()
 	}
-	if b.Body == nil {
+	parts := partsOf(b.Push)
+	if leaveOut(b.Push, b.Known, parts) || b.Body == nil {
 		b.Body = encodeBody(b.Push)
 	}
-	parts := partsOf(b.Push)
 	weight := min(weightOf(b.Push), e.cfg.QueueBytes)
 	if err := e.enter(ctx, weight); err != nil {
 		return store.AppendResult{}, fmt.Errorf("wait for room in the queue: %w", err)
@@ -182,6 +182,25 @@ func partsOf(p *loki.Push) []ledger.Part {
 		}
 	}
 	return parts
+}
+
+// leaveOut takes the entries out that are known and reports whether there were any.
+// What a batch is known by stays.
+func leaveOut(p *loki.Push, known [][]bool, parts []ledger.Part) (changed bool) {
+	for i, marked := range known {
+		s := &p.Streams[i]
+		if marked == nil || s.Range != nil {
+			continue
+		}
+		kept := s.Entries[:0]
+		for j, e := range s.Entries {
+			if !marked[j] {
+				kept = append(kept, e)
+			}
+		}
+		s.Entries, parts[i].Lines, changed = kept, len(kept), true
+	}
+	return changed
 }
 
 // weightOf estimates what a decoded push holds in memory.
