@@ -45,7 +45,7 @@ func (s *Server) drilldownLimits(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return reply(w, r, body)
+	return replyAbout(w, r, body)
 }
 
 // queryLimits are the engine's where it tells them.
@@ -129,9 +129,9 @@ func (s *Server) services(w http.ResponseWriter, _ *request) error {
 
 // noRules and noAlerts answer Grafana, which asks each data source for its rules.
 func (s *Server) noRules(w http.ResponseWriter, r *request) error {
-	return reply(w, r, []byte(`{"status":"success","data":{"groups":[]},"errorType":"","error":""}`))
+	return replyAbout(w, r, []byte(`{"status":"success","data":{"groups":[]},"errorType":"","error":""}`))
 }
 
 func (s *Server) noAlerts(w http.ResponseWriter, r *request) error {
-	return reply(w, r, []byte(`{"status":"success","data":{"alerts":[]},"errorType":"","error":""}`))
+	return replyAbout(w, r, []byte(`{"status":"success","data":{"alerts":[]},"errorType":"","error":""}`))
 }

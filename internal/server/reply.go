@@ -13,8 +13,19 @@ import (
 // reply writes a JSON answer, compressed where that pays and the client reads
 // it.
 func reply(w http.ResponseWriter, r *request, body []byte) error {
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	return replyTyped(w, r, body)
+}
+
+// replyAbout is reply for what is asked about the server itself, where Loki names no
+// charset.
+func replyAbout(w http.ResponseWriter, r *request, body []byte) error {
+	w.Header().Set("Content-Type", "application/json")
+	return replyTyped(w, r, body)
+}
+
+func replyTyped(w http.ResponseWriter, r *request, body []byte) error {
 	h := w.Header()
-	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Cache-Control", "no-store")
 	h.Add("Vary", "Accept-Encoding")

@@ -31,7 +31,7 @@ func (s *Server) buildInfo(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return reply(w, r, body)
+	return replyAbout(w, r, body)
 }
 
 // serveMetrics answers /metrics.
