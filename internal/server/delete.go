@@ -34,7 +34,7 @@ func (s *Server) deletions(w http.ResponseWriter, r *request) error {
 	if err != nil {
 		return err
 	}
-	return reply(w, r, body)
+	return replyAbout(w, r, body)
 }
 
 // listedDeletion is a request as Loki lists it; times are whole seconds, as logcli

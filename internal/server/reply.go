@@ -17,8 +17,8 @@ func reply(w http.ResponseWriter, r *request, body []byte) error {
 	return replyTyped(w, r, body)
 }
 
-// replyAbout is reply for what is asked about the server itself, where Loki names no
-// charset.
+// replyAbout is reply for what is asked about the server and its deletions, where
+// Loki names no charset.
 func replyAbout(w http.ResponseWriter, r *request, body []byte) error {
 	w.Header().Set("Content-Type", "application/json")
 	return replyTyped(w, r, body)

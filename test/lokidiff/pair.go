@@ -38,6 +38,7 @@ memberlist: {bind_addr: [127.0.0.1], bind_port: %[4]d}
 querier: {multi_tenant_queries_enabled: true, query_ingesters_within: 12h}
 ingester: {max_chunk_age: 6h, chunk_idle_period: 6h}
 pattern_ingester: {enabled: true}
+compactor: {working_directory: %[3]s/compactor, retention_enabled: true, delete_request_store: filesystem}
 query_range: {cache_results: false}
 analytics: {reporting_enabled: false}
 limits_config:
