@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -52,7 +53,19 @@ func scanChild(dir string) {
 			panic(err)
 		}
 	}
+	if panicking() {
+		time.Sleep(10 * time.Second) // the runtime ends the process before that
+		os.Exit(3)
+	}
 	os.Exit(0)
+}
+
+// panicking reports whether some goroutine is in a panic. One of a query that
+// panics counts as done before the panic ends the process, so that the query may
+// seem to have ended well.
+func panicking() bool {
+	buf := make([]byte, 1<<20)
+	return bytes.Contains(buf[:runtime.Stack(buf, true)], []byte("\npanic("))
 }
 
 // scanParts finds what would make the engine panic and moves it aside. Parts that

@@ -204,3 +204,19 @@ func TestAfterAPanicAllIsReadBeforeItIsServed(t *testing.T) {
 		t.Error("the next start would read all of it again")
 	}
 }
+
+// A goroutine that panics lets others go on before the process ends: it is seen.
+func TestAPanicThatHasNotEndedTheProcess(t *testing.T) {
+	if panicking() {
+		t.Fatal("a process in order is taken to panic")
+	}
+	seen := make(chan bool)
+	go func() {
+		defer func() { _ = recover() }()
+		defer func() { seen <- panicking() }()
+		panic("of this test")
+	}()
+	if !<-seen {
+		t.Error("a panic was not seen")
+	}
+}
