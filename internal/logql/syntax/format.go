@@ -221,7 +221,8 @@ func formatOperator(b *Binary) string {
 		return s
 	}
 	s += "group_" + m.Group
-	if len(m.Include) > 0 {
+	// A parenthesis behind it would be taken for its labels.
+	if _, nested := b.R.(*Binary); nested || len(m.Include) > 0 {
 		s += " (" + strings.Join(m.Include, ",") + ")"
 	}
 	return s

@@ -244,7 +244,7 @@ func (g *generator) metric() string {
 	if g.IntN(2) == 0 {
 		op += " " + g.pick("on", "ignoring") + g.names()
 		if !strings.Contains("and or unless AND", strings.Fields(op)[0]) {
-			op += g.maybe(" " + g.pick("group_left", "group_right") + g.pick("", "()", "(zz)", "(zz,zy)"))
+			op += g.maybe(" " + g.pick("group_left", "group_right") + g.pick("()", "(zz)", "(zz,zy)"))
 		}
 	}
 	return g.metric() + " " + op + " " + g.metric()

@@ -73,19 +73,9 @@ func (p *parser) modifiers(b *Binary) {
 	default:
 		return
 	}
-	if p.at("(") && !p.parenBeginsOperand() {
+	if p.at("(") { // a parenthesis of the operand stands behind another
 		m.Include = p.names()
 	}
-}
-
-// parenBeginsOperand tells group_left (vector(1)) from group_left (a, b).
-func (p *parser) parenBeginsOperand() bool {
-	t := p.peek()
-	if t.kind != tWord {
-		return !t.is(")")
-	}
-	after := p.toks[min(p.i+2, len(p.toks)-1)]
-	return !after.is(",") && !after.is(")")
 }
 
 // operand reads one side of a binary operator.

@@ -73,6 +73,8 @@ var parseErrors = []struct{ query, want string }{
 	{`{a="b"} | duration(a)`, `parse error at line 1, col 11: syntax error: unexpected DURATION_CONV`},
 	{`sum_over_time({a="b"} | (c>5 | unwrap n [5m])`, `parse error at line 1, col 30: syntax error: unexpected |`},
 	{`max by (bytes (rate({a="b"}[5m])))`, `parse error at line 1, col 9: syntax error: unexpected BYTES_CONV, expecting IDENTIFIER or )`},
+	{`vector(1) + on (a) group_left (vector(1))`, `parse error at line 1, col 32: syntax error: unexpected VECTOR, expecting IDENTIFIER or )`},
+	{`vector(1) + on (a) group_right ((a) vector(1))`, `parse error at line 1, col 33: syntax error: unexpected (, expecting IDENTIFIER or )`},
 	{`{a="b"} | or="x"`, `parse error at line 1, col 11: syntax error: unexpected or`},
 	{`{a="b"} | a="x" or = "y"`, `parse error at line 1, col 20: syntax error: unexpected =, expecting IDENTIFIER or (`},
 	{`{a="b"} | (a="x" and == 5)`, `parse error at line 0, col 22: syntax error: unexpected ==, expecting IDENTIFIER or (`},
