@@ -320,6 +320,9 @@ func (a *agent) stray(g *generation) {
 	a.log.Info("an older file turned up late: it is followed as a stream of its own", "path", g.path)
 	f := a.newFollower(g.of.session.key, g.of.file)
 	f.stray = true
+	if a.unknowable(g) { // it came in this run, late: others may have come and gone before it
+		f.gap, f.gapSince = "rotated-unseen", wall.Mono()
+	}
 	f.gens = []*generation{g}
 	g.of = f
 	a.name(f)

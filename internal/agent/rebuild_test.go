@@ -46,6 +46,40 @@ func TestOlderStateAndCopiesSince(t *testing.T) {
 	}
 }
 
+// The older state knows a copy over which others were made since.
+func TestOlderStateAndCopiesOverOneThatItKnows(t *testing.T) {
+	for cuts := 1; cuts <= 3; cuts++ {
+		t.Run(fmt.Sprint(cuts), func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			var want []string
+			add := func(tag string) {
+				text, lines := numbered(tag, 0, 20)
+				w.write("job-driver-x.log", text)
+				want = append(want, lines...)
+				w.arrived(len(want))
+			}
+			add("first")
+			w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+			add("second")
+			w.drain()
+			restore := w.copyState()
+			w.start()
+			for n := range cuts {
+				w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+				add(fmt.Sprint("cut", n))
+			}
+			w.crash()
+			restore()
+			w.start()
+			add("last")
+			w.drain()
+			w.wantOnce("job-driver-x.log", want)
+		})
+	}
+}
+
 // Files that an older state does not know came, were sent and went.
 func TestOlderStateAndFilesThatAreGone(t *testing.T) {
 	for _, backups := range []int{1, 2, 4} {

@@ -92,7 +92,9 @@ func (a *agent) firstScan() {
 		delete(a.restored, k)
 		g.restored = false
 		g.unname()
-		if st, err := tail.StatPath(a.linkPath(g)); err == nil && st.Key.Birth == g.key.Birth && st.Key.Ino == g.key.Ino {
+		st, err := tail.StatPath(a.linkPath(g))
+		// A copy that was written over an older one is another file by now, with that one's inode.
+		if err == nil && st.Key.Birth == g.key.Birth && st.Key.Ino == g.key.Ino && a.byKey[st.Key] == nil {
 			g.link, g.links, g.key, g.size = true, st.Links, st.Key, st.Size
 			a.byKey[g.key] = g
 		}
