@@ -129,7 +129,7 @@ func addAgent(pod *corev1.Pod, c *rayv1.RayCluster, s Settings) {
 	mount(&agent, agentConf, confPath)
 	addVolume(pod, corev1.Volume{Name: agentState, VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: ptr(resource.MustParse("256Mi"))}}})
 	addVolume(pod, corev1.Volume{Name: agentConf, VolumeSource: corev1.VolumeSource{ConfigMap: &corev1.ConfigMapVolumeSource{
-		LocalObjectReference: corev1.LocalObjectReference{Name: agentConfigName(c)},
+		LocalObjectReference: corev1.LocalObjectReference{Name: NamesOf(c).AgentConfig},
 	}}})
 	if t := l.TokenSecret; t != nil {
 		addVolume(pod, corev1.Volume{Name: agentToken, VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{
@@ -226,8 +226,6 @@ func value[T any](p *T, otherwise T) T {
 	return *p
 }
 
-func agentConfigName(c *rayv1.RayCluster) string { return objectName(c.Name + "-logs") }
-
 // agentConfig is the agent's configuration, which it takes up without a restart; nil
 // where no pod has the agent.
 func agentConfig(c *rayv1.RayCluster, s Settings) *corev1.ConfigMap {
@@ -268,7 +266,7 @@ func agentConfig(c *rayv1.RayCluster, s Settings) *corev1.ConfigMap {
 	}
 	return &corev1.ConfigMap{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
-		ObjectMeta: meta(c, agentConfigName(c), map[string]string{LabelCluster: c.Name, labelAppName: appName, labelCreatedBy: createdBy}),
+		ObjectMeta: meta(c, NamesOf(c).AgentConfig, map[string]string{LabelCluster: c.Name, labelAppName: appName, labelCreatedBy: createdBy}),
 		// A $ would name a variable of the environment.
 		Data: map[string]string{"agent.yaml": strings.ReplaceAll(string(text), "${", "$${")},
 	}

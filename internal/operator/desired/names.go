@@ -127,3 +127,19 @@ func meta(c *rayv1.RayCluster, name string, labels map[string]string) metav1.Obj
 func owner(c *rayv1.RayCluster) []metav1.OwnerReference {
 	return []metav1.OwnerReference{*metav1.NewControllerRef(c, rayv1.GroupVersion.WithKind("RayCluster"))}
 }
+
+// Names are those of objects that a cluster may have or not.
+type Names struct {
+	Headless, Serve, Ingress, Access, AgentConfig string
+}
+
+// NamesOf are the names of c's objects, whether they are desired or not.
+func NamesOf(c *rayv1.RayCluster) Names {
+	return Names{
+		Headless:    c.Name + "-headless",
+		Serve:       c.Name + "-serve-svc",
+		Ingress:     objectName(c.Name + "-head-ingress"),
+		Access:      objectName(c.Name),
+		AgentConfig: objectName(c.Name + "-logs"),
+	}
+}

@@ -111,7 +111,7 @@ func headlessService(c *rayv1.RayCluster) *corev1.Service {
 	}
 	return &corev1.Service{
 		TypeMeta:   serviceType,
-		ObjectMeta: meta(c, c.Name+"-headless", map[string]string{LabelHeadless: c.Name}),
+		ObjectMeta: meta(c, NamesOf(c).Headless, map[string]string{LabelHeadless: c.Name}),
 		Spec: corev1.ServiceSpec{
 			Type:                     corev1.ServiceTypeClusterIP,
 			ClusterIP:                corev1.ClusterIPNone,
@@ -137,7 +137,7 @@ func serveService(c *rayv1.RayCluster) *corev1.Service {
 	}
 	return &corev1.Service{
 		TypeMeta: serviceType,
-		ObjectMeta: meta(c, c.Name+"-serve-svc", map[string]string{
+		ObjectMeta: meta(c, NamesOf(c).Serve, map[string]string{
 			rayv1.LabelOriginName: c.Name,
 			rayv1.LabelOriginCRD:  "RayCluster",
 			LabelServe:            labelValue(c.Name + "-serve"),

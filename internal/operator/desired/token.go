@@ -2,6 +2,7 @@ package desired
 
 import (
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/remora-ray/remora/api/rayv1"
 )
@@ -66,4 +67,14 @@ func talkers(pod *corev1.Pod) []*corev1.Container {
 		}
 	}
 	return found
+}
+
+// Token is the Secret that holds a token for c.
+func Token(c *rayv1.RayCluster, token string) *corev1.Secret {
+	name, _ := TokenSecret(c)
+	return &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: meta(c, name, map[string]string{LabelCluster: c.Name}),
+		StringData: map[string]string{TokenKey: token},
+	}
 }

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilrand "k8s.io/apimachinery/pkg/util/rand"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/remora-ray/remora/api/rayv1"
+	"github.com/remora-ray/remora/internal/operator/desired"
+	"github.com/remora-ray/remora/internal/operator/raycluster"
+)
+
+// lease is KubeRay's own, so that of both operators one works.
+const lease = "ray-operator-leader"
+
+// run looks after clusters until ctx ends.
+func run(ctx context.Context, config *rest.Config, o *options) error {
+	kinds := runtime.NewScheme()
+	if err := scheme.AddToScheme(kinds); err != nil {
+		return err
+	}
+	if err := rayv1.AddToScheme(kinds); err != nil {
+		return err
+	}
+	kept := raycluster.CacheOptions()
+	if len(o.namespaces) > 0 {
+		kept.DefaultNamespaces = map[string]cache.Config{}
+		for _, name := range o.namespaces {
+			kept.DefaultNamespaces[name] = cache.Config{}
+		}
+	}
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                        kinds,
+		Cache:                         kept,
+		Metrics:                       server.Options{BindAddress: o.metrics},
+		HealthProbeBindAddress:        o.health,
+		LeaderElection:                o.elect,
+		LeaderElectionID:              lease,
+		LeaderElectionReleaseOnCancel: true,
+	})
+	if err != nil {
+		return fmt.Errorf("reach the API server: %w", err)
+	}
+	nodes, err := mayReadNodes(ctx, config)
+	if err != nil {
+		return err
+	}
+	if !nodes {
+		mgr.GetLogger().Info("nodes may not be read: pods of lost nodes are replaced only when Kubernetes deletes them")
+	}
+	r := &raycluster.Reconciler{
+		Client:    mgr.GetClient(),
+		Live:      mgr.GetAPIReader(),
+		Events:    mgr.GetEventRecorder("remora-operator"),
+		Settings:  desired.Settings{ClusterDomain: o.domain, Version: "remora-" + own(), Agent: o.agent},
+		LostAfter: o.lostAfter,
+		Nodes:     nodes,
+		NewName:   func(group string) string { return group + "-" + utilrand.String(5) },
+		Metrics:   raycluster.NewMetrics(metrics.Registry),
+	}
+	if err := r.SetupWithManager(mgr, o.concurrency); err != nil {
+		return err
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}
+
+// mayReadNodes asks the API server whether the operator may watch nodes, which a Role
+// of a namespace cannot allow.
+func mayReadNodes(ctx context.Context, config *rest.Config) (bool, error) {
+	clients, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return false, err
+	}
+	for _, verb := range []string{"get", "list", "watch"} {
+		answer, err := clients.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
+			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: verb, Resource: "nodes"}},
+		}, metav1.CreateOptions{})
+		if err != nil {
+			return false, fmt.Errorf("ask whether nodes may be read: %w", err)
+		}
+		if !answer.Status.Allowed {
+			return false, nil
+		}
+	}
+	return true, nil
+}

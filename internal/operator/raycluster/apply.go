@@ -1,0 +1,179 @@
+package raycluster
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/remora-ray/remora/api/rayv1"
+	"github.com/remora-ray/remora/internal/operator/desired"
+	"github.com/remora-ray/remora/internal/operator/kube"
+	"github.com/remora-ray/remora/internal/operator/plan"
+	"github.com/remora-ray/remora/internal/operator/status"
+)
+
+// parallel is how many pods are made or deleted at once for one cluster.
+const parallel = 16
+
+// applyObjects brings all but pods to what is desired. It returns the head's Service as
+// it is now, and goes on after an error.
+func (r *Reconciler) applyObjects(ctx context.Context, c *rayv1.RayCluster) (*corev1.Service, error) {
+	want, names := desired.Of(c, r.Settings), desired.NamesOf(c)
+	parts := []part{
+		of(want.HeadService, ""), // there always is one
+		of(want.HeadlessService, names.Headless),
+		of(want.ServeService, names.Serve),
+		of(want.Ingress, names.Ingress),
+		of(want.ServiceAccount, names.Access),
+		of(want.Role, names.Access),
+		of(want.RoleBinding, names.Access),
+		of(want.AgentConfig, names.AgentConfig),
+		of(want.Volume, ""), // what is in it is the user's to delete
+	}
+	var errs []error
+	for _, p := range parts {
+		if p.want != nil {
+			errs = append(errs, kube.Ensure(ctx, r.Client, r.Live, c, p.want))
+		} else if p.name != "" {
+			errs = append(errs, kube.Remove(ctx, r.Client, c, p.kind, p.name))
+		}
+	}
+	if err := r.ensureToken(ctx, c); err != nil {
+		errs = append(errs, err)
+	}
+	var head corev1.Service
+	if err := r.Get(ctx, client.ObjectKeyFromObject(want.HeadService), &head); err != nil {
+		return nil, errors.Join(append(errs, client.IgnoreNotFound(err))...) // the cache will tell
+	}
+	return &head, errors.Join(errs...)
+}
+
+// part is an object that should be there, or the name of one that should not.
+type part struct {
+	want, kind client.Object
+	name       string
+}
+
+func of[T any, P interface {
+	*T
+	client.Object
+}](want P, name string,
+) part {
+	if want == nil {
+		return part{kind: P(new(T)), name: name}
+	}
+	return part{want: want}
+}
+
+// ensureToken makes the Secret with the token that Ray asks for. It never reads one.
+func (r *Reconciler) ensureToken(ctx context.Context, c *rayv1.RayCluster) error {
+	name, made := desired.TokenSecret(c)
+	if !made {
+		return nil
+	}
+	key := string(c.UID) + "/" + name
+	if _, done := r.tokens.Load(key); done {
+		return nil
+	}
+	token := make([]byte, 32)
+	if _, err := rand.Read(token); err != nil {
+		return fmt.Errorf("make a token: %w", err)
+	}
+	secret := desired.Token(c, base64.StdEncoding.EncodeToString(token))
+	if err := r.Create(ctx, secret); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("create Secret %s: %w", name, err)
+	}
+	r.tokens.Store(key, true)
+	return nil
+}
+
+// applyPods deletes and makes pods, several at once.
+func (r *Reconciler) applyPods(ctx context.Context, c *rayv1.RayCluster, changes plan.Changes) []status.Failure {
+	var mu sync.Mutex
+	var failures []status.Failure
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, parallel)
+	try := func(reason string, do func() error) {
+		slots <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := do(); err != nil {
+				mu.Lock()
+				defer mu.Unlock()
+				failures = append(failures, status.Failure{Reason: reason, Message: err.Error()})
+			}
+		})
+	}
+	for _, pod := range changes.Restamp {
+		try("FailedUpdateHeadPod", func() error { return r.restamp(ctx, c, pod) })
+	}
+	for _, d := range changes.Delete {
+		try("FailedDelete"+kindOf(d.Pod), func() error { return r.deletePod(ctx, c, d) })
+	}
+	wg.Wait() // what goes leaves room for what comes
+	if changes.Head {
+		try("FailedCreateHeadPod", func() error { return r.createPod(ctx, c, desired.HeadPod(c, r.Settings)) })
+	}
+	for _, w := range changes.Workers {
+		try("FailedCreateWorkerPod", func() error {
+			return r.createPod(ctx, c, desired.WorkerPod(c, w.Group, w.Replica, r.Settings))
+		})
+	}
+	wg.Wait()
+	return failures
+}
+
+func kindOf(pod *corev1.Pod) string {
+	if pod.Labels[desired.LabelNodeType] == desired.Head {
+		return "HeadPod"
+	}
+	return "WorkerPod"
+}
+
+func (r *Reconciler) createPod(ctx context.Context, c *rayv1.RayCluster, pod *corev1.Pod) error {
+	if err := r.Create(ctx, pod); err != nil {
+		return fmt.Errorf("create pod %s: %w", pod.GenerateName, err)
+	}
+	r.recent.create(client.ObjectKeyFromObject(c), pod, r.now())
+	r.Metrics.created.WithLabelValues(pod.Labels[desired.LabelNodeType]).Inc()
+	r.Events.Eventf(c, pod, corev1.EventTypeNormal, "Created"+kindOf(pod), "Create", "Created pod %s", pod.Name)
+	return nil
+}
+
+func (r *Reconciler) deletePod(ctx context.Context, c *rayv1.RayCluster, d plan.Deletion) error {
+	options := []client.DeleteOption{client.Preconditions{UID: &d.Pod.UID}}
+	if d.Force {
+		options = append(options, client.GracePeriodSeconds(0))
+	}
+	if err := r.Delete(ctx, d.Pod.DeepCopy(), options...); err != nil && !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+		return fmt.Errorf("delete pod %s: %w", d.Pod.Name, err)
+	}
+	r.recent.remove(client.ObjectKeyFromObject(c), d.Pod, r.now())
+	r.Metrics.deleted.WithLabelValues(d.Pod.Labels[desired.LabelNodeType], d.Reason).Inc()
+	r.Events.Eventf(c, d.Pod, corev1.EventTypeNormal, "Deleted"+kindOf(d.Pod), "Delete", "Deleted pod %s: %s", d.Pod.Name, d.Reason)
+	return nil
+}
+
+// restamp marks a head that another operator made as ours, without touching what runs.
+func (r *Reconciler) restamp(ctx context.Context, c *rayv1.RayCluster, pod *corev1.Pod) error {
+	stamped := pod.DeepCopy()
+	if stamped.Annotations == nil {
+		stamped.Annotations = map[string]string{}
+	}
+	for key, value := range desired.HeadPod(c, r.Settings).Annotations {
+		if key == desired.AnnotationVersion || key == desired.AnnotationRecreateHash {
+			stamped.Annotations[key] = value
+		}
+	}
+	if err := r.Patch(ctx, stamped, client.MergeFrom(pod)); err != nil {
+		return client.IgnoreNotFound(fmt.Errorf("annotate pod %s: %w", pod.Name, err))
+	}
+	return nil
+}

@@ -1,0 +1,23 @@
+package raycluster
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Metrics count what the operator does.
+type Metrics struct {
+	created *prometheus.CounterVec
+	deleted *prometheus.CounterVec
+}
+
+// NewMetrics registers them.
+func NewMetrics(registry prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		created: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "remora_operator_pods_created_total", Help: "Pods that were made, by kind of node.",
+		}, []string{"node_type"}),
+		deleted: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "remora_operator_pods_deleted_total", Help: "Pods that were deleted, by kind of node and reason.",
+		}, []string{"node_type", "reason"}),
+	}
+	registry.MustRegister(m.created, m.deleted)
+	return m
+}

@@ -1,0 +1,239 @@
+// Package raycluster keeps RayClusters as they are specified. Its one invariant: a
+// pass observes, decides by pure functions, applies, and writes the status once; it
+// asks no Ray dashboard anything, and a cluster that cannot be run keeps none other
+// waiting.
+package raycluster
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/remora-ray/remora/api/rayv1"
+	"github.com/remora-ray/remora/internal/operator/desired"
+	"github.com/remora-ray/remora/internal/operator/plan"
+	"github.com/remora-ray/remora/internal/operator/status"
+)
+
+// Reconciler looks after RayClusters. All fields but Nodes and Now must be set.
+type Reconciler struct {
+	client.Client               // reads come from its cache
+	Live          client.Reader // reads that must be of this moment
+	Events        events.EventRecorder
+	Settings      desired.Settings
+	LostAfter     time.Duration
+	Nodes         bool // whether nodes may be read
+	Now           func() time.Time
+	NewName       func(group string) string
+	Metrics       *Metrics
+
+	recent recent
+	tokens sync.Map // Secrets that are known to be there, by owner and name
+}
+
+// Reconcile brings one cluster to what its specification says.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	var c rayv1.RayCluster
+	if err := r.Get(ctx, request.NamespacedName, &c); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.recent.forget(request.NamespacedName)
+		}
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if !c.Managed() {
+		return ctrl.Result{}, nil
+	}
+	if c.DeletionTimestamp != nil {
+		return ctrl.Result{}, r.letGo(ctx, &c)
+	}
+	found := c.Validate()
+	pods, err := r.pods(ctx, &c)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	var failures []status.Failure
+	var head *corev1.Service
+	var again time.Time
+	if !rayv1.Invalid(found) {
+		if head, err = r.applyObjects(ctx, &c); err != nil {
+			failures = append(failures, status.Failure{Reason: "FailedApply", Message: err.Error()})
+		}
+		changes := plan.Of(&c, plan.Seen{Pods: pods, LostSince: r.lostSince(ctx), Now: r.now()}, r.rules())
+		failures = append(failures, r.applyPods(ctx, &c, changes)...)
+		again = changes.Again
+		if pods, err = r.pods(ctx, &c); err != nil {
+			return ctrl.Result{}, err
+		}
+	}
+	once, err := r.tell(ctx, &c, pods, head, found, failures)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if len(failures) > 0 {
+		return ctrl.Result{}, fmt.Errorf("%s: %s", failures[0].Reason, failures[0].Message)
+	}
+	if once {
+		return ctrl.Result{RequeueAfter: time.Millisecond}, nil
+	}
+	return ctrl.Result{RequeueAfter: r.until(again)}, nil
+}
+
+func (r *Reconciler) now() time.Time {
+	if r.Now != nil {
+		return r.Now()
+	}
+	return time.Now()
+}
+
+func (r *Reconciler) until(at time.Time) time.Duration {
+	if at.IsZero() {
+		return 0
+	}
+	return max(at.Sub(r.now()), time.Millisecond)
+}
+
+func (r *Reconciler) rules() plan.Rules {
+	return plan.Rules{LostAfter: r.LostAfter, Version: r.Settings.Version, NewName: r.NewName}
+}
+
+// pods are all that carry the cluster's name: those of the cache, and those made just
+// now that it does not have yet.
+func (r *Reconciler) pods(ctx context.Context, c *rayv1.RayCluster) ([]*corev1.Pod, error) {
+	var list corev1.PodList
+	err := r.List(ctx, &list, client.InNamespace(c.Namespace), client.MatchingLabels{desired.LabelCluster: c.Name}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return nil, fmt.Errorf("list pods of %s: %w", c.Name, err)
+	}
+	pods := make([]*corev1.Pod, 0, len(list.Items))
+	for i := range list.Items {
+		pods = append(pods, &list.Items[i])
+	}
+	return r.recent.with(client.ObjectKeyFromObject(c), pods, r.now()), nil
+}
+
+// lostSince tells of nodes since when they are not ready; nil where nodes cannot be read.
+func (r *Reconciler) lostSince(ctx context.Context) func(string) (time.Time, bool) {
+	if !r.Nodes {
+		return nil
+	}
+	return func(name string) (time.Time, bool) {
+		var node corev1.Node
+		if err := r.Get(ctx, types.NamespacedName{Name: name}, &node, client.UnsafeDisableDeepCopy); err != nil {
+			return time.Time{}, apierrors.IsNotFound(err)
+		}
+		return silentSince(&node)
+	}
+}
+
+// silentSince tells since when nothing has been heard of a node. One that says itself
+// that it is not ready is heard of.
+func silentSince(node *corev1.Node) (time.Time, bool) {
+	for _, c := range node.Status.Conditions {
+		if c.Type == corev1.NodeReady && c.Status == corev1.ConditionUnknown {
+			return c.LastTransitionTime.Time, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// tell writes the status where it differs, and events of what became of conditions. It
+// reports whether that opens a further step, which no event would announce.
+func (r *Reconciler) tell(ctx context.Context, c *rayv1.RayCluster, pods []*corev1.Pod, head *corev1.Service, found []rayv1.Finding, failures []status.Failure) (bool, error) {
+	var own []*corev1.Pod
+	for _, pod := range pods {
+		if metav1.IsControlledBy(pod, c) {
+			own = append(own, pod)
+		}
+	}
+	var logs status.Logs
+	if !rayv1.Invalid(found) {
+		logs.On, logs.Reason, logs.Message = desired.Logs(c, r.Settings)
+	}
+	now, differs := status.Of(c, status.Seen{Pods: own, Head: head, Found: found, Failures: failures, Logs: logs, Now: r.now()})
+	if !differs {
+		return false, nil
+	}
+	before := c.DeepCopy()
+	c.Status = now
+	if err := r.Status().Patch(ctx, c, client.MergeFrom(before)); err != nil {
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return false, fmt.Errorf("write the status of %s: %w", c.Name, err)
+	}
+	r.announce(c, before.Status.Conditions, now.Conditions)
+	return suspension(before.Status.Conditions) != suspension(now.Conditions), nil
+}
+
+// suspension is how far a cluster is on its way to sleep.
+func suspension(conditions []metav1.Condition) [2]bool {
+	return [2]bool{
+		meta.IsStatusConditionTrue(conditions, rayv1.ConditionSuspending),
+		meta.IsStatusConditionTrue(conditions, rayv1.ConditionSuspended),
+	}
+}
+
+// announce has an event for each condition of trouble that is new or says something else.
+func (r *Reconciler) announce(c *rayv1.RayCluster, before, now []metav1.Condition) {
+	old := map[string]metav1.Condition{}
+	for _, condition := range before {
+		old[condition.Type] = condition
+	}
+	for _, condition := range now {
+		was := old[condition.Type]
+		if condition.Status != metav1.ConditionTrue || was.Status == condition.Status && was.Message == condition.Message {
+			continue
+		}
+		switch condition.Reason {
+		case "Invalid":
+			r.Events.Eventf(c, nil, corev1.EventTypeWarning, "InvalidRayClusterSpec", "Validate", "%s: %s", condition.Type, brief(condition.Message))
+		case "Advice", "PodsFail":
+			r.Events.Eventf(c, nil, corev1.EventTypeWarning, condition.Type, "Observe", "%s", brief(condition.Message))
+		}
+	}
+}
+
+// brief fits a message into an event's note.
+func brief(s string) string {
+	const longest = 1000
+	if len(s) <= longest {
+		return s
+	}
+	return s[:longest] + "…"
+}
+
+const redisFinalizer = "ray.io/gcs-ft-redis-cleanup-finalizer"
+
+// letGo lets a cluster be deleted: its pods and objects are collected with it. What a
+// KubeRay before us wanted to clean up in Redis is not, and is told.
+func (r *Reconciler) letGo(ctx context.Context, c *rayv1.RayCluster) error {
+	r.recent.forget(client.ObjectKeyFromObject(c))
+	var kept []string
+	for _, f := range c.Finalizers {
+		if f != redisFinalizer {
+			kept = append(kept, f)
+		}
+	}
+	if len(kept) == len(c.Finalizers) {
+		return nil
+	}
+	before := c.DeepCopy()
+	c.Finalizers = kept
+	if err := r.Patch(ctx, c, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
+		return client.IgnoreNotFound(fmt.Errorf("remove the finalizer of %s: %w", c.Name, err))
+	}
+	r.Events.Eventf(c, nil, corev1.EventTypeWarning, "RedisNotCleaned", "Delete", "Ray's state stays in Redis: delete the keys of this cluster's storage namespace")
+	log.FromContext(ctx).Info("finalizer removed, state stays in redis")
+	return nil
+}
