@@ -111,7 +111,9 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{T: t, Client: c, writes: &writes{}}
 	w.definitions()
+	w.role()
 	operated := rest.CopyConfig(config)
+	operated.Impersonate.UserName = "system:serviceaccount:remora-system:remora-operator"
 	operated.QPS, operated.Burst = 500, 500
 	operated.Wrap(func(rt http.RoundTripper) http.RoundTripper { return recorder{rt, w.writes} })
 	ctx, stop := context.WithCancel(t.Context())
@@ -155,6 +157,19 @@ func (w *world) definitions() {
 		old.SetKind("RayClusterList")
 		return w.List(w.Context(), &clusters) == nil && w.List(w.Context(), &jobs) == nil && w.List(w.Context(), old) == nil
 	})
+}
+
+// role gives the operator what its manifest gives it, and nothing more.
+func (w *world) role() {
+	text, err := os.ReadFile("../../deploy/kubernetes/operator.yaml")
+	if err != nil {
+		w.Fatal(err)
+	}
+	for document := range strings.SplitSeq(string(text), "\n---\n") {
+		if object := w.object(document); object.GetKind() != "Deployment" {
+			w.apply(object)
+		}
+	}
 }
 
 func (w *world) read(file string) *unstructured.Unstructured {
@@ -546,7 +561,7 @@ func quiet(w *world) {
 	w.small("settles") // in the queue behind all of them
 	w.writes.take()
 	for _, c := range clusters.Items {
-		w.patch(c.Name, `{"metadata": {"annotations": {"note": "look"}}}`)
+		w.patch(c.Name, `{"metadata": {"labels": {"note": "look"}}}`)
 	}
 	w.small("last")
 	pods := 0

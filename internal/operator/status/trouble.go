@@ -100,6 +100,10 @@ func steady(words string, pod *corev1.Pod) string {
 			words = "back-off " + after
 		}
 	}
-	words = strings.ReplaceAll(words, string(pod.UID), "UID")
-	return strings.ReplaceAll(words, pod.Name, "POD")
+	for _, own := range []struct{ name, stands string }{{string(pod.UID), "UID"}, {pod.Name, "POD"}} {
+		if own.name != "" {
+			words = strings.ReplaceAll(words, own.name, own.stands)
+		}
+	}
+	return words
 }
