@@ -9,6 +9,4 @@ require (
 	golang.org/x/sys v0.49.0
 )
 
-require github.com/VictoriaMetrics/easyproto v1.1.3 // indirect
-
 replace github.com/remora-ray/remora => ../
