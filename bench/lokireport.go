@@ -31,7 +31,7 @@ rest, up to %d times: the middle counts.
 		mib(b.bodies.plain), mib(b.bodies.compressed()), memoryLimit, pushers, retryEvery, b.rounds)
 	markdown(&text, rows)
 	fmt.Fprintf(&text, "\nRemora alone, with the same lines")
-	if b.factor > 1 {
+	if len(b.grown) > 0 {
 		fmt.Fprintf(&text, ", and with %d times as many, the others older and of other processes", b.factor)
 	}
 	text.WriteString(":\n\n")
