@@ -1,300 +1,21 @@
 package main
 
 import (
-	"context"
-	"errors"
-	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/scheme"
-	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
-	"sigs.k8s.io/controller-runtime/pkg/log"
-	"sigs.k8s.io/yaml"
 
 	"github.com/remora-ray/remora/api/rayv1"
 	"github.com/remora-ray/remora/internal/operator/desired"
 )
-
-// programs is where etcd and kube-apiserver of 1.34 are.
-func programs(t *testing.T) string {
-	dir := os.Getenv("KUBEBUILDER_ASSETS")
-	if dir == "" {
-		cache, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		dir = filepath.Join(cache, "remora", "kubernetes-1.34.3")
-	}
-	for _, name := range []string{"etcd", "kube-apiserver"} {
-		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
-			t.Skipf("no %s in %s: put etcd and kube-apiserver there, or name their directory in KUBEBUILDER_ASSETS", name, dir)
-		}
-	}
-	return dir
-}
-
-// world is an API server, an operator on it, and a program that plays the kubelet.
-type world struct {
-	*testing.T
-	client.Client
-	writes *writes
-}
-
-// writes are the requests of the operator that change something.
-type writes struct {
-	mu  sync.Mutex
-	all []string // method and path
-}
-
-// take returns what was written since the last time.
-func (w *writes) take() []string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	all := w.all
-	w.all = nil
-	return all
-}
-
-type recorder struct {
-	http.RoundTripper
-	writes *writes
-}
-
-func (c recorder) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.Method != http.MethodGet {
-		c.writes.mu.Lock()
-		c.writes.all = append(c.writes.all, r.Method+" "+r.URL.Path)
-		c.writes.mu.Unlock()
-	}
-	return c.RoundTripper.RoundTrip(r)
-}
-
-func newWorld(t *testing.T) *world {
-	log.SetLogger(logr.Discard())
-	env := &envtest.Environment{
-		BinaryAssetsDirectory:    programs(t),
-		ControlPlaneStartTimeout: 3 * time.Minute,
-		ControlPlaneStopTimeout:  time.Minute,
-	}
-	config, err := env.Start()
-	t.Cleanup(func() {
-		if err := env.Stop(); err != nil {
-			t.Error(err)
-		}
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	kinds := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, rayv1.AddToScheme} {
-		if err := add(kinds); err != nil {
-			t.Fatal(err)
-		}
-	}
-	c, err := client.New(config, client.Options{Scheme: kinds})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &world{T: t, Client: c, writes: &writes{}}
-	w.definitions()
-	w.role()
-	operated := rest.CopyConfig(config)
-	operated.Impersonate.UserName = "system:serviceaccount:remora-system:remora-operator"
-	operated.QPS, operated.Burst = 500, 500
-	operated.Wrap(func(rt http.RoundTripper) http.RoundTripper { return recorder{rt, w.writes} })
-	ctx, stop := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() {
-		o, err := parse([]string{"--metrics-addr=0", "--health-probe-bind-address=0", "--enable-leader-election=false", "--agent-image=agent", "--logs-url=http://logs:3100"}, os.Stderr)
-		if err == nil {
-			err = run(ctx, operated, o)
-		}
-		ended <- err
-	}()
-	played := make(chan struct{})
-	go func() {
-		defer close(played)
-		w.kubelet(ctx)
-	}()
-	t.Cleanup(func() {
-		stop()
-		<-played
-		if err := <-ended; err != nil {
-			t.Errorf("the operator ended: %v", err)
-		}
-	})
-	return w
-}
-
-// definitions are applied as kubectl apply --server-side does.
-func (w *world) definitions() {
-	files, err := filepath.Glob("../../deploy/kubernetes/crds/*.yaml")
-	if err != nil || len(files) != 4 {
-		w.Fatalf("%d definitions: %v", len(files), err)
-	}
-	for _, file := range files {
-		w.apply(w.read(file))
-	}
-	w.until("the definitions are served", func() bool {
-		var jobs rayv1.RayJobList
-		var clusters rayv1.RayClusterList
-		old := &unstructured.UnstructuredList{}
-		old.SetAPIVersion("ray.io/v1alpha1")
-		old.SetKind("RayClusterList")
-		return w.List(w.Context(), &clusters) == nil && w.List(w.Context(), &jobs) == nil && w.List(w.Context(), old) == nil
-	})
-}
-
-// role gives the operator what its manifest gives it, and nothing more.
-func (w *world) role() {
-	text, err := os.ReadFile("../../deploy/kubernetes/operator.yaml")
-	if err != nil {
-		w.Fatal(err)
-	}
-	for document := range strings.SplitSeq(string(text), "\n---\n") {
-		if object := w.object(document); object.GetKind() != "Deployment" {
-			w.apply(object)
-		}
-	}
-}
-
-func (w *world) read(file string) *unstructured.Unstructured {
-	w.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		w.Fatal(err)
-	}
-	return w.object(string(text))
-}
-
-func (w *world) object(text string) *unstructured.Unstructured {
-	w.Helper()
-	object := &unstructured.Unstructured{}
-	if err := yaml.Unmarshal([]byte(text), object); err != nil {
-		w.Fatal(err)
-	}
-	return object
-}
-
-// apply is strict: an unknown field is an error, as with kubectl.
-func (w *world) apply(object *unstructured.Unstructured) {
-	w.Helper()
-	if object.GetKind() == "RayCluster" && object.GetNamespace() == "" {
-		object.SetNamespace("default")
-	}
-	strict := client.WithFieldValidation(w.Client, metav1.FieldValidationStrict)
-	err := strict.Apply(w.Context(), client.ApplyConfigurationFromUnstructured(object.DeepCopy()), client.FieldOwner("kubectl"), client.ForceOwnership)
-	if err != nil {
-		w.Fatalf("apply %s %s: %v", object.GetKind(), object.GetName(), err)
-	}
-}
-
-// until waits for something that the operator is to bring about.
-func (w *world) until(what string, done func() bool) {
-	w.Helper()
-	deadline := time.NewTimer(2 * time.Minute)
-	defer deadline.Stop()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-tick.C:
-		case <-deadline.C:
-			w.Fatalf("after two minutes it is not so that %s", what)
-		}
-	}
-}
-
-// kubelet makes every pod run and be ready, and lets those go that are deleted. A pod
-// whose image is called broken stays without it.
-func (w *world) kubelet(ctx context.Context) {
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-		var pods corev1.PodList
-		if err := w.List(ctx, &pods); err != nil {
-			continue
-		}
-		for i := range pods.Items {
-			w.play(ctx, &pods.Items[i])
-		}
-	}
-}
-
-func (w *world) play(ctx context.Context, pod *corev1.Pod) {
-	ray := pod.Spec.Containers[0]
-	switch {
-	case pod.DeletionTimestamp != nil:
-		err := w.Delete(ctx, pod, client.GracePeriodSeconds(0))
-		if err != nil && !apierrors.IsNotFound(err) && !errors.Is(err, context.Canceled) {
-			w.Error(err)
-		}
-		return
-	case pod.Status.Phase == corev1.PodFailed || len(pod.Status.ContainerStatuses) > 0:
-		return
-	case strings.Contains(ray.Image, "broken"):
-		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: ray.Name, Image: ray.Image, State: corev1.ContainerState{
-			Waiting: &corev1.ContainerStateWaiting{Reason: "ImagePullBackOff", Message: "Back-off pulling image"},
-		}}}
-	default:
-		pod.Status.Phase = corev1.PodRunning
-		pod.Status.PodIP = "10.0.0.1"
-		pod.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
-		pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: ray.Name, Ready: true}}
-	}
-	_ = w.Status().Update(ctx, pod) // one that changed meanwhile has its turn again
-}
-
-func (w *world) cluster(name string) *rayv1.RayCluster {
-	w.Helper()
-	var c rayv1.RayCluster
-	if err := w.Get(w.Context(), client.ObjectKey{Namespace: "default", Name: name}, &c); err != nil {
-		w.Fatal(err)
-	}
-	return &c
-}
-
-func (w *world) pods(name, nodeType string) []corev1.Pod {
-	w.Helper()
-	var list corev1.PodList
-	err := w.List(w.Context(), &list, client.MatchingLabels{desired.LabelCluster: name, desired.LabelNodeType: nodeType})
-	if err != nil {
-		w.Fatal(err)
-	}
-	return list.Items
-}
-
-func (w *world) ready(name string) {
-	w.Helper()
-	w.until(name+" is ready", func() bool { return w.cluster(name).Status.State == rayv1.StateReady })
-}
-
-func (w *world) patch(name, merge string) {
-	w.Helper()
-	c := &rayv1.RayCluster{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
-	if err := w.Patch(w.Context(), c, client.RawPatch("application/merge-patch+json", []byte(merge))); err != nil {
-		w.Fatal(err)
-	}
-}
 
 const small = `
 apiVersion: ray.io/v1
@@ -332,6 +53,7 @@ func TestOperatorOnAnAPIServer(t *testing.T) {
 		{"pods that KubeRay made", takeOver},
 		{"what was changed by hand", drift},
 		{"nothing is written when nothing happens", quiet},
+		{"the role allows what was asked and no more", leastRole},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			test.run(&world{t, w.Client, w.writes})
@@ -576,5 +298,44 @@ func quiet(w *world) {
 	}
 	if pods != 4 {
 		w.Errorf("%d pods were made, the last cluster has 4", pods)
+	}
+}
+
+// leastRole compares the ClusterRole with all requests of the tests before.
+func leastRole(w *world) {
+	spare := map[string]string{
+		" pods/resize patch":                   "handed on to Ray's autoscaler",
+		" pods get":                            "handed on to Ray's autoscaler",
+		"ray.io rayclusters get":               "handed on to Ray's autoscaler",
+		"ray.io rayclusters patch":             "a finalizer of KubeRay's is removed; handed on to Ray's autoscaler",
+		"ray.io rayclusters/finalizers update": "asked of by admission, where owners may not outlive what they own",
+		" nodes get":                           "read from the cache",
+		"events.k8s.io events patch":           "an event that comes again",
+	}
+	for _, kind := range []string{"ray.io rayclusters", " pods", " nodes"} {
+		spare[kind+" list"] = "asked of where an API server cannot stream what there is"
+	}
+	for _, kind := range []string{" services", " configmaps", " serviceaccounts", " persistentvolumeclaims", "networking.k8s.io ingresses", "rbac.authorization.k8s.io roles", "rbac.authorization.k8s.io rolebindings"} {
+		spare[kind+" list"] = "asked of where an API server cannot stream what there is"
+		spare[kind+" create"] = "asked of by server-side apply, which is a patch"
+		spare[kind+" delete"] = "not desired any more"
+	}
+	var role rbacv1.ClusterRole
+	if err := w.Get(w.Context(), client.ObjectKey{Name: "remora-operator"}, &role); err != nil {
+		w.Fatal(err)
+	}
+	w.writes.mu.Lock()
+	defer w.writes.mu.Unlock()
+	for _, rule := range role.Rules {
+		for _, group := range rule.APIGroups {
+			for _, resource := range rule.Resources {
+				for _, verb := range rule.Verbs {
+					right := group + " " + resource + " " + verb
+					if !w.writes.done[right] && spare[right] == "" {
+						w.Errorf("the role allows %q, which the operator never did", strings.TrimSpace(right))
+					}
+				}
+			}
+		}
 	}
 }

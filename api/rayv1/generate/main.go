@@ -1,5 +1,5 @@
 // Command generate writes what is made from the types of api/rayv1: the deep copies
-// beside them, and the definitions in deploy/kubernetes/crds. It runs in the directory
+// beside them, the definitions in deploy/kubernetes/crds, and docs/raycluster.md. It runs in the directory
 // of the types; -out DIR writes all into DIR instead.
 package main
 
@@ -20,11 +20,15 @@ const header = "# Made from api/rayv1 by go generate ./api/rayv1.\n"
 func main() {
 	out := flag.String("out", "", "write all into this directory")
 	flag.Parse()
-	code, crds := ".", "../../deploy/kubernetes/crds"
+	code, crds, docs := ".", "../../deploy/kubernetes/crds", "../../docs"
 	if *out != "" {
-		code, crds = *out, *out
+		code, crds, docs = *out, *out, *out
 	}
-	if err := run(code, crds); err != nil {
+	err := run(code, crds)
+	if err == nil {
+		err = reference(filepath.Join(docs, "raycluster.md"))
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "generate:", err)
 		os.Exit(1)
 	}
