@@ -14,7 +14,7 @@ const waitForHead = "wait-gcs-ready"
 // waiting asks the head every 5 s whether it is there: in silence for two minutes, then
 // with what the question is answered.
 const waiting = `SECONDS=0
-until (( SECONDS <= 120 )) && ray health-check --address %[1]s >/dev/null 2>&1 || (( SECONDS > 120 )) && ray health-check --address %[1]s; do
+until if (( SECONDS <= 120 )); then ray health-check --address %[1]s >/dev/null 2>&1; else ray health-check --address %[1]s; fi; do
   echo "$SECONDS s: waiting for the head at %[1]s"
   sleep 5
 done
