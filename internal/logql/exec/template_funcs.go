@@ -14,6 +14,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/shopspring/decimal"
 	"golang.org/x/text/cases"
 	"golang.org/x/text/language"
 
@@ -70,8 +71,8 @@ var templateFuncs = template.FuncMap{
 	"add": intOp(func(a, b int64) int64 { return a + b }), "sub": intOp(func(a, b int64) int64 { return a - b }),
 	"mul": intOp(func(a, b int64) int64 { return a * b }), "div": divide, "mod": modulo,
 	"max": intOp(func(a, b int64) int64 { return max(a, b) }), "min": intOp(func(a, b int64) int64 { return min(a, b) }),
-	"addf": floatOp(func(a, b float64) float64 { return a + b }), "subf": floatOp(func(a, b float64) float64 { return a - b }),
-	"mulf": floatOp(func(a, b float64) float64 { return a * b }), "divf": divideFloat,
+	"addf": decimalOp(decimal.Decimal.Add), "subf": decimalOp(decimal.Decimal.Sub),
+	"mulf": decimalOp(decimal.Decimal.Mul), "divf": decimalOp(decimal.Decimal.Div),
 	"maxf": floatOp(math.Max), "minf": floatOp(math.Min),
 	"ceil": func(v any) float64 { return math.Ceil(toFloat(v)) }, "floor": func(v any) float64 { return math.Floor(toFloat(v)) },
 	"round": roundTo,
@@ -335,18 +336,6 @@ func divide(a, b any) (int64, error) {
 		return 0, errDivision
 	}
 	return toInt64(a) / toInt64(b), nil
-}
-
-func divideFloat(a any, rest ...any) (float64, error) {
-	v := toFloat(a)
-	for _, r := range rest {
-		d := toFloat(r)
-		if d == 0 {
-			return 0, errors.New("decimal division by 0")
-		}
-		v /= d
-	}
-	return v, nil
 }
 
 func modulo(a, b any) (int64, error) {

@@ -2,8 +2,11 @@ package exec
 
 import (
 	"encoding/json"
+	"fmt"
 	"math"
 	"strconv"
+
+	"github.com/shopspring/decimal"
 )
 
 // toInt, toInt64 and toFloat read any number or text; what is none is 0.
@@ -74,6 +77,24 @@ func floatOp(op func(a, b float64) float64) func(a any, rest ...any) float64 {
 			v = op(v, toFloat(r))
 		}
 		return v
+	}
+}
+
+// decimalOp computes with decimal fractions, so that 0.1 and 0.2 are 0.3. It fails on
+// what is no number, or not finite, and where op divides by 0.
+func decimalOp(op func(a, b decimal.Decimal) decimal.Decimal) func(a any, rest ...any) (float64, error) {
+	return func(a any, rest ...any) (_ float64, err error) {
+		defer func() {
+			if r := recover(); r != nil { // the library's way to tell
+				err = fmt.Errorf("%v", r)
+			}
+		}()
+		v := decimal.NewFromFloat(toFloat(a))
+		for _, r := range rest {
+			v = op(v, decimal.NewFromFloat(toFloat(r)))
+		}
+		f, _ := v.Float64()
+		return f, nil
 	}
 }
 
