@@ -133,7 +133,7 @@ func TestBadPushes(t *testing.T) {
 		{"number as a time", []byte(jsonPush(`[1,"x"]`)), nil, 400, "time stamp is not a string of nanoseconds"},
 		{"text as a time", []byte(jsonPush(`["now","x"]`)), nil, 400, `time stamp "now" is not a number of nanoseconds`},
 		{"number as a line", []byte(jsonPush(`["1",2]`)), nil, 400, "log line is not a string"},
-		{"no line", []byte(jsonPush(`["1"]`)), nil, 400, "needs a time stamp and a line"},
+		{"no time", []byte(jsonPush(`[]`)), nil, 400, "time stamp"},
 		{"number as metadata", []byte(jsonPush(`["1","x",{"a":1}]`)), nil, 400, `value of structured metadata "a" is not a string`},
 		{"list as metadata", []byte(jsonPush(`["1","x",[]]`)), nil, 400, "structured metadata is not an object"},
 		{"label a.b", []byte(`{"streams":[{"stream":{"a.b":"c"},"values":[]}]}`), nil, 400, `couldn't parse labels: label name "a.b" does not match`},
