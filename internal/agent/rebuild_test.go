@@ -12,33 +12,7 @@ func TestOlderStateAndCopiesSince(t *testing.T) {
 	for cuts := 1; cuts <= 6; cuts++ {
 		shifted := cuts > 3 // by as many copies as are kept, or one over the other
 		t.Run(fmt.Sprint(cuts), func(t *testing.T) {
-			w := newWorld(t)
-			w.mkdir()
-			w.start()
-			var want []string
-			add := func(tag string) {
-				text, lines := numbered(tag, 0, 20)
-				w.write("job-driver-x.log", text)
-				want = append(want, lines...)
-				w.arrived(len(want))
-			}
-			add("first")
-			w.drain()
-			restore := w.copyState()
-			w.start()
-			for n := range cuts {
-				if shifted {
-					w.shift("job-driver-x.log", 2)
-				} else {
-					w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
-				}
-				add(fmt.Sprint("cut", n))
-			}
-			w.crash()
-			restore()
-			w.start()
-			add("last")
-			w.drain()
+			w, want := copiesSince(t, cuts, shifted, false)
 			w.want("job-driver-x.log", want)
 			w.contiguous("job-driver-x.log")
 			w.noGaps()
@@ -50,34 +24,47 @@ func TestOlderStateAndCopiesSince(t *testing.T) {
 func TestOlderStateAndCopiesOverOneThatItKnows(t *testing.T) {
 	for cuts := 1; cuts <= 3; cuts++ {
 		t.Run(fmt.Sprint(cuts), func(t *testing.T) {
-			w := newWorld(t)
-			w.mkdir()
-			w.start()
-			var want []string
-			add := func(tag string) {
-				text, lines := numbered(tag, 0, 20)
-				w.write("job-driver-x.log", text)
-				want = append(want, lines...)
-				w.arrived(len(want))
-			}
-			add("first")
-			w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
-			add("second")
-			w.drain()
-			restore := w.copyState()
-			w.start()
-			for n := range cuts {
-				w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
-				add(fmt.Sprint("cut", n))
-			}
-			w.crash()
-			restore()
-			w.start()
-			add("last")
-			w.drain()
+			w, want := copiesSince(t, cuts, false, true)
 			w.wantOnce("job-driver-x.log", want)
 		})
 	}
+}
+
+// copiesSince makes so many copies after the state, which knows one where known is
+// set, and puts it back.
+func copiesSince(t *testing.T, cuts int, shifted, known bool) (w *world, want []string) {
+	t.Helper()
+	w = newWorld(t)
+	w.mkdir()
+	w.start()
+	add := func(tag string) {
+		text, lines := numbered(tag, 0, 20)
+		w.write("job-driver-x.log", text)
+		want = append(want, lines...)
+		w.arrived(len(want))
+	}
+	add("first")
+	if known {
+		w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+		add("second")
+	}
+	w.drain()
+	restore := w.copyState()
+	w.start()
+	for n := range cuts {
+		if shifted {
+			w.shift("job-driver-x.log", 2)
+		} else {
+			w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+		}
+		add(fmt.Sprint("cut", n))
+	}
+	w.crash()
+	restore()
+	w.start()
+	add("last")
+	w.drain()
+	return w, want
 }
 
 // Files that an older state does not know came, were sent and went.
