@@ -45,7 +45,7 @@ var allowedImports = map[string][]string{
 	"api/rayv1/generate":       {},
 	"internal/operator/...":    {"api/rayv1", "internal/operator/..."},
 	"cmd/remora-operator":      {"api/rayv1", "internal/operator/..."},
-	"test/...":                 {"internal/..."},
+	"test/...":                 {"internal/...", "test/loopback"},
 }
 
 // onlyIn lists foreign modules that one room alone may know.

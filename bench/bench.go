@@ -16,6 +16,7 @@ import (
 	"github.com/remora-ray/remora/bench/floor"
 	"github.com/remora-ray/remora/bench/gen"
 	"github.com/remora-ray/remora/bench/receive"
+	"github.com/remora-ray/remora/test/loopback"
 )
 
 const defaultPaced = 20 * time.Second
@@ -119,7 +120,7 @@ func (b *bench) agent(ctx context.Context, url string) (run, error) {
 
 // receiver starts a null receiver.
 func (b *bench) receiver(ctx context.Context, args ...string) (*child, string, error) {
-	addr, err := freeAddr()
+	addr, err := loopback.Address()
 	if err != nil {
 		return nil, "", err
 	}

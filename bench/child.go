@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -149,16 +148,6 @@ func self(part string, args ...string) (*child, error) {
 		return nil, err
 	}
 	return start(part, append([]string{exe, part}, args...)...)
-}
-
-// freeAddr is an address on which nobody listened a moment ago.
-func freeAddr() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer l.Close()
-	return l.Addr().String(), nil
 }
 
 // serving starts a server program and waits until path answers.

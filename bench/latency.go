@@ -18,6 +18,7 @@ import (
 	"github.com/klauspost/compress/s2"
 
 	"github.com/remora-ray/remora/internal/loki"
+	"github.com/remora-ray/remora/test/loopback"
 )
 
 // latencyFigures are the times from a line's write to its file until our server
@@ -147,7 +148,7 @@ func (b *agentBench) durable(ctx context.Context) error {
 
 // server starts ours, with its store in data.
 func (b *bench) server(ctx context.Context, data string, more ...string) (*child, string, error) {
-	addr, err := freeAddr()
+	addr, err := loopback.Address()
 	if err != nil {
 		return nil, "", err
 	}

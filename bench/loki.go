@@ -6,7 +6,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/remora-ray/remora/bench/gen"
+	"github.com/remora-ray/remora/test/loopback"
 )
 
 // lokiConfig is a Loki as one runs a single binary: its defaults, and what they
@@ -27,9 +27,9 @@ import (
 const lokiConfig = `auth_enabled: false
 server:
   http_listen_address: 127.0.0.1
-  http_listen_port: %[1]d
+  http_listen_port: %[1]s
   grpc_listen_address: 127.0.0.1
-  grpc_listen_port: %[2]d
+  grpc_listen_port: %[2]s
   grpc_server_max_recv_msg_size: 104857600
   grpc_server_max_send_msg_size: 104857600
   http_server_read_timeout: 10m
@@ -45,7 +45,7 @@ common:
 schema_config:
   configs:
     - {from: 2020-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {prefix: index_, period: 24h}}
-memberlist: {bind_addr: [127.0.0.1], bind_port: %[4]d}
+memberlist: {bind_addr: [127.0.0.1], bind_port: %[4]s}
 query_range: {cache_results: false}
 analytics: {reporting_enabled: false}
 limits_config:
@@ -215,11 +215,11 @@ func (b *lokiBench) addOlder(ctx context.Context, begin time.Time, seed uint64) 
 }
 
 func (b *lokiBench) startLoki(ctx context.Context) (*side, error) {
-	ports, err := freePorts(3)
+	ports, err := loopback.Ports(3)
 	if err != nil {
 		return nil, err
 	}
-	s := &side{name: "Loki", url: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), dir: b.path("loki"), log: "wal"}
+	s := &side{name: "Loki", url: "http://127.0.0.1:" + ports[0], dir: b.path("loki"), log: "wal"}
 	b.theirs = s
 	config := b.path("loki.yaml")
 	text := fmt.Appendf(nil, lokiConfig, ports[0], ports[1], s.dir, ports[2])
@@ -238,19 +238,6 @@ func (b *lokiBench) startRemora(ctx context.Context) (*side, error) {
 	var err error
 	s.child, s.url, err = b.server(ctx, s.dir, "--memory", memoryLimit)
 	return s, err
-}
-
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 // fill pushes all bodies and waits until the server is at rest with everything on

@@ -115,7 +115,7 @@ func (a *agent) deadLetter(f *follower, p *pipeline.Part, why string) {
 	for _, g := range f.gens {
 		g.told = g.told && !(g.begun && g.base == p.From)
 	}
-	f.gap, f.gapAt, f.alone = "refused", p.To, false
+	f.missing("refused", p.To)
 	f.epoch.Add(1) // parts behind it that wait do not tell the gap
 	a.goBack(f, p.To)
 }
@@ -147,7 +147,7 @@ func (a *agent) goTo(f *follower, to uint64) {
 			g.acked = false
 		}
 		if from.Offset > to {
-			f.gap, f.gapAt, f.alone = "server-lost", from.Offset, false
+			f.missing("server-lost", from.Offset)
 			a.log.Error("the server lost lines whose files are gone", "session", f.session.name, "stream", f.file.Stream,
 				"bytes", from.Offset-to)
 		} else {

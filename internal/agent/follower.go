@@ -39,7 +39,7 @@ type follower struct {
 
 	gap      string // why bytes before gapAt are missing, not told yet
 	gapAt    uint64
-	gapSince int64 // when it was noted, by wall.Mono
+	gapSince int64 // when the last one was noted that waits for what comes behind it, by wall.Mono
 	alone    bool  // gapAt lies one byte further, so that the gap can be told by itself
 	telling  bool  // that is on its way
 

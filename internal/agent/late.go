@@ -44,7 +44,7 @@ func (a *agent) follow(f *follower, g *generation, st tail.Stat) {
 	s.id, s.named, s.asked = strayID(identity(f.session.machine, f.session.name, f.file, g.key)), true, true
 	at := uint64(g.size)
 	s.acked = parse.Position{Offset: at, Parser: f.acked.Parser}
-	s.gap, s.gapAt = "late", at
+	s.missing("late", at)
 	a.met.gaps.WithLabelValues("late").Inc()
 	a.log.Warn("a rotated file grew after the next one was begun: it is read on as a stream of its own", "path", rest.path, "bytes", st.Size-g.size)
 	a.stand(s, s.acked, tail.Mark{})

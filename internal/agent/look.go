@@ -308,7 +308,7 @@ func (a *agent) copied(f *follower, orig, g *generation) {
 	a.log.Info("the copy of a file that was truncated holds more than was read of it", "path", g.path, "bytes", uint64(g.size)-at)
 	g.begun = true
 	s.acked = parse.Position{Offset: at, Parser: f.acked.Parser}
-	s.gap, s.gapAt = "copied", at
+	s.missing("copied", at)
 	a.stand(s, s.acked, tail.Mark{})
 	a.save(s)
 	a.queue(s)
@@ -321,7 +321,8 @@ func (a *agent) stray(g *generation) {
 	f := a.newFollower(g.of.session.key, g.of.file)
 	f.stray = true
 	if a.unknowable(g) { // it came in this run, late: others may have come and gone before it
-		f.gap, f.gapSince = "rotated-unseen", wall.Mono()
+		f.missing("rotated-unseen", 0)
+		f.gapSince = wall.Mono()
 	}
 	f.gens = []*generation{g}
 	g.of = f

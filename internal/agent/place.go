@@ -157,7 +157,7 @@ func (a *agent) recognise(f *follower, o loki.FileOffsets) {
 }
 
 func (a *agent) stateLost(f *follower, at uint64) {
-	f.gap, f.gapAt, f.alone = "state-lost", at, false
+	f.missing("state-lost", at)
 	a.met.gaps.WithLabelValues("state-lost").Inc()
 	a.log.Warn("the server does not know what is there of a log file: some of it may be on the server twice or be missing",
 		"session", f.session.name, "stream", f.file.Stream)

@@ -414,7 +414,8 @@ func (a *agent) tellGap(f *follower) {
 	}
 	g := f.reading()
 	if g != nil && g.gap != "" {
-		f.gap, f.gapAt, g.gap, f.alone = g.gap, g.base, "", false
+		f.missing(g.gap, g.base)
+		g.gap = ""
 	}
 	if !f.alone {
 		f.gapAt, f.alone = f.gapAt+1, true
@@ -427,8 +428,8 @@ func (a *agent) tellGap(f *follower) {
 	f.running, f.telling = true, true
 	a.running++
 	a.jobs <- pipeline.Job{
-		Follower: f, Epoch: f.epochOf, Tenant: f.session.node.Tenant, Stream: f.parser, FD: -1, Cursor: f.cursor, Mark: f.mark,
-		Base: f.gapAt, TellGap: true, Range: loki.FileRange{File: f.id, Gap: f.gap},
+		Follower: f, Epoch: f.epochOf, Tenant: f.session.node.Tenant, Stream: f.parser, FD: -1, Base: f.gapAt,
+		TellGap: true, Range: loki.FileRange{File: f.id, Gap: f.gap},
 	}
 }
 
@@ -473,5 +474,11 @@ func (a *agent) noteGap(f *follower, why string, at uint64, missing int64) {
 	a.met.gaps.WithLabelValues(why).Inc()
 	a.met.dropBytes.Add(float64(missing))
 	a.log.Error("bytes of a log file are lost", "session", f.session.name, "stream", f.file.Stream, "reason", why, "bytes", missing)
-	f.gap, f.gapAt, f.gapSince, f.alone = why, at, wall.Mono(), false
+	f.missing(why, at)
+	f.gapSince = wall.Mono()
+}
+
+// missing has it told, with what comes next, that bytes before an offset are missing.
+func (f *follower) missing(why string, at uint64) {
+	f.gap, f.gapAt, f.alone = why, at, false
 }

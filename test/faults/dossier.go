@@ -42,18 +42,20 @@ func (w *world) dossiers(ctx context.Context) error {
 	return nil
 }
 
+// timeOfDay is how a time is told; - where there is none.
+func timeOfDay(t time.Time) string {
+	if t.IsZero() {
+		return "-"
+	}
+	return t.Format("15:04:05.000")
+}
+
 // chronicle tells of the files of a stream.
 func (s *stream) chronicle(b *bytes.Buffer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := func(t time.Time) string {
-		if t.IsZero() {
-			return "-"
-		}
-		return t.Format("15:04:05.000")
-	}
 	fmt.Fprintf(b, "%s: %d lines\n", s, s.lines)
 	for _, g := range s.gens {
-		fmt.Fprintf(b, "file from line %d: begun %s, first byte %s, bytes gone %s %s\n", g.first, at(g.begun), at(g.born), at(g.removed), g.excuse)
+		fmt.Fprintf(b, "file from line %d: begun %s, first byte %s, bytes gone %s %s\n", g.first, timeOfDay(g.begun), timeOfDay(g.born), timeOfDay(g.removed), g.excuse)
 	}
 }

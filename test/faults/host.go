@@ -69,7 +69,7 @@ func newHost() (*host, error) {
 	err := errors.Join(
 		unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""),
 		unix.Mount("proc", "/proc", "proc", 0, ""),
-		loopback(),
+		raiseLoopback(),
 	)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "faults: namespaces:", err)
@@ -85,8 +85,8 @@ func newHost() (*host, error) {
 	return h, nil
 }
 
-// loopback brings lo up.
-func loopback() error {
+// raiseLoopback brings lo up.
+func raiseLoopback() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -119,7 +119,7 @@ func newNetwork() (*network, error) {
 		if n.ns, err = os.Open("/proc/thread-self/ns/net"); err != nil {
 			return err
 		}
-		return loopback()
+		return raiseLoopback()
 	})
 	if err != nil {
 		return nil, fmt.Errorf("no network namespace: %w", err)

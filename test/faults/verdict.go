@@ -360,12 +360,6 @@ func (s *stream) String() string { return fmt.Sprintf("%s/%s (stream %d)", s.ses
 
 // story tells what became of the generations of lines, and when the agent could see.
 func (w *world) story(s *stream, lines []int) string {
-	at := func(t time.Time) string {
-		if t.IsZero() {
-			return "-"
-		}
-		return t.Format("15:04:05.000")
-	}
 	text, some := "", 0
 	var last *generation
 	for _, n := range lines {
@@ -377,12 +371,12 @@ func (w *world) story(s *stream, lines []int) string {
 		if some++; some > 3 {
 			continue
 		}
-		text += fmt.Sprintf("\n    line %d: file from line %d, first byte %s, removed %s %s", n, g.first, at(g.born), at(g.removed), g.excuse)
+		text += fmt.Sprintf("\n    line %d: file from line %d, first byte %s, removed %s %s", n, g.first, timeOfDay(g.born), timeOfDay(g.removed), g.excuse)
 	}
 	w.watch.mu.Lock()
 	defer w.watch.mu.Unlock()
 	for _, v := range w.watch.spans[max(0, len(w.watch.spans)-3):] {
-		text += fmt.Sprintf("\n    the agent could see from %s to %s, slow %v", at(v.from), at(v.to), v.slow)
+		text += fmt.Sprintf("\n    the agent could see from %s to %s, slow %v", timeOfDay(v.from), timeOfDay(v.to), v.slow)
 	}
 	return text
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -17,6 +16,7 @@ import (
 	"time"
 
 	"github.com/remora-ray/remora/internal/client"
+	"github.com/remora-ray/remora/test/loopback"
 )
 
 // world is one set of directories with a server, an agent and Ray's writers, and
@@ -88,7 +88,7 @@ func (w *world) prepare(ctx context.Context) error {
 	if err := os.MkdirAll(w.path("ray"), 0o755); err != nil {
 		return err
 	}
-	ports, err := freePorts(2)
+	ports, err := loopback.Ports(2)
 	if err != nil {
 		return err
 	}
@@ -146,24 +146,6 @@ func (w *world) prepareAgent(listen string) {
 }
 
 const drainTimeout = 3 * time.Second
-
-// freePorts are n ports that nobody listened on a moment ago.
-func freePorts(n int) ([]string, error) {
-	var ports []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		_, port, err := net.SplitHostPort(l.Addr().String())
-		if err != nil {
-			return nil, err
-		}
-		ports = append(ports, port)
-	}
-	return ports, nil
-}
 
 func (w *world) startServer(ctx context.Context) error {
 	if err := w.server.start(); err != nil {

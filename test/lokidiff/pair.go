@@ -7,22 +7,23 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/remora-ray/remora/test/loopback"
 )
 
 // lokiConfig is a Loki of one process with its default limits but for the rates.
 const lokiConfig = `auth_enabled: true
 server:
   http_listen_address: 127.0.0.1
-  http_listen_port: %[1]d
+  http_listen_port: %[1]s
   grpc_listen_address: 127.0.0.1
-  grpc_listen_port: %[2]d
+  grpc_listen_port: %[2]s
   log_level: error
 common:
   path_prefix: %[3]s
@@ -34,7 +35,7 @@ common:
 schema_config:
   configs:
     - {from: 2020-01-01, store: tsdb, object_store: filesystem, schema: v13, index: {prefix: index_, period: 24h}}
-memberlist: {bind_addr: [127.0.0.1], bind_port: %[4]d}
+memberlist: {bind_addr: [127.0.0.1], bind_port: %[4]s}
 querier: {multi_tenant_queries_enabled: true, query_ingesters_within: 12h}
 ingester: {max_chunk_age: 6h, chunk_idle_period: 6h}
 pattern_ingester: {enabled: true}
@@ -78,7 +79,7 @@ func startPair(ctx context.Context, o *options) (*pair, error) {
 		Timeout:   90 * time.Second,
 		Transport: &http.Transport{MaxIdleConnsPerHost: 16},
 	}}
-	ports, err := freePorts(4)
+	ports, err := loopback.Ports(4)
 	if err != nil {
 		return nil, err
 	}
@@ -90,12 +91,12 @@ func startPair(ctx context.Context, o *options) (*pair, error) {
 	if err := os.WriteFile(config, text, 0o600); err != nil {
 		return nil, err
 	}
-	p.loki = &server{name: "Loki", url: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), log: filepath.Join(dir, "loki.log")}
-	p.remora = &server{name: "Remora", url: fmt.Sprintf("http://127.0.0.1:%d", ports[3]), log: filepath.Join(dir, "remora.log")}
+	p.loki = &server{name: "Loki", url: "http://127.0.0.1:" + ports[0], log: filepath.Join(dir, "loki.log")}
+	p.remora = &server{name: "Remora", url: "http://127.0.0.1:" + ports[3], log: filepath.Join(dir, "remora.log")}
 	err = errors.Join(
 		p.loki.start(program, "-config.file="+config),
 		p.remora.start(filepath.Join(o.bin, "remora"), "server", "--data", filepath.Join(dir, "remora"),
-			"--listen", fmt.Sprintf("127.0.0.1:%d", ports[3])),
+			"--listen", "127.0.0.1:"+ports[3]),
 	)
 	for _, s := range []*server{p.loki, p.remora} {
 		if err == nil {
@@ -106,19 +107,6 @@ func startPair(ctx context.Context, o *options) (*pair, error) {
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
-}
-
-func freePorts(n int) ([]int, error) {
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports, nil
 }
 
 func (s *server) start(program string, args ...string) error {

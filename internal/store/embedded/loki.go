@@ -84,7 +84,7 @@ func (e *Engine) askNothing() error {
 
 func (e *Engine) isLoki() bool { return e.cfg.Outgrown != nil && e.cfg.Outgrown.Kind == Loki }
 
-// replayToLoki gives Loki the lines of a journalled push again: it shows equal ones
+// toLoki gives Loki the lines of a journalled push again: it shows equal ones
 // of the same time once.
 func (r *replay) toLoki(j *job) error {
 	for i := range j.verdicts {

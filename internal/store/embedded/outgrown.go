@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -198,22 +197,17 @@ func (h *home) takeHome(o *Outgrown) error {
 	return writeFileSync(h.path(file), []byte(kind+"\n"))
 }
 
-// outgrownOnly are the options of a directory that make no sense elsewhere.
+// checkOutgrown refuses options of a directory that make no sense elsewhere.
 func (cfg *Config) checkOutgrown() error {
 	if cfg.Outgrown == nil {
 		return nil
 	}
-	kept := cfg.Retention != 0 || cfg.MaxTenantBytes != 0 ||
-		slices.ContainsFunc(keepsOf(cfg.Tenants), func(k Keep) bool { return k != (Keep{}) })
+	kept := cfg.Retention != 0 || cfg.MaxTenantBytes != 0
+	for _, k := range cfg.Tenants {
+		kept = kept || k != (Keep{})
+	}
 	if kept {
 		return fmt.Errorf("how long lines are kept is set in %s itself: leave retention and sizes out", cfg.Outgrown)
 	}
 	return nil
-}
-
-func keepsOf(m map[string]Keep) (all []Keep) {
-	for _, k := range m {
-		all = append(all, k)
-	}
-	return all
 }

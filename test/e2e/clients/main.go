@@ -18,6 +18,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/remora-ray/remora/test/loopback"
 )
 
 type options struct {
@@ -55,7 +57,7 @@ func prove(ctx context.Context, o options) (err error) {
 		}
 		_ = os.RemoveAll(dir)
 	}()
-	addr, err := freeAddress()
+	addr, err := loopback.Address()
 	if err != nil {
 		return err
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"github.com/remora-ray/remora/test/loopback"
 )
 
 // Small files that turn over all the time: some generations are deleted by Ray
@@ -37,26 +38,12 @@ type cluster struct {
 	client    http.Client
 }
 
-// freePorts are n ports that nobody listened on a moment ago.
-func freePorts(n int) ([]string, error) {
-	var ports []string
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer l.Close()
-		ports = append(ports, strconv.Itoa(l.Addr().(*net.TCPAddr).Port))
-	}
-	return ports, nil
-}
-
 // startRay starts a head in root and waits until it takes work.
 func (r *run) startRay(ctx context.Context, root, truth string) (*cluster, error) {
 	if err := os.MkdirAll(truth, 0o755); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(4)
+	ports, err := loopback.Ports(4)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/remora-ray/remora/test/loopback"
 )
 
 //go:embed scripts/*.py
@@ -94,7 +96,7 @@ func (r *run) prepare(ctx context.Context) error {
 			return err
 		}
 	}
-	ports, err := freePorts(1)
+	ports, err := loopback.Ports(1)
 	if err != nil {
 		return err
 	}

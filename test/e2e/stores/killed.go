@@ -15,12 +15,13 @@ import (
 
 	"github.com/remora-ray/remora/internal/logs"
 	"github.com/remora-ray/remora/internal/loki"
+	"github.com/remora-ray/remora/test/loopback"
 )
 
 // killed ends programs with −9 while a file is pushed, each push until it is
 // acknowledged, and then counts its lines: each must be there once.
 func (k *kind) killed(ctx context.Context, o options, dir, address string, all []*program) error {
-	addr, err := freeAddress()
+	addr, err := loopback.Address()
 	if err != nil {
 		return err
 	}

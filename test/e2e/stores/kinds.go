@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/remora-ray/remora/test/loopback"
 )
 
 // kind is one kind of store.
@@ -33,7 +35,7 @@ var (
 )
 
 func victoriaLogs(ctx context.Context, p programs, dir, name string, args ...string) (*program, error) {
-	addr, err := freeAddress()
+	addr, err := loopback.Address()
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +116,7 @@ func startLoki(ctx context.Context, p programs, dir string) (string, []*program,
 	var addr string
 	var ports []any
 	for i := range 3 {
-		a, err := freeAddress()
+		a, err := loopback.Address()
 		if err != nil {
 			return "", nil, err
 		}
