@@ -13,7 +13,7 @@ export CGO_ENABLED := 0
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/test-results/*' 2>/dev/null)
 
-.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray e2e-agent e2e-clients e2e-stores faults loki loki-diff bench bench-agent bench-loki fuzz fuzz-long lint fmt clean
+.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray e2e-agent e2e-clients e2e-stores e2e-cluster cluster cluster-up cluster-down cluster-kubectl faults loki loki-diff bench bench-agent bench-loki fuzz fuzz-long lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,7 @@ test-go: build
 	go test ./...
 	cd bench && go test ./...
 	cd test/manifests && go test ./...
+	cd test/cluster && go test . ./oci
 
 test-web: web/node_modules/.package-lock.json
 	cd web && npm test
@@ -71,6 +72,27 @@ e2e-agent: ## deploy/agent on the Kubernetes of kubectl: E2E_AGENT_FLAGS='-kubec
 CLIENTS_FLAGS ?=
 e2e-clients: build ## logcli, promtail, an OpenTelemetry collector and recorded pushes of Fluent Bit
 	go run ./test/e2e/clients -bin bin $(CLIENTS_FLAGS)
+
+# A real Kubernetes in network namespaces of this machine; needs root. See test/cluster.
+NODES ?= 2
+CLUSTER_FLAGS ?=
+cluster:
+	cd test/cluster && go build -o ../../bin/cluster .
+
+cluster-up: build cluster ## a real Kubernetes with NODES (2) nodes on this machine; needs root, containerd, mmdebstrap and uv
+	bin/cluster up -nodes $(NODES) $(CLUSTER_FLAGS)
+
+cluster-down: cluster ## end it; CLUSTER_FLAGS=-purge forgets what was in it
+	bin/cluster down $(CLUSTER_FLAGS)
+
+ARGS ?= get pods -A -o wide
+cluster-kubectl: cluster ## kubectl for it: ARGS='get pods -A'
+	@bin/cluster kubectl $(ARGS)
+
+E2E_CLUSTER_FLAGS ?=
+e2e-cluster: cluster-up ## RayClusters on it, with what ends them, and every marked line asked for
+	go build -o bin/e2e-cluster ./test/e2e/cluster
+	bin/cluster exec bin/e2e-cluster $(E2E_CLUSTER_FLAGS)
 
 STORES_FLAGS ?=
 e2e-stores: build ## the same questions to each kind of store: inside, VictoriaLogs, a cluster of it, Loki; STORES_FLAGS='-run cluster -v'
@@ -132,10 +154,12 @@ lint: web/node_modules/.package-lock.json ## gofumpt, vet, staticcheck, module t
 	go vet ./...
 	cd bench && go vet ./...
 	cd test/manifests && go vet ./...
+	cd test/cluster && go vet . ./oci ./pause
 	go tool staticcheck ./...
 	go mod tidy -diff
 	cd bench && go mod tidy -diff
 	cd test/manifests && go mod tidy -diff
+	cd test/cluster && go mod tidy -diff
 	cd test/victorialogs && go mod tidy -diff
 	cd web && npm run --silent lint
 

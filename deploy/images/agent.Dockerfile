@@ -1,4 +1,4 @@
-# make build && docker build -f deploy/agent/Dockerfile -t remora-agent:dev bin
+# make build && docker build -f deploy/images/agent.Dockerfile -t remora-agent:dev bin
 FROM gcr.io/distroless/static:nonroot
 COPY remora-agent /usr/local/bin/remora-agent
 # Ray's own user in Ray's images.

@@ -1,4 +1,4 @@
-# make build && docker build -f deploy/kubernetes/Dockerfile -t remora-operator:dev bin
+# make build && docker build -f deploy/images/operator.Dockerfile -t remora-operator:dev bin
 FROM gcr.io/distroless/static:nonroot
 COPY remora-operator /usr/local/bin/remora-operator
 USER 65532:65532
