@@ -29,6 +29,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -339,19 +340,30 @@ func (a *agent) close() {
 }
 
 // beforeSend makes the anchors of a batch durable: a line without a time of its
-// own must get the same one if it is sent again after a crash.
+// own must get the same one if it is sent again after a crash. A Loki takes lines
+// twice if their times differ: how far it may have them is recorded, not synced.
 func (a *agent) beforeSend(b *pipeline.Batch) {
-	some := false
-	var err error
+	durable := false
+	var streams []state.Anchored
 	for i := range b.Parts {
-		if p := &b.Parts[i]; len(p.Anchors) > 0 {
-			some = true
-			err = errors.Join(err, a.state.Anchor(p.File, p.Anchors))
+		p := &b.Parts[i]
+		s := state.Anchored{File: p.File, Anchors: p.Anchors}
+		durable = durable || len(s.Anchors) > 0
+		if p.Wire == parse.Loki {
+			s.Anchors = append(slices.Clip(s.Anchors), parse.SentTo(p.To))
+		}
+		if len(s.Anchors) > 0 {
+			streams = append(streams, s)
 		}
 	}
-	if some {
-		a.stateResult(errors.Join(err, a.state.Sync()))
+	if len(streams) == 0 {
+		return
 	}
+	err := a.state.Anchor(streams...)
+	if durable {
+		err = errors.Join(err, a.state.Sync())
+	}
+	a.stateResult(err)
 }
 
 // stateResult tells of a state directory that cannot be written to. Lines go on:

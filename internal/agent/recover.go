@@ -35,8 +35,8 @@ func (a *agent) restore(found state.Contents) {
 			a.restoreGeneration(f, sg)
 		}
 		a.stand(f, f.acked, f.marked)
-		if f.cur < len(f.gens) && len(s.Anchors) == 0 {
-			f.idle = s.At // nothing behind it was sent with a time of its own making
+		if f.cur < len(f.gens) {
+			f.idle = s.At // when what lies behind all that was sent had not been written
 		}
 		if !s.Asked {
 			a.name(f)

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"github.com/grafana/loki/pkg/push"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"github.com/remora-ray/remora/internal/agent/tail"
 	"github.com/remora-ray/remora/internal/loki"
 )
 
@@ -288,15 +290,70 @@ func TestReplayToLokiGivesTheSameEntries(t *testing.T) {
 	w.start()
 	w.arrived(n + 2)
 	w.drain()
+	w.sameTimes("worker-a.out", 2)
+}
+
+// What a Loki may have comes again with the times that it had, also where they follow
+// from those of lines that were acknowledged; what was written since gets its own.
+func TestReplayBehindWhatALokiAcknowledged(t *testing.T) {
+	for _, rotated := range []bool{false, true} {
+		t.Run(fmt.Sprintf("rotated=%v", rotated), func(t *testing.T) {
+			w := newWorld(t)
+			w.srv.isLoki = true
+			w.mkdir()
+			w.write("worker-a.out", "one\n")
+			release := w.srv.hold()
+			w.start()
+			w.until("a push", func() bool { return w.srv.held() == 1 })
+			if rotated {
+				w.rename("worker-a.out", "worker-a.out.1")
+			}
+			w.ticks()
+			w.write("worker-a.out", "two\n")
+			w.until("the agent has read it", func() bool { return testutil.ToFloat64(w.a.met.bytesRead) == 8 })
+			var reached atomic.Bool
+			w.srv.on(func(n int, stored bool) int {
+				if stored && n > 1 {
+					reached.Store(true)
+					return -1
+				}
+				return 0
+			})
+			release()
+			w.until("a push", reached.Load)
+			w.crash()
+			w.srv.on(nil)
+			n := w.srv.count()
+			w.ticks()
+			w.write("worker-a.out", "three\n")
+			written, err := tail.StatPath(w.path("worker-a.out"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.start()
+			w.arrived(n + 2)
+			w.drain()
+			w.sameTimes("worker-a.out", 3)
+			rows := w.srv.rows(testSession, "worker-a.out")
+			if last := rows[len(rows)-1]; last.line != "three" || last.time < written.Written {
+				t.Errorf("line %q has time %d, want that of its write or later, %d", last.line, last.time, written.Written)
+			}
+		})
+	}
+}
+
+// sameTimes wants n different lines of a file at a Loki, each with one time.
+func (w *world) sameTimes(filename string, n int) {
+	w.t.Helper()
 	first := map[uint64]int64{}
-	for _, e := range w.srv.rows(testSession, "worker-a.out") {
+	for _, e := range w.srv.rows(testSession, filename) {
 		if at, seen := first[e.offset]; seen && at != e.time {
-			t.Errorf("line %q had time %d and then %d", e.line, at, e.time)
+			w.t.Errorf("line %q had time %d and then %d", e.line, at, e.time)
 		}
 		first[e.offset] = e.time
 	}
-	if len(first) != 2 {
-		t.Errorf("%d different lines, want 2", len(first))
+	if len(first) != n {
+		w.t.Errorf("%d different lines, want %d", len(first), n)
 	}
 }
 

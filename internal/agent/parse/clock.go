@@ -4,10 +4,16 @@ import "time"
 
 // Anchor gives a line without a time of its own one: the line that begins at
 // Offset, and those behind it, count from Time on until a time is seen again.
+//
+// With no Time it tells where what was sent ends (SentTo): up to there a line has the
+// time that follows from those before it, and none is anchored anew.
 type Anchor struct {
 	Offset uint64
 	Time   int64
 }
+
+// SentTo tells that lines before an offset may have been sent.
+func SentTo(offset uint64) Anchor { return Anchor{Offset: offset} }
 
 // clock gives out the times of one stream.
 type clock struct {
@@ -46,13 +52,17 @@ const stale = int64(2 * time.Second)
 //	own time stamp                                           → that
 //	recorded anchor at or before the line                    → the anchor's
 //	no time seen in the stream so far                        → a new anchor
+//	before an anchor or an end of what was sent that is
+//	recorded                                                 → the last time seen
 //	only an anchor so far, and what is before the line was
 //	sent by a run of which the state was lost                → a new anchor
 //	written after the stream was seen to end, last time old  → a new anchor
 //	otherwise, and each piece and continuation of a record   → the last time seen
 func (s *Stream) time(at uint64, continued bool, c *Chunk, r *Result) int64 {
 	for len(s.anchors) > 0 && s.anchors[0].Offset <= at {
-		s.clock.seen, s.clock.anchored = max(s.anchors[0].Time, s.clock.seen), true
+		if t := s.anchors[0].Time; t != 0 {
+			s.clock.seen, s.clock.anchored = max(t, s.clock.seen), true
+		}
 		s.anchors = s.anchors[1:]
 	}
 	if t := s.line.Time; t != 0 && !continued && t <= c.Now+farAhead {
@@ -83,10 +93,10 @@ func (c *Chunk) writtenBy() int64 {
 
 func (s *Stream) needsAnchor(continued bool, c *Chunk) bool {
 	switch {
-	case len(s.anchors) > 0:
-		return false // an earlier run was here: say what it said
 	case s.clock.seen == 0:
 		return true
+	case len(s.anchors) > 0:
+		return false // an earlier run was here: say what it said
 	case continued || s.line.Continuation || c.Idle == 0:
 		return false
 	case s.clock.anchored:

@@ -8,6 +8,7 @@ package state
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
@@ -255,9 +256,16 @@ func (l *Log) keepAnchor(id loki.FileID, a parse.Anchor) {
 		k = &kept{}
 		l.live[id] = k
 	}
-	if a.Offset >= k.offset {
-		k.anchors = append(k.anchors, a)
+	if a.Offset < k.offset {
+		return
 	}
+	sent := func(x parse.Anchor) bool { return x.Time == 0 }
+	if i := slices.IndexFunc(k.anchors, sent); i >= 0 && a.Time == 0 {
+		a.Offset = max(a.Offset, k.anchors[i].Offset) // there is one end of what was sent
+		k.anchors = slices.Delete(k.anchors, i, i+1)
+	}
+	at, _ := slices.BinarySearchFunc(k.anchors, a.Offset+1, func(x parse.Anchor, offset uint64) int { return cmp.Compare(x.Offset, offset) })
+	k.anchors = slices.Insert(k.anchors, at, a)
 }
 
 func (l *Log) drop(id loki.FileID) {

@@ -43,7 +43,7 @@ func TestWhatWasSavedIsReadBack(t *testing.T) {
 	}
 	one, two := stream(1), stream(2)
 	check(t, l.Save(one, two))
-	check(t, l.Anchor(one.ID, []parse.Anchor{{Offset: 1, Time: 2}, {Offset: 5000, Time: 6}}))
+	check(t, l.Anchor(Anchored{one.ID, []parse.Anchor{{Offset: 1, Time: 2}, {Offset: 5000, Time: 6}}}))
 	more := Generation{Key: tail.Key{Dev: 1, Ino: 10, Birth: 4}, Print: []byte("r"), Size: 71}
 	check(t, l.Add(one.ID, more))
 	check(t, l.Forget(two.ID))

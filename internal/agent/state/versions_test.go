@@ -25,7 +25,7 @@ func TestStatesOfEarlierVersions(t *testing.T) {
 		dir := t.TempDir()
 		l, _ := reopen(t, dir)
 		check(t, l.Save(one, two))
-		check(t, l.Anchor(one.ID, []parse.Anchor{{Offset: 5000, Time: 6}}))
+		check(t, l.Anchor(Anchored{one.ID, []parse.Anchor{{Offset: 5000, Time: 6}}}))
 		check(t, l.Close())
 		data, err := os.ReadFile(filepath.Join(dir, fileName))
 		check(t, err)

@@ -42,15 +42,23 @@ func (l *Log) Add(id loki.FileID, generations ...Generation) error {
 	return l.append()
 }
 
-// Anchor records anchors of a stream; they count once Sync has returned.
-func (l *Log) Anchor(id loki.FileID, anchors []parse.Anchor) error {
+// Anchored are anchors of a stream, those of lowest offset first.
+type Anchored struct {
+	File    loki.FileID
+	Anchors []parse.Anchor
+}
+
+// Anchor records anchors of streams; they count once Sync has returned.
+func (l *Log) Anchor(streams ...Anchored) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.buf = l.buf[:0]
-	for _, a := range anchors {
-		at := len(l.buf)
-		l.buf = finish(appendAnchor(begin(l.buf), id, a), at)
-		l.keepAnchor(id, a)
+	for _, s := range streams {
+		for _, a := range s.Anchors {
+			at := len(l.buf)
+			l.buf = finish(appendAnchor(begin(l.buf), s.File, a), at)
+			l.keepAnchor(s.File, a)
+		}
 	}
 	return l.append()
 }
