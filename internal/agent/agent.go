@@ -161,6 +161,9 @@ func open(conf Config) (*agent, error) {
 	}
 	a := newAgent(conf, target, st)
 	a.restore(found)
+	if found.Full != nil {
+		a.stateResult(found.Full)
+	}
 	return a, nil
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"time"
 )
 
 // diskFaults fill disks.
@@ -64,22 +63,5 @@ func fillAndKill(ctx context.Context, w *world, inside func() error) error {
 		return err
 	}
 	w.state = true // what it did since then is not on record
-	err = first(inside, w.killAgent, func() error { return w.startAgent(ctx) }, func() error {
-		if err := w.until(ctx, "the agent ends", time.Second, func() bool { return !w.agent.running() }); err != nil {
-			return nil //nolint:nilerr // it goes on without a state
-		}
-		w.watch.stop(time.Now())
-		return errDied
-	})
-	if errors.Is(err, errDied) {
-		w.agent.deaths()
-		w.say("    the agent does not start on a full disk")
-		err = nil
-	}
-	return first(func() error { return err }, free, func() error {
-		if w.agent.running() {
-			return nil
-		}
-		return w.startForgetful(ctx)
-	})
+	return errors.Join(first(inside, w.killAgent, func() error { return w.startForgetful(ctx) }), free())
 }

@@ -70,9 +70,12 @@ type Contents struct {
 	Fresh   bool // there was no state: the directory is new
 	Torn    int64
 	Streams []*Stream // with their anchors
+	Full    error     // the disk is full: nothing can be recorded for now
 }
 
-// Open locks dir, makes it if it is not there, and reads the log.
+// Open locks dir, makes it if it is not there, and reads the log. On a full disk it
+// goes on with what it could read: an agent that does not start loses more than one
+// that may have to ask the server again.
 func Open(dir string) (*Log, Contents, error) {
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, Contents{}, fmt.Errorf("make state directory: %w (name a writable one with --state)", err)
@@ -86,6 +89,9 @@ func Open(dir string) (*Log, Contents, error) {
 	if err == nil {
 		// Also proves that the directory can be written to, and leaves no torn tail.
 		err = l.rewrite()
+	}
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
+		c.Full, err = err, nil
 	}
 	if err != nil {
 		lock.Close()

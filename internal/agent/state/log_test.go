@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
 	"github.com/remora-ray/remora/internal/agent/tail"
@@ -199,5 +201,31 @@ func TestADamagedStateIsPutAside(t *testing.T) {
 		if kept := err == nil; kept != (strings.Trim(text, "\x00") != "") {
 			t.Errorf("%.20q: kept aside: %v", text, kept)
 		}
+	}
+}
+
+// The agent starts on a full disk with what it had recorded, and records again once
+// there is room.
+func TestOpenOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	l, _ := reopen(t, dir)
+	one, two := stream(1), stream(2)
+	check(t, l.Save(one))
+	check(t, l.Close())
+	full := filepath.Join(dir, fileName+".new")
+	check(t, os.Symlink("/dev/full", full))
+	l, c := reopen(t, dir)
+	if d := cmp.Diff([]*Stream{one}, c.Streams); d != "" || !errors.Is(c.Full, unix.ENOSPC) {
+		t.Errorf("told %v (-want +got):\n%s", c.Full, d)
+	}
+	if err := l.Save(two); !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("saved on a full disk: %v", err)
+	}
+	check(t, os.Remove(full))
+	check(t, l.Sync())
+	check(t, l.Close())
+	_, c = reopen(t, dir)
+	if d := cmp.Diff([]*Stream{one, two}, c.Streams); d != "" || c.Full != nil {
+		t.Errorf("told %v (-want +got):\n%s", c.Full, d)
 	}
 }
