@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/remora-ray/remora/internal/agent/discover"
 	"github.com/remora-ray/remora/internal/agent/tail"
 	"github.com/remora-ray/remora/internal/agent/wall"
 )
@@ -23,6 +24,7 @@ func (a *agent) split(f *follower, i int) *generation {
 	}
 	a.byKey[g.key] = next
 	g.fd, g.link = -1, false
+	g.cuts, g.glimpsed = 0, 0
 	g.unname()
 	f.gens = slices.Insert(f.gens, i+1, next)
 	if f.cur > i {
@@ -86,6 +88,38 @@ func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generati
 	return slices.Delete(seen, oldest, oldest+1), slices.Delete(held, oldest, oldest+1)
 }
 
+// glance looks at a file of which nothing can be read for now: it may be cut
+// more than once before that goes on, and what it held between is gone.
+func (a *agent) glance(f *follower, n *discover.Name) {
+	i := slices.IndexFunc(f.gens, func(g *generation) bool { return g.name == n })
+	if i < 0 || !f.running && f.asked && f.gens[i].cuts == 0 {
+		return
+	}
+	g := f.gens[i]
+	st, err := tail.StatPath(g.path)
+	if err != nil || st.Key != g.key {
+		return
+	}
+	before := g.glimpsed
+	if g.cuts == 0 {
+		before = max(before, g.size)
+	}
+	if st.Size < before {
+		g.cuts++
+	}
+	g.glimpsed = st.Size
+}
+
+// copiesBehind counts the copies of what a file held after what is being read now.
+func (f *follower) copiesBehind() (n int) {
+	for _, g := range f.gens[f.cur+1:] {
+		if g.rotation > 0 && !g.begun {
+			n++
+		}
+	}
+	return n
+}
+
 // cutForGood reports whether a file that was cut has no copy: a copy is made first,
 // but word of it may come a moment later.
 func (a *agent) cutForGood(f *follower, g *generation) bool {
@@ -125,8 +159,12 @@ func (a *agent) cut(f *follower, g *generation) {
 			a.log.Warn("cannot open a file that was truncated", "path", g.path, "error", err)
 		}
 	}
+	unseen := g.cuts > 1+f.copiesBehind()
 	next := a.split(f, f.cur)
 	next.next = true
+	if unseen {
+		next.gap = "truncated"
+	}
 	if c := g.copy; c != nil && c.grownTo() >= f.cursor.Offset {
 		a.log.Info("a file was copied and truncated: reading on in the copy", "path", next.path, "copy", c.path)
 		a.takeCopy(g, c)

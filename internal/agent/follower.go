@@ -101,6 +101,8 @@ type generation struct {
 	changed    bool        // it was cut: it does not begin, or go on, as it did
 	changedAt  int64       // when that was seen
 	cut        bool        // it was cut, and nothing more is to be had of it
+	glimpsed   int64       // how long it was when it was last looked at while nothing could be read of it
+	cuts       int         // how often it was shorter then than before
 	copied     int64       // how much the copy held when it took the place of what was cut
 	copies     *generation // what it is a copy of, made before that is cut
 	copy       *generation

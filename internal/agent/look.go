@@ -73,6 +73,7 @@ func (a *agent) event(e discover.Event) *follower {
 	default:
 		a.lastGrowth = time.Now()
 		f.aging(1)
+		a.glance(f, e.Name)
 		if g := f.reading(); g != nil && g.name == e.Name {
 			a.queue(f)
 			return nil

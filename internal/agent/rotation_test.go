@@ -224,6 +224,47 @@ func TestCopyTruncate(t *testing.T) {
 	w.want("job-driver-raysubmit_x.log", want)
 }
 
+// What a file held between two cuts while nothing could be read is gone, and told.
+func TestCutTwiceWhileNothingCanBeSent(t *testing.T) {
+	w := newWorld(t)
+	w.conf.BatchBytes = 4 << 10
+	w.mkdir()
+	w.start()
+	text, want := numbered("known", 0, 1)
+	w.write("job-driver-x.log", text)
+	w.arrived(1)
+	w.srv.on(func(int, bool) int { return 503 })
+	seen := 0
+	sees := func() { // what was done before a new file is kept has been looked at
+		seen++
+		name := fmt.Sprintf("worker-%d.out", seen)
+		w.write(name, "seen\n")
+		w.until("the agent to see it", func() bool { return links(w.path(name)) == 2 })
+	}
+	more, lines := numbered("first", 0, 4000)
+	text, want = text+more, append(want, lines...)
+	w.write("job-driver-x.log", more)
+	w.until("a push", func() bool { return w.srv.requests() > 1 })
+	sees()
+	w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+	between, _ := numbered("between", 0, 50)
+	w.write("job-driver-x.log", between)
+	sees()
+	if err := os.Truncate(w.path("job-driver-x.log"), 0); err != nil {
+		t.Fatal(err)
+	}
+	sees()
+	last, lines := numbered("last", 0, 20)
+	w.write("job-driver-x.log", last)
+	sees()
+	w.srv.on(nil)
+	want = append(want, lines...)
+	w.arrived(len(want) + seen)
+	w.drain()
+	w.want("job-driver-x.log", want)
+	w.gapsAre(fmt.Sprintf("truncated %d-%d", len(text), len(text)))
+}
+
 // copyTruncate does what logrotate's copytruncate does.
 func (w *world) copyTruncate(from, to string) {
 	w.t.Helper()
