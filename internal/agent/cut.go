@@ -53,12 +53,16 @@ func (a *agent) takeCopy(g, c *generation) {
 // of their own. It returns what is new but that copy.
 func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generation, met map[*generation]bool) ([]tail.Sighting, []*generation) {
 	i := slices.IndexFunc(f.gens, func(g *generation) bool {
-		return !g.cut && !g.done && g.copy == nil && g.rotation == 0 && g.path != "" && met[g] && g.head.Len > 0
+		return !g.cut && !g.done && g.rotation == 0 && g.path != "" && met[g] && g.head.Len > 0
 	})
-	if i < 0 || len(seen) < 2 {
+	if i < 0 || len(seen) == 0 {
 		return seen, held
 	}
 	g := f.gens[i]
+	if g.copy != nil {
+		a.cutAgain(f, i, seen, held, met)
+		return seen, held
+	}
 	var needed int64
 	if i == f.cur {
 		needed = f.cursor.Offset
@@ -79,12 +83,7 @@ func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generati
 	if same, there := a.beginsAs(g.path, g.key, g.head); !g.changed && (same || !there) {
 		return seen, held
 	}
-	c := held[oldest]
-	next := a.split(f, i)
-	a.takeCopy(g, c)
-	a.keepLink(g)
-	met[next] = true
-	a.log.Info("a file was copied and truncated several times: reading on in the oldest copy", "path", next.path, "copy", c.path)
+	a.goOnIn(held[oldest], f, i, met)
 	return slices.Delete(seen, oldest, oldest+1), slices.Delete(held, oldest, oldest+1)
 }
 
@@ -118,6 +117,34 @@ func (f *follower) copiesBehind() (n int) {
 		}
 	}
 	return n
+}
+
+// cutAgain deals with a file of which a copy is known, and which was cut again, as there
+// is a copy of other bytes: those come between.
+func (a *agent) cutAgain(f *follower, i int, seen []tail.Sighting, held []*generation, met map[*generation]bool) {
+	g := f.gens[i]
+	if i == f.cur && g.copy.grownTo() < f.cursor.Offset {
+		return // it holds less than was read
+	}
+	for j, s := range seen {
+		if s.Rotation == 0 || held[j].packed || g.head.Matches(s.Head) {
+			continue
+		}
+		if same, there := a.beginsAs(g.path, g.key, g.head); there && (g.changed || !same) {
+			a.goOnIn(g.copy, f, i, met)
+		}
+		return
+	}
+}
+
+// goOnIn has a file that was cut more than once read on in the oldest copy of it.
+func (a *agent) goOnIn(c *generation, f *follower, i int, met map[*generation]bool) {
+	g := f.gens[i]
+	next := a.split(f, i)
+	a.takeCopy(g, c)
+	a.keepLink(g)
+	met[next] = true
+	a.log.Info("a file was copied and truncated several times: reading on in the oldest copy", "path", next.path, "copy", g.path)
 }
 
 // cutForGood reports whether a file that was cut has no copy: a copy is made first,

@@ -224,45 +224,60 @@ func TestCopyTruncate(t *testing.T) {
 	w.want("job-driver-raysubmit_x.log", want)
 }
 
-// What a file held between two cuts while nothing could be read is gone, and told.
+// What a file held between two cuts while nothing could be read is gone, and told, unless
+// there is a copy of it.
 func TestCutTwiceWhileNothingCanBeSent(t *testing.T) {
-	w := newWorld(t)
-	w.conf.BatchBytes = 4 << 10
-	w.mkdir()
-	w.start()
-	text, want := numbered("known", 0, 1)
-	w.write("job-driver-x.log", text)
-	w.arrived(1)
-	w.srv.on(func(int, bool) int { return 503 })
-	seen := 0
-	sees := func() { // what was done before a new file is kept has been looked at
-		seen++
-		name := fmt.Sprintf("worker-%d.out", seen)
-		w.write(name, "seen\n")
-		w.until("the agent to see it", func() bool { return links(w.path(name)) == 2 })
+	for _, copied := range []bool{false, true} {
+		t.Run(fmt.Sprintf("copied=%v", copied), func(t *testing.T) {
+			w := newWorld(t)
+			w.conf.BatchBytes = 4 << 10
+			w.mkdir()
+			w.start()
+			text, want := numbered("known", 0, 1)
+			w.write("job-driver-x.log", text)
+			w.arrived(1)
+			w.srv.on(func(int, bool) int { return 503 })
+			more, lines := numbered("first", 0, 4000)
+			text, want = text+more, append(want, lines...)
+			w.write("job-driver-x.log", more)
+			w.until("a push", func() bool { return w.srv.requests() > 1 })
+			seen := w.sees(0)
+			w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+			between, lines := numbered("between", 0, 50)
+			w.write("job-driver-x.log", between)
+			seen = w.sees(seen)
+			if copied {
+				want = append(want, lines...)
+				w.rename("job-driver-x.log.1", "job-driver-x.log.2")
+				w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+			} else if err := os.Truncate(w.path("job-driver-x.log"), 0); err != nil {
+				t.Fatal(err)
+			}
+			seen = w.sees(seen)
+			last, lines := numbered("last", 0, 20)
+			w.write("job-driver-x.log", last)
+			seen = w.sees(seen)
+			w.srv.on(nil)
+			want = append(want, lines...)
+			w.arrived(len(want) + seen)
+			w.drain()
+			w.want("job-driver-x.log", want)
+			if copied {
+				w.noGaps()
+			} else {
+				w.gapsAre(fmt.Sprintf("truncated %d-%d", len(text), len(text)))
+			}
+		})
 	}
-	more, lines := numbered("first", 0, 4000)
-	text, want = text+more, append(want, lines...)
-	w.write("job-driver-x.log", more)
-	w.until("a push", func() bool { return w.srv.requests() > 1 })
-	sees()
-	w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
-	between, _ := numbered("between", 0, 50)
-	w.write("job-driver-x.log", between)
-	sees()
-	if err := os.Truncate(w.path("job-driver-x.log"), 0); err != nil {
-		t.Fatal(err)
-	}
-	sees()
-	last, lines := numbered("last", 0, 20)
-	w.write("job-driver-x.log", last)
-	sees()
-	w.srv.on(nil)
-	want = append(want, lines...)
-	w.arrived(len(want) + seen)
-	w.drain()
-	w.want("job-driver-x.log", want)
-	w.gapsAre(fmt.Sprintf("truncated %d-%d", len(text), len(text)))
+}
+
+// sees waits until what was done so far has been looked at: a file made now is kept.
+func (w *world) sees(n int) int {
+	w.t.Helper()
+	name := fmt.Sprintf("worker-%d.out", n)
+	w.write(name, "seen\n")
+	w.until("the agent to see it", func() bool { return links(w.path(name)) == 2 })
+	return n + 1
 }
 
 // copyTruncate does what logrotate's copytruncate does.

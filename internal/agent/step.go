@@ -325,6 +325,7 @@ func (a *agent) jobDone(d pipeline.Done) {
 		f.idle = wall.Now().UnixNano() // what comes behind it is written from now on
 	case d.Changed && g.packed:
 		a.abandon(f, g, "deleted-unread") // it is not what it was taken for
+	case d.Changed && d.FD != g.fd: // it goes on in a copy by now
 	case d.Changed:
 		g.changed = true
 	case d.Err != nil:
