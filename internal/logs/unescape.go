@@ -8,9 +8,9 @@ import (
 )
 
 // Unescape resolves the escapes of a JSON string, given without its quotes; logfmt
-// has the same. It is false where one is none. Half of a pair of \u is a fault
-// unless halves are taken; it is then shown as U+FFFD.
-func Unescape(raw string, halves bool) (string, bool) {
+// has the same and \'. It is false where one is none. Half of a pair of \u is a fault
+// in JSON; in logfmt it is shown as U+FFFD.
+func Unescape(raw string, logfmt bool) (string, bool) {
 	b := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {
 		c := raw[i]
@@ -24,6 +24,11 @@ func Unescape(raw string, halves bool) (string, bool) {
 		switch raw[i] {
 		case '"', '\\', '/':
 			b = append(b, raw[i])
+		case '\'':
+			if !logfmt {
+				return "", false
+			}
+			b = append(b, '\'')
 		case 'b':
 			b = append(b, '\b')
 		case 'f':
@@ -36,7 +41,7 @@ func Unescape(raw string, halves bool) (string, bool) {
 			b = append(b, '\t')
 		case 'u':
 			r, n, ok := unicodeEscape(raw[i+1:])
-			if !ok || utf16.IsSurrogate(r) && !halves {
+			if !ok || utf16.IsSurrogate(r) && !logfmt {
 				return "", false
 			}
 			b = utf8.AppendRune(b, r) // U+FFFD for a half

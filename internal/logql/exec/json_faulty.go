@@ -71,15 +71,20 @@ func unescaped(raw []byte) string {
 	return validText(s)
 }
 
-// unpackFaulty says what is wrong with a line that is not quite a JSON object.
-func unpackFaulty(text string) error {
-	if text == "" {
-		return nil
-	}
-	if text[0] != '{' {
-		return errors.New("expecting json object(6), but it is not")
-	}
+// readFaulty takes in a line that is not quite a JSON object, or says what is wrong
+// with it.
+func (s *unpackStage) readFaulty(text string) error {
 	return guarded(func() error {
-		return jsonparser.ObjectEach([]byte(text), func(_, _ []byte, _ jsonparser.ValueType, _ int) error { return nil })
+		return jsonparser.ObjectEach([]byte(text), func(key, value []byte, kind jsonparser.ValueType, _ int) error {
+			if kind != jsonparser.String {
+				return nil
+			}
+			v, err := jsonparser.ParseString(value)
+			if err != nil && string(key) == "_entry" {
+				return jsonparser.MalformedStringEscapeError
+			}
+			s.set(string(key), v)
+			return nil
+		})
 	})
 }

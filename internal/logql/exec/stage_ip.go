@@ -6,15 +6,17 @@ import (
 	"github.com/remora-ray/remora/internal/logql/syntax"
 )
 
-// containsIP looks for an address of r in a line: every run of characters that
-// addresses are made of is tried.
+// containsIP looks for an address of r in a line. What looks like the beginning of
+// an address is tried as far as characters of addresses go, and passed over as a
+// whole: 1.2.3.4.5 holds none, and a:1.2.3.4 is one of version 6 gone wrong.
 func containsIP(s string, r syntax.IPRange) bool {
-	member := ipv4Byte
-	if r.V6() {
-		member = ipv6Byte
-	}
 	for i := 0; i < len(s); {
-		if !member(s[i]) {
+		member, shortest := ipv4Byte, 7
+		switch {
+		case beginsIPv4(s[i:]):
+		case beginsIPv6(s[i:]):
+			member, shortest = ipv6Byte, 3
+		default:
 			i++
 			continue
 		}
@@ -22,26 +24,34 @@ func containsIP(s string, r syntax.IPRange) bool {
 		for i < len(s) && member(s[i]) {
 			i++
 		}
-		if run := s[start:i]; len(run) >= 2 && len(run) <= 45 && runHasIP(run, r) {
-			return true
+		if run := s[start:i]; len(run) >= shortest && len(run) <= 45 {
+			if a, err := netip.ParseAddr(run); err == nil && r.Contains(a) {
+				return true
+			}
 		}
 	}
 	return false
 }
 
-// runHasIP tries the run itself, and without what ends a sentence or a field.
-func runHasIP(run string, r syntax.IPRange) bool {
-	for range 2 {
-		if a, err := netip.ParseAddr(run); err == nil {
-			return r.Contains(a)
-		}
-		last := run[len(run)-1]
-		if last != '.' && last != ':' {
-			return false
-		}
-		run = run[:len(run)-1]
+// beginsIPv4 sees a digit, and a dot within four characters.
+func beginsIPv4(s string) bool {
+	return len(s) >= 4 && '0' <= s[0] && s[0] <= '9' && (s[1] == '.' || s[2] == '.' || s[3] == '.')
+}
+
+// beginsIPv6 sees two colons, or up to four hexadecimal digits and a colon, and
+// five characters at least.
+func beginsIPv6(s string) bool {
+	if len(s) < 5 {
+		return false
 	}
-	return false
+	if s[0] == ':' {
+		return s[1] == ':'
+	}
+	n := 0
+	for n < 4 && s[n] != '.' && s[n] != ':' && ipv6Byte(s[n]) {
+		n++
+	}
+	return n > 0 && s[n] == ':'
 }
 
 func ipv4Byte(c byte) bool { return '0' <= c && c <= '9' || c == '.' }

@@ -117,7 +117,7 @@ func (s *jsonExprStage) process(l *line) bool {
 		return true
 	}
 	if !strings.Contains(`"{[`, l.text[:1]) {
-		l.misreads(jsonError, "")
+		l.misreads(jsonError, l.details)
 		return true
 	}
 	clear(s.found)

@@ -62,8 +62,9 @@ func (s *logfmtStage) process(l *line) bool {
 	return true
 }
 
-// extract makes a label of each expression, the last of several pairs, and ""
-// where the line has no such key and no such label.
+// extract makes a label of each expression, of the last of several pairs, and ""
+// where the line has no such key and no such label. Keys are compared as the names
+// of labels that they would be.
 func (s *logfmtStage) extract(l *line, scan logfmtScanner) {
 	for scan.next() {
 		if scan.bad != "" && s.strict {
@@ -73,15 +74,32 @@ func (s *logfmtStage) extract(l *line, scan logfmtScanner) {
 		if scan.bad != "" || scan.value == "" && !s.keepEmpty {
 			continue
 		}
-		for _, x := range s.exprs {
-			if x.key == scan.key {
-				l.put(x.name, validText(scan.value))
-			}
-		}
+		s.give(l, s.simple(scan.key), validText(scan.value))
 	}
 	for _, x := range s.exprs {
 		if _, has := l.lookup(x.name); !has {
 			l.put(x.name, "")
+		}
+	}
+}
+
+// give makes a label of a pair for each expression that names its key. A key that
+// none names makes one where a label is called so.
+func (s *logfmtStage) give(l *line, key, value string) {
+	asked := false
+	for _, x := range s.exprs {
+		if x.key == key {
+			asked = true
+			l.put(x.name, value)
+		}
+	}
+	if asked {
+		return
+	}
+	for _, x := range s.exprs {
+		if x.name == key {
+			l.put(x.name, value)
+			return
 		}
 	}
 }

@@ -127,7 +127,7 @@ func (n *needer) text(f *syntax.StringFilter) (need logs.Need, ok bool) {
 			return n.key(f.Name)
 		}
 	}
-	return logs.Need{Labels: []string{f.Name}, Texts: append(texts, escape)}, true
+	return logs.Need{Labels: cameAs(f.Name), Texts: append(texts, escape)}, true
 }
 
 // key is what a line needs for a parser to find a label.
@@ -145,7 +145,16 @@ func (n *needer) key(name string) (need logs.Need, ok bool) {
 	if longest == "" {
 		return need, false
 	}
-	return logs.Need{Labels: []string{name}, Texts: []string{longest, escape}}, true
+	return logs.Need{Labels: cameAs(name), Texts: []string{longest, escape}}, true
+}
+
+// cameAs are the names under which a label may have come with a line: x_extracted is
+// also metadata that is called x as the stream is.
+func cameAs(name string) []string {
+	if base, ok := strings.CutSuffix(name, "_extracted"); ok {
+		return []string{base, name}
+	}
+	return []string{name}
 }
 
 // asWritten reports whether a text stands in JSON and logfmt as it is, but for

@@ -33,10 +33,16 @@ type LineFilter struct {
 // Effective are the terms that count: of several, an empty text lets no line
 // pass.
 func (f *LineFilter) Effective() []LineTerm {
-	if f.Op.Negative() || f.Op == "|>" || len(f.Terms) == 1 {
-		return f.Terms
+	terms := slices.Clone(f.Terms)
+	if f.Op == "|~" || f.Op == "!~" {
+		for i := range terms {
+			terms[i].Value = lineRegexp(terms[i].Value)
+		}
 	}
-	terms := slices.DeleteFunc(slices.Clone(f.Terms), func(t LineTerm) bool { return !t.IP && t.Value == "" })
+	if f.Op.Negative() || f.Op == "|>" || len(terms) == 1 {
+		return terms
+	}
+	terms = slices.DeleteFunc(terms, func(t LineTerm) bool { return !t.IP && t.Value == "" })
 	if len(terms) == 0 {
 		return f.Terms[:1]
 	}

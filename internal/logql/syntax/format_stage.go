@@ -95,7 +95,7 @@ func formatLabelFilter(f LabelFilter) string {
 	case *DurationFilter:
 		return f.Name + string(f.Op) + f.Value.String()
 	case *BytesFilter:
-		return f.Name + string(f.Op) + formatSize(f.Value)
+		return f.Name + string(f.Op) + FormatSize(f.Value)
 	case *IPFilter:
 		op := "="
 		if f.Not {
@@ -112,8 +112,8 @@ func formatLabelFilter(f LabelFilter) string {
 	return ""
 }
 
-// formatSize writes a size with two digits: 7.0kB, 10MB.
-func formatSize(n uint64) string {
+// FormatSize writes a size with two digits: 7.0kB, 10MB.
+func FormatSize(n uint64) string {
 	if n < 10 {
 		return strconv.FormatUint(n, 10) + "B"
 	}

@@ -16,10 +16,10 @@ type IPRange struct {
 // version 6.
 func ParseIP(s string) (IPRange, error) {
 	if from, to, ok := strings.Cut(s, "-"); ok {
-		a, err := netip.ParseAddr(strings.TrimSpace(from))
+		a, err := netip.ParseAddr(from)
 		if err == nil {
 			var b netip.Addr
-			if b, err = netip.ParseAddr(strings.TrimSpace(to)); err == nil && a.BitLen() == b.BitLen() && !b.Less(a) {
+			if b, err = netip.ParseAddr(to); err == nil && a.BitLen() == b.BitLen() && !b.Less(a) {
 				return IPRange{from: a, to: b}, nil
 			}
 		}

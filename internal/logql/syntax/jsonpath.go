@@ -119,7 +119,10 @@ func (p *pathParser) index() (step JSONStep) {
 	return step
 }
 
-// next reads a token. What begins none ends the path.
+func blank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' }
+
+// next reads a token. What begins none ends the path. A text in quotes has no
+// escapes.
 func (p *pathParser) next() pathToken {
 	p.rest = strings.TrimLeft(p.rest, " \t\r\n")
 	if p.rest == "" {
@@ -136,19 +139,18 @@ func (p *pathParser) next() pathToken {
 	case c == ']':
 		t.kind = pathClose
 	case c == '"':
-		quoted, err := strconv.QuotedPrefix(p.rest)
-		if err != nil {
-			p.fail("syntax error: unexpected $end")
-			return t
+		t.kind = pathString
+		if end := strings.IndexByte(p.rest[1:], '"'); end < 0 {
+			n, t.str = len(p.rest), p.rest[1:]
+		} else {
+			n, t.str = end+2, p.rest[1:end+1]
 		}
-		t.kind, n = pathString, len(quoted)
-		t.str, _ = strconv.Unquote(quoted)
 	case digit(c):
 		for n < len(p.rest) && digit(p.rest[n]) {
 			n++
 		}
 		v, err := strconv.Atoi(p.rest[:n])
-		if err != nil || n == len(p.rest) || p.rest[n] != ']' {
+		if err != nil || n == len(p.rest) || p.rest[n] != ']' && !blank(p.rest[n]) {
 			n = len(p.rest)
 			break
 		}
@@ -158,7 +160,7 @@ func (p *pathParser) next() pathToken {
 			n++
 		}
 		t.kind, t.str = pathField, p.rest[:n]
-		if r, _ := utf8.DecodeRuneInString(p.rest[n:]); n < len(p.rest) && (p.logfmt || !strings.ContainsRune(".[]", r)) && !unicode.IsSpace(r) {
+		if r, _ := utf8.DecodeRuneInString(p.rest[n:]); n < len(p.rest) && (p.logfmt || !strings.ContainsRune(`.[]"`, r)) && !unicode.IsSpace(r) {
 			p.fail("unexpected char %c", r)
 		}
 	default:

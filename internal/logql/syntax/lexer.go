@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -139,24 +140,25 @@ func scanString(t *token, s string) (int, error) {
 		t.kind, t.text = tString, quoted
 		return len(quoted), nil
 	}
-	if closed(s) {
+	if wrongEscape(s) {
 		return 0, errorAt(t.pos, "invalid char escape")
 	}
 	return 0, errorAt(t.pos, "literal not terminated")
 }
 
-// closed reports whether a string that cannot be unquoted has its other quote.
-func closed(s string) bool {
+// wrongEscape reports whether a string in double quotes has an escape that is none.
+func wrongEscape(s string) bool {
 	if s[0] == '`' {
-		return strings.IndexByte(s[1:], '`') >= 0
+		return false
 	}
-	for i := 1; i < len(s) && s[i] != '\n'; i++ {
-		switch s[i] {
-		case '\\':
-			i++
-		case '"':
+	for i := 1; i < len(s) && s[i] != '\n' && s[i] != '"'; i++ {
+		if s[i] != '\\' {
+			continue
+		}
+		if _, _, _, err := strconv.UnquoteChar(s[i:], '"'); err != nil {
 			return true
 		}
+		i++
 	}
 	return false
 }
@@ -213,7 +215,7 @@ func scanNumber(t *token, s string) (int, error) {
 			v, err = float64(u), nil
 		}
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, strconv.ErrRange) { // then it is infinite
 		return 0, errorAt(t.pos, "%s", strings.TrimPrefix(err.Error(), "strconv."))
 	}
 	t.kind, t.text, t.num = tNumber, s[:n], v

@@ -1,6 +1,10 @@
 package syntax
 
-import "github.com/remora-ray/remora/internal/logs"
+import (
+	"math"
+
+	"github.com/remora-ray/remora/internal/logs"
+)
 
 func (p *parser) labelFilterStage(at Pos) *LabelFilterStage {
 	return &LabelFilterStage{At: at, Filter: p.orFilter()}
@@ -93,7 +97,7 @@ func (p *parser) condition() LabelFilter {
 	_, isMatch := matchOps[op.text]
 	if op.kind != tOp || !isMatch && !compareOps[op.text] {
 		p.take()
-		p.unexpected()
+		failUnexpected(p.cur())
 	}
 	value := p.toks[min(p.i+2, len(p.toks)-1)]
 	if isMatch && value.kind == tString {
@@ -121,6 +125,9 @@ func (p *parser) compare(name token, op string) LabelFilter {
 	v := p.cur()
 	switch v.kind {
 	case tNumber:
+		if math.IsInf(v.num, 0) {
+			fail(v.pos, "ParseFloat: parsing %q: value out of range", v.text)
+		}
 		p.take()
 		if negative {
 			v.num = -v.num

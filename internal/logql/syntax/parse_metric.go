@@ -125,10 +125,15 @@ func (p *parser) number() float64 {
 		p.accept("+")
 	}
 	t := p.expectKind(tNumber, "NUMBER")
-	if _, err := strconv.ParseFloat(t.text, 64); err != nil {
-		p.mistake(mistakef("unable to parse literal as a float: %s", err))
-	}
+	p.decimal(t, "unable to parse literal as a float")
 	return sign * t.num
+}
+
+// decimal notes a mistake where a number is written otherwise, or is too large.
+func (p *parser) decimal(t token, mistake string) {
+	if _, err := strconv.ParseFloat(t.text, 64); err != nil {
+		p.mistake(mistakef("%s: %s", mistake, err))
+	}
 }
 
 // grouping = ( "by" | "without" ) names .
@@ -162,6 +167,9 @@ func (p *parser) rangeAgg() Expr {
 	p.expect(")")
 	a.Grouping = p.grouping()
 	p.mistake(rangeMistake(a, hasParam))
+	if hasParam {
+		p.decimal(c, "invalid parameter for operation "+string(a.Op))
+	}
 	return a
 }
 
@@ -208,7 +216,9 @@ func (p *parser) labelReplace() Expr {
 func (p *parser) vectorLiteral() Expr {
 	v := &VectorLiteral{At: p.take().pos}
 	p.expect("(")
-	v.Value = p.expectKind(tNumber, "NUMBER").num
+	t := p.expectKind(tNumber, "NUMBER")
+	v.Value = t.num
 	p.expect(")")
+	p.decimal(t, "unable to parse vectorExpr as a float")
 	return v
 }
