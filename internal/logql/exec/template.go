@@ -14,6 +14,7 @@ const templateError = "TemplateFormatErr"
 const (
 	maxTemplateBytes = 1 << 20
 	maxTemplateTurns = 100_000 // of all loops and calls together
+	maxTemplateDepth = 1000    // of definitions that call each other
 )
 
 var errTemplateSize = errors.New("the template makes more than 1 MiB of text")
@@ -25,6 +26,7 @@ type formatter struct {
 	tmpl  *template.Template
 	line  *line
 	turns int
+	depth int
 	data  map[string]string
 	out   limitedBuilder
 }
@@ -39,6 +41,8 @@ func newFormatter(name, text string) (*formatter, error) {
 		"__line__":      func() string { return f.line.text },
 		"__timestamp__": func() time.Time { return time.Unix(0, f.line.time).UTC() },
 		"__turn__":      f.turn,
+		"__enter__":     f.enter,
+		"__leave__":     func() string { f.depth--; return "" },
 	}
 	t, err := template.New(name).Option("missingkey=zero").Funcs(templateFuncs).Funcs(funcs).Parse(text)
 	if err != nil {
@@ -58,21 +62,31 @@ func (f *formatter) turn() (string, error) {
 	return "", nil
 }
 
+func (f *formatter) enter() (string, error) {
+	if f.depth++; f.depth > maxTemplateDepth {
+		return "", errors.New("the template calls itself too deeply")
+	}
+	return "", nil
+}
+
 // countTurns puts a call of __turn__ at the beginning of every loop and
-// definition.
+// definition, and calls of __enter__ and __leave__ around every definition.
 func countTurns(t *template.Template) error {
-	counter, err := template.New("turn").Funcs(template.FuncMap{"__turn__": func() string { return "" }}).Parse("{{__turn__}}")
+	none := func() string { return "" }
+	calls, err := template.New("turn").Funcs(template.FuncMap{"__turn__": none, "__enter__": none, "__leave__": none}).
+		Parse("{{__turn__}}{{__enter__}}{{__leave__}}")
 	if err != nil {
 		return err
 	}
-	call := counter.Root.Nodes[0]
+	turn, enter, leave := calls.Root.Nodes[0], calls.Root.Nodes[1], calls.Root.Nodes[2]
 	for _, each := range t.Templates() {
 		if each.Tree == nil || each.Root == nil {
 			continue
 		}
 		walkLists(each.Root, func(list *parse.ListNode) {
-			list.Nodes = append([]parse.Node{call.Copy()}, list.Nodes...)
+			list.Nodes = append([]parse.Node{turn.Copy()}, list.Nodes...)
 		})
+		each.Root.Nodes = append(append([]parse.Node{enter.Copy()}, each.Root.Nodes...), leave.Copy())
 	}
 	return nil
 }
@@ -148,7 +162,7 @@ func (f *formatter) formatWith(l *line, labels map[string]string) (string, error
 		}
 		return f.out.String(), nil
 	}
-	f.line, f.turns = l, 0
+	f.line, f.turns, f.depth = l, 0, 0
 	if labels == nil {
 		labels = f.data
 		clear(labels)
