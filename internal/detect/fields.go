@@ -1,7 +1,6 @@
 package detect
 
 import (
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -29,7 +28,8 @@ type Field struct {
 const maxDepth = 64
 
 // jsonReader reads one JSON value from front to back and allocates nothing but
-// names with escapes.
+// names with escapes. Like Loki it does not mind what a number looks like behind its
+// first digit, line ends in strings, or a comma behind the last member.
 type jsonReader struct {
 	text  string
 	pos   int
@@ -100,6 +100,9 @@ func (r *jsonReader) object(level int) bool {
 		if !r.accept(',') {
 			return false
 		}
+		if r.accept('}') {
+			return true
+		}
 	}
 }
 
@@ -109,7 +112,7 @@ func (r *jsonReader) value(level int) bool {
 	case '{':
 		return r.object(level + 1)
 	case '[':
-		return r.array(level)
+		return r.array()
 	case '"':
 		text, ok := r.str()
 		if !ok {
@@ -129,14 +132,14 @@ func (r *jsonReader) value(level int) bool {
 		r.pos += len(word)
 		f = Field{kind, word}
 	default:
+		if c != '-' && (c < '0' || c > '9') {
+			return false
+		}
 		start := r.pos
-		for r.pos < len(r.text) && strings.IndexByte("+-.0123456789eE", r.text[r.pos]) >= 0 {
+		for r.pos < len(r.text) && strings.IndexByte(" \t\r\n,]}", r.text[r.pos]) < 0 {
 			r.pos++
 		}
 		f.Raw = r.text[start:r.pos]
-		if _, err := strconv.ParseFloat(f.Raw, 64); err != nil && !strings.HasSuffix(err.Error(), "range") {
-			return false
-		}
 	}
 	if !r.ended && level <= r.depth {
 		r.ended = !r.visit(r.path, f)
@@ -144,28 +147,26 @@ func (r *jsonReader) value(level int) bool {
 	return true
 }
 
-func (r *jsonReader) array(level int) bool {
-	r.pos++
-	if level > maxDepth {
-		return false
-	}
-	if r.accept(']') {
-		return true
-	}
-	visited := r.depth
-	r.depth = 0
-	defer func() { r.depth = visited }()
-	for {
-		if !r.value(level + 1) {
-			return false
+// array passes over an array by its brackets.
+func (r *jsonReader) array() bool {
+	open := 0
+	for r.pos < len(r.text) {
+		switch r.text[r.pos] {
+		case '"':
+			if _, ok := r.str(); !ok {
+				return false
+			}
+			continue
+		case '[':
+			open++
+		case ']':
+			open--
 		}
-		if r.accept(']') {
+		if r.pos++; open == 0 {
 			return true
 		}
-		if !r.accept(',') {
-			return false
-		}
 	}
+	return false
 }
 
 // str reads a string and leaves its escapes as they are.
@@ -181,8 +182,6 @@ func (r *jsonReader) str() (string, bool) {
 			return r.text[start : r.pos-1], true
 		case c == '\\':
 			r.pos++
-		case c < 0x20:
-			return "", false
 		}
 	}
 	return "", false

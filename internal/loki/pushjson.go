@@ -34,35 +34,39 @@ type jsonPush struct {
 
 func (d *jsonPush) push() (*Push, error) {
 	p := &Push{}
-	if d.peek(); d.word("null") {
-		return p, nil
-	}
-	err := d.object(func(name string) error {
-		if name != "streams" {
-			return d.skip(0)
+	if d.peek(); !d.word("null") {
+		if err := d.object(func(name string) error { return d.streams(p, name) }); err != nil {
+			return nil, err
 		}
-		return d.array(func(int) error {
-			var s Stream
-			if err := d.room.take(); err != nil {
-				return err
-			}
-			wrong, err := d.stream(&s)
-			if wrong != nil {
-				wrong.Lines = len(s.Entries)
-				p.Unreadable = append(p.Unreadable, wrong)
-			} else {
-				p.Streams = append(p.Streams, s)
-			}
-			return err
-		})
-	})
-	if err != nil {
-		return nil, err
 	}
 	if d.peek(); d.pos < len(d.text) {
 		return nil, d.syntaxError("nothing after the push")
 	}
 	return p, nil
+}
+
+// streams reads a member of the push.
+func (d *jsonPush) streams(p *Push, name string) error {
+	if name != "streams" {
+		return d.skip(0)
+	}
+	if d.word("null") {
+		return nil
+	}
+	return d.array(func(int) error {
+		var s Stream
+		if err := d.room.take(); err != nil {
+			return err
+		}
+		wrong, err := d.stream(&s)
+		if wrong != nil {
+			wrong.Lines = len(s.Entries)
+			p.Unreadable = append(p.Unreadable, wrong)
+		} else {
+			p.Streams = append(p.Streams, s)
+		}
+		return err
+	})
 }
 
 func (d *jsonPush) stream(s *Stream) (wrong *LabelError, err error) {

@@ -86,8 +86,14 @@ func (s *Server) fieldValues(w http.ResponseWriter, r *request) error {
 	seen := map[string]bool{}
 	var values []string
 	err = s.eachLine(r, p, func(l *detect.Line) {
-		detect.Each(l, func(field, value, _ string, _ []string) {
-			if field == name && len(values) < p.limit && !seen[value] {
+		detect.Each(l, func(field, value, parser string, _ []string) {
+			if field != name || len(values) == p.limit {
+				return
+			}
+			if parser != "" {
+				value = rounded(value)
+			}
+			if !seen[value] {
 				value = strings.Clone(value)
 				seen[value] = true
 				values = append(values, value)
@@ -98,6 +104,18 @@ func (s *Server) fieldValues(w http.ResponseWriter, r *request) error {
 		return err
 	}
 	return reply(w, r, loki.AppendFieldValues(nil, values, p.limit))
+}
+
+// rounded is a value that was found in a line; sizes are told with two digits.
+func rounded(value string) string {
+	if detect.TypeOf(value) != "bytes" {
+		return value
+	}
+	n, err := syntax.ParseBytes(value)
+	if err != nil {
+		return value
+	}
+	return syntax.FormatSize(n)
 }
 
 // fieldParams are those of detected_fields.

@@ -295,7 +295,8 @@ func metadataFault(ls logs.Labels, count, size int) string {
 // engine keeps of a name.
 const maxMetadataName = 112
 
-// cleanMetadata makes names that Loki would keep and values of valid UTF-8. A set that needs nothing is returned as it is.
+// cleanMetadata makes names that Loki would keep and values of valid UTF-8. Of equal
+// names one that was made counts. A set that needs nothing is returned as it is.
 func cleanMetadata(ls logs.Labels) (clean logs.Labels, changed bool) {
 	ok := true
 	for _, l := range ls {
@@ -304,9 +305,13 @@ func cleanMetadata(ls logs.Labels) (clean logs.Labels, changed bool) {
 	if ok {
 		return ls, false
 	}
-	out := make([]logs.Label, len(ls))
-	for i, l := range ls {
-		out[i] = logs.Label{Name: logs.CleanName(l.Name), Value: strings.ToValidUTF8(l.Value, " ")}
+	out := make([]logs.Label, 0, len(ls))
+	for _, made := range []bool{false, true} {
+		for _, l := range ls {
+			if name := logs.CleanName(l.Name); made == (name != l.Name) {
+				out = append(out, logs.Label{Name: name, Value: strings.ToValidUTF8(l.Value, " ")})
+			}
+		}
 	}
 	return logs.Normalize(out), true
 }
