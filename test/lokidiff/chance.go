@@ -128,10 +128,23 @@ func equalTimes(a, b any) string {
 	switch {
 	case slices.Equal(x, y):
 		return "order of lines of one time"
-	case slices.Equal(times(x), times(y)) && len(slices.Compact(times(x))) < len(x):
+	case slices.Equal(times(x), times(y)) && (len(slices.Compact(times(x))) < len(x) || differAtOne(x, y)):
 		return "choice of lines of one time"
 	}
 	return ""
+}
+
+// differAtOne reports whether sorted lines differ at the first time alone, or at the
+// last: there a limit cuts.
+func differAtOne(x, y []string) bool {
+	first, last := 0, len(x)-1
+	for first < len(x) && x[first] == y[first] {
+		first++
+	}
+	for last > first && x[last] == y[last] {
+		last--
+	}
+	return first == last
 }
 
 // linesOf writes each line with its time and stream.

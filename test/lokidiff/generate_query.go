@@ -53,6 +53,41 @@ var apps = []app{
 		found: []string{"a", "b", "free_extracted", "kind_extracted", "x", "pod"}, numbers: []string{"a", "x", "n"}, parsers: []string{"json", "logfmt", "unpack", "logfmt --keep-empty", "json a, x, pod"},
 	},
 	{
+		selector: `app="nested"`, needles: []string{"a", "level", "\\u", "{\"a\":1", "é"}, stored: []string{"kind", "detected_level", "app"},
+		found: []string{"a", "a_b", "n", "b", "_1", "c_e_g", "app_extracted", "duration", "size", "t"}, numbers: []string{"n", "a", "a_b", "float"},
+		parsers: []string{"json", "json", `json a, b, n="n"`, `json x="a[0].b", a="a"`, "logfmt", "unpack", "pattern `{\"a\":<a>,<_>`"},
+	},
+	{
+		selector: `app="pairs"`, needles: []string{"a=", "b", "\"", "level=", "é"}, stored: []string{"kind", "detected_level", "service_name"},
+		found: []string{"a", "b", "c", "msg", "level", "took", "ip", "a_b", "A"}, numbers: []string{"a", "b", "n"},
+		parsers: []string{"logfmt", "logfmt", "logfmt --strict", "logfmt --keep-empty", "logfmt a, b, c", `logfmt x="a", b`, "json"},
+	},
+	{
+		selector: `app=~"boxed|shape|quirk"`, needles: []string{"GET", "error", "_entry", "a", "200", "X"}, stored: []string{"app", "kind", "detected_level"},
+		found: []string{"a", "m", "p", "s", "app_extracted", "_entry"}, numbers: []string{"s", "a"},
+		parsers: []string{"unpack", "unpack", "pattern `<m> <p> <s> <t>`", "pattern `<_>a<a>`", "regexp `(?P<m>[A-Z]+) (?P<p>/\\S*)(?: (?P<s>\\d+))?`", "json", "logfmt"},
+	},
+	{
+		selector: `app="lab"`, needles: []string{"line", "inner", "1"}, stored: []string{"v", "n", "service_name"},
+		found: []string{"v_extracted", "n_extracted", "v"}, numbers: []string{"n", "v", "n_extracted"}, parsers: []string{"json", "json v", "logfmt"},
+	},
+	{
+		selector: `app="amount"`, needles: []string{"v=", "metadata", "w=1", "5"}, stored: []string{"form", "v", "app"},
+		found: []string{"v", "w", "v_extracted"}, numbers: []string{"w", "w", "v"}, parsers: []string{"logfmt", "logfmt v", "logfmt w, v", "pattern `v=\"<v>\" w=<w>`"},
+	},
+	{
+		selector: `app="tagged"`, needles: []string{"line", "info", "n\":1"}, stored: []string{"level", "a_b", "q", "u", "kind", "app_extracted", "detected_level", "n"},
+		found: []string{"a_b", "a_b_extracted", "q", "n", "n_extracted", "level"}, numbers: []string{"n", "n_extracted"}, parsers: []string{"json", "json a_b, n", "logfmt"},
+	},
+	{
+		selector: `app="crowd"`, needles: []string{"n=1", "crowd", "n=3"}, stored: []string{"s", "g"},
+		found: []string{"n"}, numbers: []string{"n"}, parsers: []string{"logfmt", "regexp `n=(?P<n>\\d)`"},
+	},
+	{
+		selector: `app="address"`, needles: []string{"1.2.3.4", "::", "ip", "10"}, stored: []string{"kind", "app"},
+		found: []string{"ip", "f"}, numbers: []string{"f"}, parsers: []string{"logfmt", "regexp `(?P<f>\\S+)`", "json"},
+	},
+	{
 		selector: `app="ray"`, needles: []string{"INFO", "raylet", "Starting", "error", "node"}, stored: []string{"component", "job_id", "RayCluster"},
 		found: []string{"level", "asctime", "message"}, numbers: []string{"levelno"}, parsers: []string{"json", "logfmt"},
 	},

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/url"
 	"regexp"
+	"slices"
 
 	"github.com/remora-ray/remora/internal/logql/syntax"
 	"github.com/remora-ray/remora/internal/logs"
@@ -22,6 +23,8 @@ var changes = map[string]func(string) string{
 	"formatted":     formatted,
 	"early filters": earlyFilters,
 	"sum by count":  sumByCount,
+
+	"sum by all lines": sumByAllLines,
 }
 
 var arrow = regexp.MustCompile(`^/(.*)/ +becomes +/(.*)/$`)
@@ -77,6 +80,44 @@ func withoutAverages(e syntax.Expr) syntax.Expr {
 		e.Expr = withoutAverages(e.Expr)
 	case *syntax.Binary:
 		e.L, e.R = withoutAverages(e.L), withoutAverages(e.R)
+	}
+	return e
+}
+
+// sumByAllLines makes of each average of samples the sum of them divided by the count
+// of the lines, whether they have the label or not.
+func sumByAllLines(query string) string {
+	e, err := syntax.Parse(query)
+	if err != nil {
+		return query
+	}
+	return withoutAveragesOverTime(e).String()
+}
+
+func withoutAveragesOverTime(e syntax.Expr) syntax.Expr {
+	switch e := e.(type) {
+	case *syntax.VectorAgg:
+		e.Expr = withoutAveragesOverTime(e.Expr)
+	case *syntax.LabelReplace:
+		e.Expr = withoutAveragesOverTime(e.Expr)
+	case *syntax.Binary:
+		e.L, e.R = withoutAveragesOverTime(e.L), withoutAveragesOverTime(e.R)
+	case *syntax.RangeAgg:
+		if e.Op != "avg_over_time" || e.Grouping == nil || e.Range.Unwrap == nil {
+			return e
+		}
+		sum, count, lines, query := *e, *e, *e.Range, *e.Range.Query
+		sum.Op, sum.Grouping = "sum_over_time", nil
+		for _, f := range e.Range.Unwrap.Filters {
+			query.Stages = append(slices.Clip(query.Stages), f)
+		}
+		lines.Query, lines.Unwrap = &query, nil
+		count.Op, count.Grouping, count.Range = "count_over_time", nil, &lines
+		return &syntax.Binary{
+			Op: "/",
+			L:  &syntax.VectorAgg{Op: "sum", Grouping: e.Grouping, Expr: &sum},
+			R:  &syntax.VectorAgg{Op: "sum", Grouping: e.Grouping, Expr: &count},
+		}
 	}
 	return e
 }

@@ -50,6 +50,7 @@ func makeStreams(corpus string, base time.Time, seed int64) ([]stream, error) {
 	m.made(tenantOne, 1)
 	m.made(tenantTwo, 4)
 	m.made(tenantThree, 10)
+	m.hard(tenantOne)
 	m.twice()
 	for _, name := range []string{"basic", "json", "serve"} {
 		if err := m.ray(filepath.Join(corpus, name), name, 25); err != nil {
