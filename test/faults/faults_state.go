@@ -59,7 +59,8 @@ func (w *world) excuse(why string) {
 			if i+1 < len(s.gens) {
 				last = s.gens[i+1].first
 			}
-			if !g.removed.IsZero() && last > s.sure && g.excuse == "" {
+			// A half line is taken a while after its file was deleted: nobody waits for it.
+			if !g.removed.IsZero() && (last > s.sure || s.half[last-1] > 0) && g.excuse == "" {
 				g.excuse = why
 			}
 		}
