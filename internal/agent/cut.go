@@ -90,11 +90,13 @@ func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generati
 // glance looks at a file of which nothing can be read for now: it may be cut
 // more than once before that goes on, and what it held between is gone.
 func (a *agent) glance(f *follower, n *discover.Name) {
-	i := slices.IndexFunc(f.gens, func(g *generation) bool { return g.name == n })
-	if i < 0 || !f.running && f.asked && f.gens[i].cuts == 0 {
+	if len(f.gens) == 0 {
 		return
 	}
-	g := f.gens[i]
+	g := f.gens[len(f.gens)-1] // what is being written is the newest
+	if g.name != n || !f.running && f.asked && g.cuts == 0 {
+		return
+	}
 	st, err := tail.StatPath(g.path)
 	if err != nil || st.Key != g.key {
 		return
