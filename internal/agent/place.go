@@ -176,8 +176,12 @@ func (a *agent) candidatesOf(f *follower, asked []loki.FileOffsets, by held) []*
 			}
 		}
 	}
+	keys := slices.Clone(f.empty) // of what these held there may be copies
 	for _, g := range f.gens {
-		for _, o := range by[tail.Key{Ino: g.key.Ino, Birth: g.key.Birth}] {
+		keys = append(keys, g.key)
+	}
+	for _, k := range keys {
+		for _, o := range by[tail.Key{Ino: k.Ino, Birth: k.Birth}] {
 			if seen[o.File] {
 				continue
 			}

@@ -165,6 +165,9 @@ func (a *agent) ask(ctx context.Context) {
 			for _, g := range f.gens {
 				x.ask.Generations = append(x.ask.Generations, tail.Print(g.key, g.head))
 			}
+			for _, k := range f.empty { // the server may have what it held, of which copies are here
+				x.ask.Generations = append(x.ask.Generations, tail.Print(k, tail.Head{}))
+			}
 		}
 	}
 	go a.askUntilAnswered(ctx, x)
