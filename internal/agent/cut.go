@@ -24,7 +24,7 @@ func (a *agent) split(f *follower, i int) *generation {
 	}
 	a.byKey[g.key] = next
 	g.fd, g.link = -1, false
-	g.cuts, g.glimpsed = 0, 0
+	g.cuts, g.glimpsed, g.saved = 0, 0, 0
 	g.unname()
 	f.gens = slices.Insert(f.gens, i+1, next)
 	if f.cur > i {
@@ -87,38 +87,38 @@ func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generati
 	return slices.Delete(seen, oldest, oldest+1), slices.Delete(held, oldest, oldest+1)
 }
 
-// glance looks at a file of which nothing can be read for now: it may be cut
-// more than once before that goes on, and what it held between is gone.
+// glance looks at a file of which nothing can be read for now: it may be cut more than
+// once before that goes on, and what it held between is gone.
 func (a *agent) glance(f *follower, n *discover.Name) {
 	if len(f.gens) == 0 {
 		return
 	}
 	g := f.gens[len(f.gens)-1] // what is being written is the newest
-	if g.name != n || !f.running && f.asked && g.cuts == 0 {
+	waits := f.running || !f.asked || a.running == cap(a.jobs)
+	if g.name != n || !waits && g.cuts == 0 {
 		return
 	}
 	st, err := tail.StatPath(g.path)
 	if err != nil || st.Key != g.key {
 		return
 	}
-	before := g.glimpsed
-	if g.cuts == 0 {
-		before = max(before, g.size)
-	}
-	if st.Size < before {
+	if f.cutAtAGlance(g, st.Size) {
 		g.cuts++
 	}
 	g.glimpsed = st.Size
 }
 
-// copiesBehind counts the copies of what a file held after what is being read now.
-func (f *follower) copiesBehind() (n int) {
-	for _, g := range f.gens[f.cur+1:] {
-		if g.rotation > 0 && !g.begun {
-			n++
-		}
+// cutAtAGlance reports whether a file was cut since the last glance. The first cut shows
+// also where the file has grown again since.
+func (f *follower) cutAtAGlance(g *generation, size int64) bool {
+	switch {
+	case g.cuts > 0:
+		return size < g.glimpsed
+	case size < max(g.glimpsed, g.size):
+		return true
+	default:
+		return f.reading() == g && f.cursor.Offset > 0 && !f.endsAsRead(g)
 	}
-	return n
 }
 
 // cutAgain deals with a file of which a copy is known, and which was cut again, as there
@@ -188,7 +188,7 @@ func (a *agent) cut(f *follower, g *generation) {
 			a.log.Warn("cannot open a file that was truncated", "path", g.path, "error", err)
 		}
 	}
-	unseen := g.cuts > 1+f.copiesBehind()
+	unseen := g.cuts > 1+g.saved
 	next := a.split(f, f.cur)
 	next.next = true
 	if unseen {

@@ -102,7 +102,8 @@ type generation struct {
 	changedAt  int64       // when that was seen
 	cut        bool        // it was cut, and nothing more is to be had of it
 	glimpsed   int64       // how long it was when it was last looked at while nothing could be read of it
-	cuts       int         // how often it was shorter then than before
+	cuts       int         // how often it had been cut then
+	saved      int         // copies of what it held before that came since
 	copied     int64       // how much the copy held when it took the place of what was cut
 	copies     *generation // what it is a copy of, made before that is cut
 	copy       *generation

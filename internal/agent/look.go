@@ -265,6 +265,9 @@ func (a *agent) place(f *follower, seen []tail.Sighting, held []*generation, met
 		default:
 			f.gens = slices.Insert(f.gens, p.Before+inserted, g)
 			inserted++
+			if next := f.newest(); g.rotation > 0 && next.rotation == 0 {
+				next.saved++
+			}
 		}
 	}
 	for _, g := range held {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 func TestRenameChain(t *testing.T) {
@@ -227,26 +229,47 @@ func TestCopyTruncate(t *testing.T) {
 // What a file held between two cuts while nothing could be read is gone, and told, unless
 // there is a copy of it.
 func TestCutTwiceWhileNothingCanBeSent(t *testing.T) {
-	for _, copied := range []bool{false, true} {
-		t.Run(fmt.Sprintf("copied=%v", copied), func(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		waits  string // the file that waits for the server in the only reader
+		before bool   // it is cut the first time before
+		copied bool
+	}{
+		{"waiting itself", "job-driver-x.log", false, false},
+		{"waiting itself, copied", "job-driver-x.log", false, true},
+		{"behind another", "worker-big.out", false, false},
+		{"behind another, copied", "worker-big.out", false, true},
+		{"cut before", "worker-big.out", true, false},
+		{"cut before, copied", "worker-big.out", true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
-			w.conf.BatchBytes = 4 << 10
+			w.conf.BatchBytes, w.conf.Readers = 4<<10, 1
 			w.mkdir()
 			w.start()
 			text, want := numbered("known", 0, 1)
 			w.write("job-driver-x.log", text)
 			w.arrived(1)
+			if c.before {
+				w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+				w.until("the agent to see it", func() bool { return testutil.ToFloat64(w.a.met.rotations) == 1 })
+			}
 			w.srv.on(func(int, bool) int { return 503 })
 			more, lines := numbered("first", 0, 4000)
-			text, want = text+more, append(want, lines...)
-			w.write("job-driver-x.log", more)
+			others := len(lines)
+			w.write(c.waits, more)
+			if c.waits == "job-driver-x.log" {
+				text, want, others = text+more, append(want, lines...), 0
+			}
 			w.until("a push", func() bool { return w.srv.requests() > 1 })
 			seen := w.sees(0)
-			w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+			if !c.before {
+				w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+			}
 			between, lines := numbered("between", 0, 50)
 			w.write("job-driver-x.log", between)
 			seen = w.sees(seen)
-			if copied {
+			if c.copied {
 				want = append(want, lines...)
 				w.rename("job-driver-x.log.1", "job-driver-x.log.2")
 				w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
@@ -259,10 +282,10 @@ func TestCutTwiceWhileNothingCanBeSent(t *testing.T) {
 			seen = w.sees(seen)
 			w.srv.on(nil)
 			want = append(want, lines...)
-			w.arrived(len(want) + seen)
+			w.arrived(len(want) + seen + others)
 			w.drain()
 			w.want("job-driver-x.log", want)
-			if copied {
+			if c.copied {
 				w.noGaps()
 			} else {
 				w.gapsAre(fmt.Sprintf("truncated %d-%d", len(text), len(text)))

@@ -100,6 +100,10 @@ func (a *agent) begin(f *follower, g *generation) {
 	case g.base+1 == max(f.emit, f.acked.Offset) && !f.passed():
 		g.base++ // a gap was told there by itself
 	}
+	if g.cuts > g.saved && g.copy == nil && g.gap == "" {
+		g.gap = "truncated"
+		a.met.gaps.WithLabelValues(g.gap).Inc()
+	}
 	g.begun = true
 	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
 	if g.gap != "" {
