@@ -325,6 +325,7 @@ func TestStateThatKnowsOnlyWhatIsGone(t *testing.T) {
 	w.crash()
 	for gen := range 3 {
 		w.rotate("worker-a.out", 2)
+		w.ticks() // else it is plain that the next file came at once
 		text, lines := numbered(fmt.Sprint("unread", gen), 0, 10)
 		w.write("worker-a.out", text)
 		want = append(want, lines...)
