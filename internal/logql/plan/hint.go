@@ -21,36 +21,35 @@ func (r *Range) hint(written []syntax.Stage) {
 		names, _ := referenced(s)
 		r.Errors = r.Errors || slices.ContainsFunc(names, aboutErrors)
 	}
-	needed := make([]string, 0, 8)
+	labels := make([]string, 0, 8)
 	for _, n := range r.Grouping.Labels {
 		r.Errors = r.Errors || aboutErrors(n)
-		needed = append(needed, n)
+		labels = append(labels, n)
 	}
 	stages := r.Stages
 	if r.Unwrap != nil {
-		needed = append(needed, r.Unwrap.Label)
+		labels = append(labels, r.Unwrap.Label)
 		for _, f := range r.Unwrap.Filters {
 			stages = append(slices.Clip(stages), f)
 		}
 	}
 	for _, s := range stages {
-		names, known := referenced(s)
+		names, known := needed(s)
 		if !known {
 			r.Errors = r.Errors || r.Outer != "sum"
 			return
 		}
 		for _, n := range names {
 			r.Errors = r.Errors || aboutErrors(n)
-			needed = append(needed, n)
+			labels = append(labels, n)
 		}
 	}
 	// A query that asks about errors forgives them, but behind an unwrap it asks
 	// too late.
 	r.Forgives = r.Errors && r.Outer == "sum" && r.Unwrap == nil
 	r.Errors = r.Errors || r.Outer != "sum"
-	slices.Sort(needed)
-	needed = slices.DeleteFunc(slices.Compact(needed), aboutErrors)
-	r.Needed, r.NeedsAll = needed, false
+	slices.Sort(labels)
+	r.Needed, r.NeedsAll = slices.DeleteFunc(slices.Compact(labels), aboutErrors), false
 	r.Stages = slices.DeleteFunc(slices.Clone(r.Stages), r.idle)
 }
 
@@ -110,8 +109,18 @@ func filterNames(f syntax.LabelFilter, names []string) []string {
 	return names
 }
 
-// refNames are the labels whose value a drop or keep looks at, and __error__,
-// which a drop makes a query forgive.
+// needed are the labels that a stage makes parsers look for. A drop or keep of labels
+// with a value makes them look for none, and a drop of __error__ makes a query forgive.
+func needed(s syntax.Stage) (names []string, known bool) {
+	names, known = referenced(s)
+	switch s.(type) {
+	case *syntax.DropStage, *syntax.KeepStage:
+		names = slices.DeleteFunc(names, func(n string) bool { return !aboutErrors(n) })
+	}
+	return names, known
+}
+
+// refNames are the labels whose value a drop or keep looks at, and __error__.
 func refNames(refs []syntax.LabelRef) (names []string) {
 	for _, r := range refs {
 		if r.Matcher != nil || aboutErrors(r.Name) {
