@@ -181,7 +181,7 @@ func workerFile(f *File, stem string) bool {
 // eventFile reads event_<SOURCE>[_<pid>]. The C++ side of Ray rotates these to
 // event_<SOURCE>.1.log, the Python side to .log.1; none is opened anew at a restart.
 func eventFile(f *File, dir, stem, ext string) {
-	if i := strings.LastIndexByte(stem, '.'); i > 0 && f.Rotation == 0 {
+	if i := strings.LastIndexByte(stem, '.'); i > 0 && f.Rotation == 0 && ext == ".log" {
 		if n, ok := number(stem[i+1:]); ok {
 			f.Rotation, stem = n, stem[:i]
 			f.Stream = dir + "/" + stem + ext
