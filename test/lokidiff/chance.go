@@ -110,41 +110,71 @@ func sameSeries(a, b any) bool {
 }
 
 // equalTimes names the difference of log answers that differ only in the order of
-// lines of one time, or in which of them fit within the limit.
-func equalTimes(a, b any) string {
+// lines of one time, in which of them fit within the limit, or in lines that stages
+// have made equal.
+func equalTimes(q *question, a, b any) string {
 	x, y := linesOf(a), linesOf(b)
-	if len(x) == 0 || len(x) != len(y) {
-		return ""
-	}
-	times := func(list []string) []string {
-		out := make([]string, len(list))
-		for i, l := range list {
-			out[i], _, _ = strings.Cut(l, " ")
-		}
-		return out
-	}
 	slices.Sort(x)
 	slices.Sort(y)
-	switch {
+	limit, _ := strconv.Atoi(q.params.Get("limit"))
+	switch full := len(y) >= max(limit, 1); {
+	case len(x) == 0:
+		return ""
 	case slices.Equal(x, y):
 		return "order of lines of one time"
-	case slices.Equal(times(x), times(y)) && (len(slices.Compact(times(x))) < len(x) || differAtOne(x, y)):
+	case full && len(x) == len(y) && cutAtOneTime(x, y):
 		return "choice of lines of one time"
+	case madeEqual.MatchString(q.params.Get("query")) && sameOnce(x, y, full):
+		return "lines that are made equal"
 	}
 	return ""
 }
 
-// differAtOne reports whether sorted lines differ at the first time alone, or at the
+// madeEqual are stages that make lines equal.
+var madeEqual = regexp.MustCompile(`\| *(line_format|unpack|decolorize)\b`)
+
+// cutAtOneTime reports whether sorted lines differ at the first time alone, or at the
 // last: there a limit cuts.
-func differAtOne(x, y []string) bool {
-	first, last := 0, len(x)-1
-	for first < len(x) && x[first] == y[first] {
-		first++
+func cutAtOneTime(x, y []string) bool {
+	first, last := timeOf(x[0]), timeOf(x[len(x)-1])
+	other := ""
+	for _, l := range append(missing(x, y), missing(y, x)...) {
+		t := timeOf(l)
+		if t != first && t != last || other != "" && t != other {
+			return false
+		}
+		other = t
 	}
-	for last > first && x[last] == y[last] {
-		last--
+	return true
+}
+
+func timeOf(line string) string {
+	t, _, _ := strings.Cut(line, " ")
+	return t
+}
+
+// missing are the lines of x that y has not, each as often as that.
+func missing(x, y []string) (out []string) {
+	left := map[string]int{}
+	for _, l := range y {
+		left[l]++
 	}
-	return first == last
+	for _, l := range x {
+		if left[l]--; left[l] < 0 {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+// sameOnce reports whether Loki has the lines of Remora's answer, each once: all of
+// them, or where the answer is full, those and more.
+func sameOnce(loki, remora []string, full bool) bool {
+	loki, remora = slices.Compact(slices.Clone(loki)), slices.Compact(slices.Clone(remora))
+	if full {
+		return len(missing(remora, loki)) == 0
+	}
+	return slices.Equal(loki, remora)
 }
 
 // linesOf writes each line with its time and stream.
@@ -201,4 +231,30 @@ func numbersByTime(v any) map[string][]float64 {
 		}
 	}
 	return out
+}
+
+// withoutPartlyEmpty removes the series that have a label found empty in either
+// result, and those that are called like them but for such labels.
+func withoutPartlyEmpty(a, b any) {
+	names := map[string]bool{}
+	each := func(v any, visit func(labels map[string]any, empty bool) bool) {
+		data, _ := at(v, "data").(map[string]any)
+		list, _ := at(v, "data", "result").([]any)
+		data["result"] = slices.DeleteFunc(list, func(s any) bool {
+			labels, _ := at(s, "metric").(map[string]any)
+			whole := len(labels)
+			labels = maps.Clone(labels)
+			maps.DeleteFunc(labels, func(_ string, value any) bool { return value == "" })
+			return visit(labels, len(labels) < whole)
+		})
+	}
+	for _, v := range []any{a, b} {
+		each(v, func(labels map[string]any, empty bool) bool {
+			names[text(labels)] = names[text(labels)] || empty
+			return false
+		})
+	}
+	for _, v := range []any{a, b} {
+		each(v, func(labels map[string]any, _ bool) bool { return names[text(labels)] })
+	}
 }

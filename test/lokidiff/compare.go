@@ -57,7 +57,7 @@ func compare(q *question, loki, remora *answer) []difference {
 	c.samples = isMetric(a)
 	c.values("", a, b)
 	if len(c.found) > 0 && !c.samples {
-		if where := equalTimes(a, b); where != "" {
+		if where := equalTimes(q, a, b); where != "" {
 			return []difference{{where, c.found[0].loki, c.found[0].remora}}
 		}
 	}
@@ -75,6 +75,15 @@ func compare(q *question, loki, remora *answer) []difference {
 	}
 	if len(c.found) > 0 && c.samples && sameSeries(withoutEmpty(a), withoutEmpty(b)) {
 		return []difference{{"order of series with empty labels", c.found[0].loki, c.found[0].remora}}
+	}
+	if len(c.found) > 0 && c.samples {
+		a, _ := decode(loki.body)
+		b, _ := decode(remora.body)
+		withoutPartlyEmpty(a, b)
+		others := comparison{samples: true}
+		if others.values("", a, b); len(others.found) == 0 {
+			return []difference{{"series with empty labels", c.found[0].loki, c.found[0].remora}}
+		}
 	}
 	return c.found
 }
