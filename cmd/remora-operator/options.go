@@ -10,6 +10,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/remora-ray/remora/internal/operator/desired"
 )
@@ -25,12 +26,13 @@ type options struct {
 	lostAfter       time.Duration
 	domain          string
 	agent           desired.Agent
+	tokens          client.ObjectKey // Secret with the tokens of the server; empty: none
 	version         bool
 }
 
 func parse(args []string, stdout io.Writer) (*options, error) {
 	var o options
-	var namespaces, secret string
+	var namespaces, secret, tokens string
 	fs := flag.NewFlagSet("remora-operator", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.metrics, "metrics-addr", ":8080", "`ADDRESS` of /metrics")
@@ -46,6 +48,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs.StringVar(&o.agent.URL, "logs-url", "", "`URL` of the server that log lines go to")
 	fs.StringVar(&o.agent.Tenant, "logs-tenant", "", "`NAME` of the tenant that log lines belong to")
 	fs.StringVar(&secret, "logs-token-secret", "", "`NAME/KEY` of the token for that server, in a Secret of each cluster's namespace")
+	fs.StringVar(&tokens, "logs-tokens", "", "`NAMESPACE/NAME` of a Secret with the tokens of that server: made where there is none, and agents get the one that may write")
 	fs.DurationVar(&o.agent.Wait, "wait-for-logs", 15*time.Second, "`TIME` longer that pods may take to end, so that their last lines are delivered")
 	fs.BoolVar(&o.version, "version", false, "print the version")
 	err := fs.Parse(args)
@@ -67,7 +70,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 			o.namespaces = append(o.namespaces, name)
 		}
 	}
-	return &o, o.check(secret)
+	return &o, errors.Join(o.check(secret), o.checkTokens(tokens))
 }
 
 func (o *options) check(secret string) error {
@@ -87,5 +90,20 @@ func (o *options) check(secret string) error {
 		}
 		o.agent.TokenSecret = &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: name}, Key: key}
 	}
+	return nil
+}
+
+func (o *options) checkTokens(tokens string) error {
+	if tokens == "" {
+		return nil
+	}
+	namespace, name, ok := strings.Cut(tokens, "/")
+	if !ok || namespace == "" || name == "" {
+		return fmt.Errorf("--logs-tokens %q: write it as NAMESPACE/NAME", tokens)
+	}
+	if o.agent.TokenSecret != nil {
+		return errors.New("--logs-tokens and --logs-token-secret: agents send one token, choose one of the two")
+	}
+	o.tokens = client.ObjectKey{Namespace: namespace, Name: name}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
@@ -20,6 +21,7 @@ import (
 	"github.com/remora-ray/remora/api/rayv1"
 	"github.com/remora-ray/remora/internal/operator/desired"
 	"github.com/remora-ray/remora/internal/operator/raycluster"
+	"github.com/remora-ray/remora/internal/operator/tokens"
 )
 
 // lease is KubeRay's own, so that of both operators one works.
@@ -53,6 +55,11 @@ func run(ctx context.Context, config *rest.Config, o *options) error {
 	if err != nil {
 		return fmt.Errorf("reach the API server: %w", err)
 	}
+	if o.tokens.Name != "" {
+		if err := ownTokens(ctx, config, o); err != nil {
+			return err
+		}
+	}
 	nodes, err := mayReadNodes(ctx, config)
 	if err != nil {
 		return err
@@ -80,6 +87,16 @@ func run(ctx context.Context, config *rest.Config, o *options) error {
 		return err
 	}
 	return mgr.Start(ctx)
+}
+
+// ownTokens has the server's tokens made, and agents send theirs.
+func ownTokens(ctx context.Context, config *rest.Config, o *options) error {
+	c, err := client.New(config, client.Options{})
+	if err != nil {
+		return fmt.Errorf("reach the API server: %w", err)
+	}
+	o.agent.Token, err = tokens.Ensure(ctx, c, o.tokens)
+	return err
 }
 
 // mayReadNodes asks the API server whether the operator may watch nodes, which a Role

@@ -150,7 +150,7 @@ func newWorld(t *testing.T) *world {
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		o, err := parse([]string{"--metrics-addr=0", "--health-probe-bind-address=0", "--enable-leader-election=false", "--agent-image=agent", "--logs-url=http://logs:3100"}, os.Stderr)
+		o, err := parse([]string{"--metrics-addr=0", "--health-probe-bind-address=0", "--enable-leader-election=false", "--agent-image=agent", "--logs-url=http://logs:3100", "--logs-tokens=remora-system/remora-tokens"}, os.Stderr)
 		if err == nil {
 			err = run(ctx, operated, o)
 		}

@@ -16,18 +16,20 @@ import (
 
 const (
 	// AgentName is the name of the agent's container.
-	AgentName   = "remora-agent"
-	agentState  = "remora-agent-state"
-	agentConf   = "remora-agent-config"
-	agentToken  = "remora-agent-token"
-	statePath   = "/var/lib/remora-agent"
-	confPath    = "/etc/remora"
-	tokenPath   = "/var/run/secrets/remora"
-	agentPort   = 9081
-	rayUser     = 1000 // of Ray's images
-	rayGroup    = 100
-	usualGrace  = 30 // seconds that Kubernetes gives a pod to end
-	defaultWait = 15 * time.Second
+	AgentName  = "remora-agent"
+	agentState = "remora-agent-state"
+	agentConf  = "remora-agent-config"
+	agentToken = "remora-agent-token"
+
+	agentTokenKey = "token"
+	statePath     = "/var/lib/remora-agent"
+	confPath      = "/etc/remora"
+	tokenPath     = "/var/run/secrets/remora"
+	agentPort     = 9081
+	rayUser       = 1000 // of Ray's images
+	rayGroup      = 100
+	usualGrace    = 30 // seconds that Kubernetes gives a pod to end
+	defaultWait   = 15 * time.Second
 )
 
 // Why a cluster's pods have the agent or not; reasons of the condition Logs.
@@ -78,6 +80,9 @@ func logsOf(c *rayv1.RayCluster, s Settings) rayv1.LogsSpec {
 		l.URL = s.Agent.URL
 		if l.TokenSecret == nil {
 			l.TokenSecret = s.Agent.TokenSecret
+		}
+		if l.TokenSecret == nil && s.Agent.Token != "" {
+			l.TokenSecret = &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: NamesOf(c).AgentConfig}, Key: agentTokenKey}
 		}
 		if l.Tenant == "" {
 			l.Tenant = s.Agent.Tenant
@@ -191,6 +196,8 @@ func agentContainer(pod *corev1.Pod, l *rayv1.LogsSpec) corev1.Container {
 			Limits:   corev1.ResourceList{corev1.ResourceCPU: resource.MustParse("100m"), corev1.ResourceMemory: resource.MustParse("128Mi")},
 		},
 		SecurityContext: agentSecurity(pod),
+		// One that could not deliver everything says so last, and ends with an error.
+		TerminationMessagePolicy: corev1.TerminationMessageFallbackToLogsOnError,
 	}
 	if l.Resources != nil {
 		agent.Resources = *l.Resources
@@ -269,5 +276,20 @@ func agentConfig(c *rayv1.RayCluster, s Settings) *corev1.ConfigMap {
 		ObjectMeta: meta(c, NamesOf(c).AgentConfig, map[string]string{LabelCluster: c.Name, labelAppName: appName, labelCreatedBy: createdBy}),
 		// A $ would name a variable of the environment.
 		Data: map[string]string{"agent.yaml": strings.ReplaceAll(string(text), "${", "$${")},
+	}
+}
+
+// AgentToken is the Secret by which the agents of c get the operator's own token; nil
+// where they have another or none.
+func AgentToken(c *rayv1.RayCluster, s Settings) *corev1.Secret {
+	on, _, _ := Logs(c, s)
+	own := c.Spec.Logs != nil && (c.Spec.Logs.URL != "" || c.Spec.Logs.TokenSecret != nil)
+	if !on || own || s.Agent.TokenSecret != nil || s.Agent.Token == "" {
+		return nil
+	}
+	return &corev1.Secret{
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
+		ObjectMeta: meta(c, NamesOf(c).AgentConfig, map[string]string{LabelCluster: c.Name, labelAppName: appName, labelCreatedBy: createdBy}),
+		Data:       map[string][]byte{agentTokenKey: []byte(s.Agent.Token)},
 	}
 }

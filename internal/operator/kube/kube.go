@@ -101,6 +101,21 @@ func apply(ctx context.Context, c client.Client, object *unstructured.Unstructur
 	return nil
 }
 
+// Write applies want without a look at what is there. A field of it that somebody else
+// has set otherwise stays, with an error.
+func Write(ctx context.Context, c client.Client, want client.Object) error {
+	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(want)
+	if err != nil {
+		return fmt.Errorf("encode %s: %w", want.GetName(), err)
+	}
+	object := &unstructured.Unstructured{Object: fields}
+	unstructured.RemoveNestedField(object.Object, "metadata", "creationTimestamp")
+	if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(FieldManager)); err != nil {
+		return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
+	}
+	return nil
+}
+
 // within reports whether all of want is in have; what the API server added does not count.
 func within(want, have any) bool {
 	switch w := want.(type) {
