@@ -90,6 +90,7 @@ cluster-kubectl: cluster ## kubectl for it: ARGS='get pods -A'
 	@bin/cluster kubectl $(ARGS)
 
 E2E_CLUSTER_FLAGS ?=
+e2e-cluster: CLUSTER_FLAGS += -images ray,busybox,remora,kuberay
 e2e-cluster: cluster-up ## RayClusters on it, with what ends them, and every marked line asked for
 	go build -o bin/e2e-cluster ./test/e2e/cluster
 	bin/cluster exec bin/e2e-cluster $(E2E_CLUSTER_FLAGS)

@@ -4,8 +4,9 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // Metrics count what the operator does.
 type Metrics struct {
-	created *prometheus.CounterVec
-	deleted *prometheus.CounterVec
+	created    *prometheus.CounterVec
+	deleted    *prometheus.CounterVec
+	incomplete prometheus.Counter
 }
 
 // NewMetrics registers them.
@@ -17,7 +18,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		deleted: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "remora_operator_pods_deleted_total", Help: "Pods that were deleted, by kind of node and reason.",
 		}, []string{"node_type", "reason"}),
+		incomplete: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "remora_operator_agents_incomplete_total", Help: "Pods that ended before their agent had delivered everything.",
+		}),
 	}
-	registry.MustRegister(m.created, m.deleted)
+	registry.MustRegister(m.created, m.deleted, m.incomplete)
 	return m
 }

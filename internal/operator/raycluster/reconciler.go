@@ -19,6 +19,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/remora-ray/remora/api/rayv1"
 	"github.com/remora-ray/remora/internal/operator/desired"
@@ -38,8 +39,9 @@ type Reconciler struct {
 	NewName       func(group string) string
 	Metrics       *Metrics
 
-	recent recent
-	tokens sync.Map // Secrets that are known to be there, by owner and name
+	recent  recent
+	endings endings
+	tokens  sync.Map // Secrets that are known to be there, by owner and name
 }
 
 // Reconcile brings one cluster to what its specification says.
@@ -48,6 +50,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Get(ctx, request.NamespacedName, &c); err != nil {
 		if apierrors.IsNotFound(err) {
 			r.recent.forget(request.NamespacedName)
+			r.endings.forget(request.NamespacedName)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -160,7 +163,7 @@ func (r *Reconciler) tell(ctx context.Context, c *rayv1.RayCluster, pods []*core
 	if !rayv1.Invalid(found) {
 		logs.On, logs.Reason, logs.Message = desired.Logs(c, r.Settings)
 	}
-	now, differs := status.Of(c, status.Seen{Pods: own, Head: head, Found: found, Failures: failures, Logs: logs, Now: r.now()})
+	now, differs := status.Of(c, status.Seen{Pods: own, Head: head, Found: found, Failures: failures, Logs: logs, Unsent: r.endings.of(client.ObjectKeyFromObject(c)), Now: r.now()})
 	if !differs {
 		return false, nil
 	}
@@ -202,6 +205,20 @@ func (r *Reconciler) announce(c *rayv1.RayCluster, before, now []metav1.Conditio
 			r.Events.Eventf(c, nil, corev1.EventTypeWarning, condition.Type, "Observe", "%s", brief(condition.Message))
 		}
 	}
+}
+
+// onPod is the cluster of a pod. It tells at once what the pod's agent left unsent.
+func (r *Reconciler) onPod(ctx context.Context, object client.Object) []reconcile.Request {
+	requests := byLabel(desired.LabelCluster)(ctx, object)
+	pod, ok := object.(*corev1.Pod)
+	if !ok || len(requests) == 0 {
+		return requests
+	}
+	if message := r.endings.note(pod, r.now()); message != "" {
+		r.Metrics.incomplete.Inc()
+		r.Events.Eventf(pod, nil, corev1.EventTypeWarning, status.LogsIncomplete, "Observe", "%s", brief(message))
+	}
+	return requests
 }
 
 // brief fits a message into an event's note.

@@ -77,7 +77,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, concurrency int) error {
 	b := ctrl.NewControllerManagedBy(mgr).
 		Named("raycluster").
 		For(&rayv1.RayCluster{}, builder.WithPredicates(changed)).
-		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(byLabel(desired.LabelCluster))).
+		Watches(&corev1.Pod{}, handler.EnqueueRequestsFromMapFunc(r.onPod)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
 	for _, child := range children() {
 		b = b.Watches(child, handler.EnqueueRequestsFromMapFunc(byLabel(kube.LabelCluster)))

@@ -27,6 +27,7 @@ type Seen struct {
 	Found    []rayv1.Finding
 	Failures []Failure // of what was tried just now
 	Logs     Logs
+	Unsent   []string // of pods that ended before their agent had delivered everything
 	Now      time.Time
 }
 
@@ -57,6 +58,7 @@ func Of(c *rayv1.RayCluster, seen Seen) (rayv1.RayClusterStatus, bool) {
 	}
 	t.failures()
 	t.troubles()
+	t.unsent()
 	t.state()
 	if equality.Semantic.DeepEqual(s, c.Status) {
 		return s, false
@@ -273,6 +275,16 @@ func (t *teller) provisioned() {
 		t.set(rayv1.ConditionProvisioned, true, rayv1.ReasonAllReadyFirstTime, "")
 	} else if meta.FindStatusCondition(t.s.Conditions, rayv1.ConditionProvisioned) == nil {
 		t.set(rayv1.ConditionProvisioned, false, rayv1.ReasonProvisioning, "")
+	}
+}
+
+// LogsIncomplete tells which pods ended before their agent had delivered everything. It
+// stays: what is lost does not come back.
+const LogsIncomplete = "LogsIncomplete"
+
+func (t *teller) unsent() {
+	if len(t.seen.Unsent) > 0 {
+		t.set(LogsIncomplete, true, "PodEnded", strings.Join(slices.Sorted(slices.Values(t.seen.Unsent)), "; "))
 	}
 }
 
