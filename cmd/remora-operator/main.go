@@ -49,7 +49,11 @@ func command(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		config.QPS, config.Burst = float32(o.qps), o.burst
 		config.UserAgent = "remora-operator/" + own()
-		err = run(ctx, config, o)
+		if o.logsOnly {
+			err = runLogsOnly(ctx, config, o)
+		} else {
+			err = run(ctx, config, o)
+		}
 	}
 	if err != nil {
 		slog.New(handler).Error("ended", "error", err)

@@ -27,12 +27,14 @@ type options struct {
 	domain          string
 	agent           desired.Agent
 	tokens          client.ObjectKey // Secret with the tokens of the server; empty: none
+	logsOnly        bool
+	webhook         client.ObjectKey // Service by which the API server reaches logsOnly
 	version         bool
 }
 
 func parse(args []string, stdout io.Writer) (*options, error) {
 	var o options
-	var namespaces, secret, tokens string
+	var namespaces, secret, tokens, service string
 	fs := flag.NewFlagSet("remora-operator", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.metrics, "metrics-addr", ":8080", "`ADDRESS` of /metrics")
@@ -50,6 +52,8 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs.StringVar(&secret, "logs-token-secret", "", "`NAME/KEY` of the token for that server, in a Secret of each cluster's namespace")
 	fs.StringVar(&tokens, "logs-tokens", "", "`NAMESPACE/NAME` of a Secret with the tokens of that server: made where there is none, and agents get the one that may write")
 	fs.DurationVar(&o.agent.Wait, "wait-for-logs", 15*time.Second, "`TIME` longer that pods may take to end, so that their last lines are delivered")
+	fs.BoolVar(&o.logsOnly, "logs-only", false, "leave clusters to KubeRay, and only give their pods the log agent")
+	fs.StringVar(&service, "webhook-service", "remora-system/remora-logs", "with --logs-only, `NAMESPACE/NAME` of this program's Service; of its name are also the Secret of its certificate and the MutatingWebhookConfiguration")
 	fs.BoolVar(&o.version, "version", false, "print the version")
 	err := fs.Parse(args)
 	if errors.Is(err, flag.ErrHelp) {
@@ -70,7 +74,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 			o.namespaces = append(o.namespaces, name)
 		}
 	}
-	return &o, errors.Join(o.check(secret), o.checkTokens(tokens))
+	return &o, errors.Join(o.check(secret), o.checkTokens(tokens), o.checkService(service))
 }
 
 func (o *options) check(secret string) error {
@@ -105,5 +109,14 @@ func (o *options) checkTokens(tokens string) error {
 		return errors.New("--logs-tokens and --logs-token-secret: agents send one token, choose one of the two")
 	}
 	o.tokens = client.ObjectKey{Namespace: namespace, Name: name}
+	return nil
+}
+
+func (o *options) checkService(service string) error {
+	namespace, name, ok := strings.Cut(service, "/")
+	if !ok || namespace == "" || name == "" {
+		return fmt.Errorf("--webhook-service %q: write it as NAMESPACE/NAME", service)
+	}
+	o.webhook = client.ObjectKey{Namespace: namespace, Name: name}
 	return nil
 }

@@ -36,16 +36,9 @@ func run(ctx context.Context, config *rest.Config, o *options) error {
 	if err := rayv1.AddToScheme(kinds); err != nil {
 		return err
 	}
-	kept := raycluster.CacheOptions()
-	if len(o.namespaces) > 0 {
-		kept.DefaultNamespaces = map[string]cache.Config{}
-		for _, name := range o.namespaces {
-			kept.DefaultNamespaces[name] = cache.Config{}
-		}
-	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        kinds,
-		Cache:                         kept,
+		Cache:                         within(raycluster.CacheOptions(), o.namespaces),
 		Metrics:                       server.Options{BindAddress: o.metrics},
 		HealthProbeBindAddress:        o.health,
 		LeaderElection:                o.elect,
@@ -87,6 +80,17 @@ func run(ctx context.Context, config *rest.Config, o *options) error {
 		return err
 	}
 	return mgr.Start(ctx)
+}
+
+// within keeps a cache to some namespaces; none: to all.
+func within(kept cache.Options, namespaces []string) cache.Options {
+	if len(namespaces) > 0 {
+		kept.DefaultNamespaces = map[string]cache.Config{}
+		for _, name := range namespaces {
+			kept.DefaultNamespaces[name] = cache.Config{}
+		}
+	}
+	return kept
 }
 
 // ownTokens has the server's tokens made, and agents send theirs.

@@ -118,10 +118,10 @@ func ownCollector(pod *corev1.PodSpec) string {
 	return ""
 }
 
-// addAgent puts the log agent beside Ray: first of the init containers and always
+// AddAgent puts the log agent beside Ray, where c's pods get it: first of the init containers and always
 // restarted, so that it starts before Ray, ends after it, and is not among the
 // containers by whose state Ray's autoscaler judges the pod.
-func addAgent(pod *corev1.Pod, c *rayv1.RayCluster, s Settings) {
+func AddAgent(pod *corev1.Pod, c *rayv1.RayCluster, s Settings) {
 	on, _, _ := Logs(c, s)
 	l := logsOf(c, s)
 	if !on || l.Enabled == nil && ownCollector(&pod.Spec) != "" || slices.ContainsFunc(pod.Spec.InitContainers, func(i corev1.Container) bool { return i.Name == AgentName }) {
@@ -233,9 +233,9 @@ func value[T any](p *T, otherwise T) T {
 	return *p
 }
 
-// agentConfig is the agent's configuration, which it takes up without a restart; nil
+// AgentConfig is the agent's configuration, which it takes up without a restart; nil
 // where no pod has the agent.
-func agentConfig(c *rayv1.RayCluster, s Settings) *corev1.ConfigMap {
+func AgentConfig(c *rayv1.RayCluster, s Settings) *corev1.ConfigMap {
 	on, _, _ := Logs(c, s)
 	if !on {
 		return nil

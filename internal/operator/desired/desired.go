@@ -51,7 +51,7 @@ func Of(c *rayv1.RayCluster, s Settings) Objects {
 		HeadlessService: headlessService(c),
 		ServeService:    serveService(c),
 		Ingress:         ingress(c),
-		AgentConfig:     agentConfig(c, s),
+		AgentConfig:     AgentConfig(c, s),
 		Volume:          gcsVolume(c),
 	}
 	if c.Spec.Autoscaling() {

@@ -115,7 +115,7 @@ func finish(pod *corev1.Pod, c *rayv1.RayCluster, s Settings, g group, params ma
 	setRayEnv(ray, c, s, g.nodeType, start)
 	autoscalerEnv(ray, c, g)
 	setProbes(ray, c, g, params)
-	addAgent(pod, c, s)
+	AddAgent(pod, c, s)
 }
 
 // addSharedMemory gives Ray's objects memory, unless the user put them elsewhere.

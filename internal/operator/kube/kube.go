@@ -14,7 +14,9 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -24,6 +26,15 @@ const FieldManager = "remora-operator"
 // LabelCluster is on every object that the operator made, beside pods; its caches hold
 // no others. The value is the cluster's name.
 const LabelCluster = "remora.dev/cluster"
+
+// Ours selects objects that the operator made, beside pods.
+func Ours() labels.Selector {
+	has, err := labels.NewRequirement(LabelCluster, selection.Exists, nil)
+	if err != nil {
+		panic(fmt.Sprintf("label %s: %v", LabelCluster, err)) // a constant of ours
+	}
+	return labels.NewSelector().Add(*has)
+}
 
 // annotationApplied tells what was applied last, so that what is no longer desired is
 // taken away.
@@ -79,16 +90,16 @@ func prepare(owner, want client.Object) (*unstructured.Unstructured, error) {
 		return nil, fmt.Errorf("encode %s: %w", want.GetName(), err)
 	}
 	sum := sha256.Sum256(text)
-	labels, annotations := maps.Clone(object.GetLabels()), maps.Clone(object.GetAnnotations())
-	if labels == nil {
-		labels = map[string]string{}
+	marks, annotations := maps.Clone(object.GetLabels()), maps.Clone(object.GetAnnotations())
+	if marks == nil {
+		marks = map[string]string{}
 	}
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	labels[LabelCluster] = owner.GetName()
+	marks[LabelCluster] = owner.GetName()
 	annotations[annotationApplied] = hex.EncodeToString(sum[:8])
-	object.SetLabels(labels)
+	object.SetLabels(marks)
 	object.SetAnnotations(annotations)
 	return object, nil
 }

@@ -47,7 +47,7 @@ func CacheOptions() cache.Options {
 	options.ByObject[&corev1.Pod{}] = cache.ByObject{Label: having(desired.LabelCluster)}
 	options.ByObject[&corev1.Node{}] = cache.ByObject{Transform: stripNode}
 	for _, child := range children() {
-		options.ByObject[child] = cache.ByObject{Label: having(kube.LabelCluster)}
+		options.ByObject[child] = cache.ByObject{Label: kube.Ours()}
 	}
 	return options
 }

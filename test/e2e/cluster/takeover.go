@@ -10,7 +10,11 @@ import (
 
 // takeOver has KubeRay make a cluster, this operator go on with it, and KubeRay again. No
 // pod is made anew on the way, and none is restarted.
-func takeOver(s *site, name string) error {
+func takeOver(s *site, name string) (verdict, error) {
+	return verdict{}, takenOver(s, name)
+}
+
+func takenOver(s *site, name string) error {
 	if _, err := s.kubectl("apply", "-f", filepath.Join(s.repo, "test", "e2e", "cluster", "kuberay.yaml")); err != nil {
 		return err
 	}
@@ -21,9 +25,7 @@ func takeOver(s *site, name string) error {
 	if err := s.operators(0, 1); err != nil {
 		return err
 	}
-	// KubeRay hands quantities to Ray as they are, and Ray ends of them.
-	bytes := strings.NewReplacer("1000Mi", `"1000000000"`, "500Mi", `"500000000"`, "100M", `"100000000"`)
-	if _, err := s.kubectlWith(bytes.Replace(manifest(name, 1)), "apply", "-f", "-"); err != nil {
+	if _, err := s.kubectlWith(inBytes(manifest(name, 1)), "apply", "-f", "-"); err != nil {
 		return err
 	}
 	if err := s.whole(name, 1); err != nil {
@@ -55,6 +57,51 @@ func takeOver(s *site, name string) error {
 		return err
 	}
 	return s.stays(name, before, "under KubeRay again")
+}
+
+// inBytes is a manifest for KubeRay, which hands quantities to Ray as they are; Ray ends
+// of them.
+func inBytes(manifest string) string {
+	return strings.NewReplacer("1000Mi", `"1000000000"`, "500Mi", `"500000000"`, "100M", `"100000000"`).Replace(manifest)
+}
+
+// logsOnly has KubeRay run a cluster whose pods get the agent all the same, and asks for
+// the lines of a worker that is deleted.
+func logsOnly(s *site, name string) (v verdict, err error) {
+	manifests := filepath.Join(s.repo, "deploy", "kubernetes", "logs-only.yaml")
+	if err := s.all(
+		[]string{"apply", "-f", filepath.Join(s.repo, "test", "e2e", "cluster", "kuberay.yaml"), "-f", manifests},
+		[]string{"-n", system, "rollout", "status", "deployment/remora-logs", "--timeout=5m"},
+	); err != nil {
+		return v, err
+	}
+	defer func() {
+		_, _ = s.kubectl("-n", namespace, "delete", "raycluster", name, "--ignore-not-found")
+		_, _ = s.kubectl("delete", "-n", system, "deployment/remora-logs", "mutatingwebhookconfiguration/remora-logs")
+		_ = s.operators(1, 0)
+	}()
+	if err := s.operators(0, 1); err != nil {
+		return v, err
+	}
+	if _, err := s.kubectlWith(inBytes(manifest(name, 1)), "apply", "-f", "-"); err != nil {
+		return v, err
+	}
+	if err := s.whole(name, 1); err != nil {
+		return v, err
+	}
+	run, err := s.write(name, 2)
+	if err != nil {
+		return v, err
+	}
+	err = s.replaced(name, "worker")
+	if err == nil {
+		err = s.whole(name, 1)
+	}
+	v, judged := s.judge(name, run)
+	if v.written == 0 && err == nil {
+		err = errors.New("nothing was written")
+	}
+	return v, errors.Join(err, judged)
 }
 
 // operators has so many of this operator and of KubeRay's run.
