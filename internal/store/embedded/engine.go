@@ -59,7 +59,8 @@ type Config struct {
 	Tenants map[string]Keep
 	// MemoryBytes bounds the engine's caches; a sort may use a fifth of it, a
 	// query's groups two fifths. It counts once per process: the first store
-	// opened decides. 0 means 640 MiB.
+	// opened decides. 0 means 640 MiB; else files are also read rather than mapped
+	// into memory.
 	MemoryBytes int64
 	// QueueBytes bounds lines that are durable but not yet in the engine; beyond
 	// it appends wait. 0 means 64 MiB.
@@ -185,6 +186,7 @@ func Open(cfg Config) (*Engine, error) {
 	if err := cfg.checkOutgrown(); err != nil {
 		return nil, err
 	}
+	limited := cfg.MemoryBytes != 0
 	cfg = cfg.withDefaults()
 	if err := cfg.validate(); err != nil {
 		return nil, err
@@ -196,7 +198,7 @@ func Open(cfg Config) (*Engine, error) {
 	if err := home.takeHome(cfg.Outgrown); err != nil {
 		return nil, errors.Join(err, home.close(home.clean))
 	}
-	startLibrary(cfg.MemoryBytes)
+	startLibrary(cfg.MemoryBytes, limited)
 	e := &Engine{
 		cfg: cfg, log: cfg.Logger, home: home,
 		room: semaphore.NewWeighted(cfg.QueueBytes),

@@ -38,7 +38,7 @@ func init() {
 // well, as a panic does where it did not.
 func scanChild(dir string) {
 	debug.SetTraceback("single")
-	startLibrary(defaultMemory)
+	startLibrary(defaultMemory, false)
 	cfg := Config{Dir: dir}.withDefaults()
 	e := &Engine{cfg: cfg}
 	t := &tenant{storage: logstorage.MustOpenStorage(dir, e.storageConfig())}
