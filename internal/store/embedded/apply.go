@@ -262,7 +262,8 @@ func (w *rowWriter) flush(t *tenant) {
 	if err := t.rows.add(w.engine.forward, w.rows); err != nil && w.engine.forward.Err() == nil {
 		panic(err) // it fails only where that ends
 	}
-	t.fresh.added(w.oldest, w.newest)
+	t.fresh.added(w.oldest, w.newest) // first: who asks after the change shows them
+	t.known.changed(w.oldest, w.newest)
 	clear(w.days)
 	w.lastDay = -1
 	w.rows.ResetKeepSettings()

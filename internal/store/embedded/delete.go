@@ -118,6 +118,7 @@ func (e *Engine) delete(d *deletion) error {
 }
 
 func (t *tenant) delete(d *deletion) error {
+	defer t.known.allChanged()
 	filters := d.Filters
 	if d.Filter != "" {
 		filters = []string{d.Filter}

@@ -113,11 +113,12 @@ func (e *Engine) Streams(ctx context.Context, tenants []string, matchers []logs.
 	if err != nil {
 		return nil, err
 	}
-	sel := logs.Selection{Matchers: matchers}
-	query := push(&sel, e.tenants.marked.Load()).filter
+	marked := e.tenants.marked.Load()
+	all := push(&logs.Selection{}, marked).filter
+	filter := push(&logs.Selection{Matchers: matchers}, marked).filter
 	seen := make(map[string]logs.Labels)
 	for _, t := range ts {
-		if err := t.streams(ctx, query, start, end, seen); err != nil {
+		if err := t.list(ctx, all, filter, matchers, start, end, seen); err != nil {
 			return nil, err
 		}
 	}

@@ -265,6 +265,7 @@ func (e *Engine) dropDay(name, day string) error {
 			return err
 		}
 	}
+	t.known.allChanged()
 	return os.Rename(from, to)
 }
 

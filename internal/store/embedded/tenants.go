@@ -28,6 +28,7 @@ type tenant struct {
 	rows    rows
 	storage *logstorage.Storage // the engine in this process; nil where lines are kept elsewhere
 	fresh   fresh
+	known   known
 	serving sync.RWMutex // held by queries; locked while a day is closed for mending
 
 	mu      sync.Mutex

@@ -117,6 +117,7 @@ func (e *Engine) setAside(ctx context.Context, p partRef) error {
 		e.tenants.mu.Unlock()
 		t.serving.Lock()
 		defer t.serving.Unlock()
+		defer t.known.allChanged()
 		if !slices.Contains(t.storage.PartitionList(), p.day) {
 			return nil // removed meanwhile
 		}
