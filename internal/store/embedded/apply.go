@@ -94,12 +94,17 @@ func (e *Engine) deliver(entry journal.Entry) {
 		}
 	case *deletion:
 		e.progress.begin(entry.End)
+		err := e.waitBack()
 		e.idle()
-		if err := e.delete(v); err != nil {
+		if err == nil {
+			err = e.delete(v)
+		}
+		if err != nil {
 			e.log.Error("lines were not deleted: the request is tried again when the store is opened, unless a checkpoint comes first", "tenant", v.tenant, "error", err)
 		}
 		e.progress.done(entry.End)
 	case func(end int64):
+		_ = e.waitBack() // who marked asks for it
 		e.idle()
 		v(entry.End)
 	}

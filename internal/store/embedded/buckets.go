@@ -30,7 +30,7 @@ func (e *Engine) Buckets(ctx context.Context, tenants []string, q logs.BucketQue
 	p := push(&q.Selection, e.tenants.marked.Load())
 	var err error
 	if p.exact {
-		err = e.countPushed(ctx, tenants, q, p.filter, c)
+		err = e.countPushed(ctx, tenants, q, c)
 	} else {
 		c.yield = nil
 		err = e.Select(ctx, tenants, q.Selection, func(r *logs.Record) error {
@@ -49,12 +49,12 @@ func (e *Engine) Buckets(ctx context.Context, tenants []string, q logs.BucketQue
 	return nil
 }
 
-func (e *Engine) countPushed(ctx context.Context, tenants []string, q logs.BucketQuery, filter string, c *counter) error {
+func (e *Engine) countPushed(ctx context.Context, tenants []string, q logs.BucketQuery, c *counter) error {
 	ts, err := e.ask(ctx, tenants, q.Start, q.End)
 	if err != nil {
 		return err
 	}
-	query := bucketsLogsQL(filter, q)
+	query := bucketsLogsQL(push(&q.Selection, e.tenants.marked.Load()).filter, q)
 	ctx, c.stop = context.WithCancel(ctx)
 	defer c.stop()
 	for _, t := range ts {

@@ -113,7 +113,13 @@ func (e *Engine) atPause(ctx context.Context, do func(at int64, ledgerTable []by
 	result := make(chan error, 1)
 	e.judging.Lock()
 	ledgerTable := e.ledger.AppendTable(nil)
-	mark, err := e.journal.Mark(func(at int64) { result <- do(at, ledgerTable) })
+	mark, err := e.journal.Mark(func(at int64) {
+		if err := e.waitBack(); err != nil {
+			result <- err
+			return
+		}
+		result <- do(at, ledgerTable)
+	})
 	e.judging.Unlock()
 	if err == nil {
 		err = mark.Wait()

@@ -100,6 +100,8 @@ type Engine struct {
 	writers  []*rowWriter
 	hurries  atomic.Int32
 	progress progress
+	back     chan struct{} // closed when the journal's lines are in the engine
+	backErr  error         // why they are not, once back is closed
 
 	tenants   *tenants
 	inventory *inventory
@@ -242,7 +244,7 @@ func (e *Engine) open() error {
 	if err != nil {
 		return err
 	}
-	r := &replay{engine: e, ledger: e.ledger}
+	r := &replay{engine: e, ledger: e.ledger, judging: e.cfg.Outgrown == nil}
 	e.journal, err = journal.Open(journal.Config{
 		Dir:     e.home.path("journal"),
 		Logger:  e.log,
@@ -251,20 +253,11 @@ func (e *Engine) open() error {
 		Judging: &e.judging,
 		Fault:   e.cfg.fault,
 	}, table.position, r.record)
-	if err == nil {
-		err = r.finish()
-	}
 	if err != nil {
-		if e.journal != nil {
-			err = errors.Join(err, e.journal.Close())
-		}
 		return err
 	}
-	e.progress.start(e.journal.End())
-	e.startWorkers()
-	if r.records > 0 && e.cfg.Outgrown == nil {
-		e.log.Info("lines of the journal are in the store again", "records", r.records, "lines", r.lines, "added", r.added)
-		e.checkpointSoon() // it waits for the disk, lines are served meanwhile
+	if err := e.takeUp(r, table.position); err != nil {
+		return errors.Join(err, e.journal.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	e.endWatch = cancel
@@ -303,7 +296,12 @@ func (e *Engine) Ready() error {
 	if err := e.journal.Err(); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrReadOnly, err)
 	}
-	return nil
+	select {
+	case <-e.back:
+		return e.backErr
+	default:
+		return nil
+	}
 }
 
 // Offsets answers what is committed of each file. After a failed sync it fails,

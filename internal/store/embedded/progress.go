@@ -15,6 +15,7 @@ type progress struct {
 	begun   []int64 // ends of the records being applied, in order
 	ended   map[int64]bool
 	changed chan struct{} // closed when applied moves
+	failed  error         // why it moves no more
 }
 
 func (p *progress) start(at int64) {
@@ -52,14 +53,26 @@ func (p *progress) reached(at int64) bool {
 	return p.applied >= at
 }
 
+// fail ends the waiting for what will not be applied.
+func (p *progress) fail(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failed = err
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
 // wait returns when everything before position at was applied.
 func (p *progress) wait(ctx context.Context, at int64) error {
 	for {
 		p.mu.Lock()
-		applied, changed := p.applied, p.changed
+		applied, changed, failed := p.applied, p.changed, p.failed
 		p.mu.Unlock()
-		if applied >= at {
+		switch {
+		case applied >= at:
 			return nil
+		case failed != nil:
+			return failed
 		}
 		select {
 		case <-changed:

@@ -21,13 +21,18 @@ import (
 // replay brings the journal's tail into the engine at open. The ledger is the
 // one of the last checkpoint and judges each record as it did when the record
 // came. Some of the rows may have reached the disk before the crash: the engine
-// is asked which, a chunk of records at a time, and the rest is added.
+// is asked which, a chunk of records at a time, and the rest is added: where the
+// records are only judged at first, while others are appended, see bringBack.
 type replay struct {
 	engine *Engine
 	ledger *ledger.Ledger
 	writer *rowWriter
 	chunk  []*job
 	weight int64
+
+	judging bool               // records are judged and nothing else
+	judged  [][]ledger.Verdict // of each record; nil for what is no push
+	deletes bool               // some record is a deletion
 
 	records, lines, added int
 }
@@ -39,8 +44,20 @@ func (r *replay) record(rec *journal.Record, end int64) error {
 	r.records++
 	switch rec.Kind {
 	case kindPush:
-		return r.push(rec, end)
+		j, err := r.push(rec, end)
+		if err != nil {
+			return err
+		}
+		if r.judging {
+			r.judged = append(r.judged, j.verdicts)
+			return nil
+		}
+		return r.job(j)
 	case kindDelete:
+		if r.judging {
+			r.judged, r.deletes = append(r.judged, nil), true
+			return nil
+		}
 		if err := r.flush(); err != nil {
 			return err
 		}
@@ -49,23 +66,33 @@ func (r *replay) record(rec *journal.Record, end int64) error {
 	return fmt.Errorf("the journal holds a record of kind %d, which this program does not know: use the program that wrote it", rec.Kind)
 }
 
-func (r *replay) push(rec *journal.Record, end int64) error {
+// push reads a record and judges it, unless that was done.
+func (r *replay) push(rec *journal.Record, end int64) (*job, error) {
 	body, err := snappy.Decode(nil, rec.Body)
 	if err != nil {
-		return fmt.Errorf("journal record that ends at %d: %w", end, err)
+		return nil, fmt.Errorf("journal record that ends at %d: %w", end, err)
 	}
-	push, err := loki.DecodePush(body)
+	push, err := loki.DecodePushIn(body)
 	if err != nil {
-		return fmt.Errorf("journal record that ends at %d: %w", end, err)
+		return nil, fmt.Errorf("journal record that ends at %d: %w", end, err)
 	}
-	l := r.ledger
-	l.SetNextRow(max(rec.Row, l.NextRow()))
 	received := time.Unix(0, rec.Received)
-	d := l.Judge(rec.Tenant, received, partsOf(push))
-	j := &job{tenant: rec.Tenant, received: received, push: push, verdicts: d.Parts, weight: weightOf(push)}
+	j := &job{tenant: rec.Tenant, received: received, push: push}
+	if !r.judging && r.judged != nil {
+		j.verdicts, r.judged = r.judged[0], r.judged[1:]
+		return j, nil
+	}
+	r.ledger.SetNextRow(max(rec.Row, r.ledger.NextRow()))
+	j.verdicts = r.ledger.Judge(rec.Tenant, received, partsOf(push)).Parts
+	return j, nil
+}
+
+// job takes a judged push.
+func (r *replay) job(j *job) error {
 	if r.engine.isLoki() {
 		return r.toLoki(j)
 	}
+	j.weight = weightOf(j.push)
 	r.chunk = append(r.chunk, j)
 	if r.weight += j.weight; r.weight > replayChunk {
 		return r.flush()
