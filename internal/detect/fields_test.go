@@ -77,6 +77,7 @@ func TestValuesWithEscapes(t *testing.T) {
 		`{"a":"\ud83d\ude80 \u00e9\/"}`: "🚀 é/", `{"a":"\x"}`: "", `{"a":"x\ud83d"}`: "", `{"a":"tab\t"}`: "tab\t",
 		`a="\ud83d\ude80 \u00e9"`: "🚀 é", `a="x\ud83d"`: "x ", `a="x y\q z" b=1`: "none", `a="x y" b=1`: "x y", `a="open b=1`: "none", `b="open a=1`: "none", `{} a=1`: "none",
 		`{"a":"1"} tail`: "1", `{"a":"1"}{"a":"2"}`: "1",
+		`{"a":1;"b":2}`: `1;"b":2`, "{\"a\":\"x\ty\"}": "x\ty", `{"a":1,}`: "1", `{"b":[1,x],"a":1}`: "1", `{"a":+1}`: "none",
 	} {
 		got := "none"
 		Each(&Line{Text: text}, func(name, value, _ string, _ []string) {

@@ -172,7 +172,8 @@ func TestDecodePushJSON(t *testing.T) {
 // What is not quite a push is taken as Loki takes it.
 func TestDecodePushJSONForgives(t *testing.T) {
 	for body, want := range map[string]*Push{
-		`null`: {},
+		`null`:             {},
+		`{"streams":null}`: {},
 		`{"streams":[{"stream":{"a":1.50,"b":true,"c":null},"values":[["5"],["6","x",{},"more"]]}]}`: {Streams: []Stream{{
 			Labels: logs.LabelsOf("a", "1.50", "b", "true", "c", "null"), Entries: []logs.Entry{{Time: 5}, {Time: 6, Line: "x"}},
 		}}},
