@@ -258,3 +258,51 @@ func withoutPartlyEmpty(a, b any) {
 		each(v, func(labels map[string]any, _ bool) bool { return names[text(labels)] })
 	}
 }
+
+// sameButCategories reports whether two log answers differ only in the categories of
+// labels, of lines whose labels another line of Remora's answer has in other ones.
+func sameButCategories(a, b any) bool {
+	loki, remora := categories(a), categories(b)
+	if len(loki) == 0 || len(loki) != len(remora) {
+		return false
+	}
+	known := map[string]map[string]bool{}
+	for _, l := range remora {
+		if known[l.labels] == nil {
+			known[l.labels] = map[string]bool{}
+		}
+		known[l.labels][l.told] = true
+	}
+	for i, l := range loki {
+		r := remora[i]
+		if l.line != r.line || l.labels != r.labels || l.told != r.told && (len(known[r.labels]) < 2 || !known[r.labels][l.told]) {
+			return false
+		}
+	}
+	return true
+}
+
+// categorized is a line with its labels, whatever their categories, and as they were
+// told.
+type categorized struct{ line, labels, told string }
+
+func categories(v any) (out []categorized) {
+	streams, _ := at(v, "data", "result").([]any)
+	for _, s := range streams {
+		values, _ := at(s, "values").([]any)
+		for _, line := range values {
+			l, _ := line.([]any)
+			if len(l) != 3 {
+				return nil
+			}
+			all := map[string]any{}
+			for _, category := range []string{"structuredMetadata", "parsed"} {
+				labels, _ := at(l[2], category).(map[string]any)
+				maps.Copy(all, labels)
+			}
+			stream := text(at(s, "stream"))
+			out = append(out, categorized{stream + text(l[:2]), stream + text(all), stream + text(l[2])})
+		}
+	}
+	return out
+}

@@ -64,6 +64,9 @@ func compare(q *question, loki, remora *answer) []difference {
 	if len(c.found) > 0 && len(linesOf(a)) > 0 && text(withoutDetails(a)) == text(withoutDetails(b)) {
 		return []difference{{"the filter that failed", c.found[0].loki, c.found[0].remora}}
 	}
+	if len(c.found) > 0 && !c.samples && sameButCategories(a, b) {
+		return []difference{{"categories of labels", c.found[0].loki, c.found[0].remora}}
+	}
 	if len(c.found) > 0 && c.samples && repeats(a) && !repeats(b) {
 		return []difference{{"series told twice", c.found[0].loki, c.found[0].remora}}
 	}

@@ -68,9 +68,12 @@ func (q *query) presence(r *plan.Range, yield func(ts int64) error) error {
 const maxBuckets = 1 << 20
 
 // bucketWidth is the widest bucket of which every window is made up, or 0 where
-// there would be too many.
+// there would be too many, or a window holds no time.
 func (q *query) bucketWidth(r *plan.Range) int64 {
 	width := int64(r.Window)
+	if width <= 0 {
+		return 0
+	}
 	if q.steps.n > 1 {
 		width = gcd(width, q.steps.step)
 	}
