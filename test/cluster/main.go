@@ -26,6 +26,7 @@ const usage = `cluster runs a real Kubernetes on this machine, in network namesp
   cluster cut NODE           no packet reaches or leaves the node
   cluster heal NODE          packets go again
   cluster kill NODE          end all that runs on a node at once
+  cluster start NODE         have a node run again, with the images that it has
   cluster load               give the nodes images that changed
 
 Flags:
@@ -128,7 +129,7 @@ func (w *world) do(what string, args []string) error {
 		return w.kubectl(args...)
 	case "exec":
 		return w.beside(args...)
-	case "cut", "heal", "kill":
+	case "cut", "heal", "kill", "start":
 		node, err := w.node(args)
 		if err != nil {
 			return err
@@ -138,6 +139,8 @@ func (w *world) do(what string, args []string) error {
 			return w.plug(node, "down")
 		case "heal":
 			return w.plug(node, "up")
+		case "start":
+			return errors.Join(w.startNode(node), w.readyNode(node, nil))
 		}
 		return w.kill(node)
 	}

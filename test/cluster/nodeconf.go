@@ -7,6 +7,7 @@ func (w *world) nodeFiles(n node) map[string]string {
 	return map[string]string{
 		"conf/containerd.toml":           containerdConfig,
 		"etc-cni/net.d/10-pods.conflist": fmt.Sprintf(cniConfig, n.pods()),
+		"conf/resolv.conf":               "nameserver " + gateway + "\n",
 		"conf/kubelet.yaml":              fmt.Sprintf(kubeletConfig, n.namespace(), w.keys().path("ca.crt")),
 	}
 }

@@ -91,6 +91,12 @@ func mountNode(n node) error {
 			return fmt.Errorf("mount %s: %w", to, err)
 		}
 	}
+	// What asks for a name of the world outside learns at once that there is none.
+	if names, err := filepath.EvalSymlinks("/etc/resolv.conf"); err == nil {
+		if err := syscall.Mount(n.path("conf", "resolv.conf"), names, "", syscall.MS_BIND, ""); err != nil {
+			return fmt.Errorf("mount %s: %w", names, err)
+		}
+	}
 	if err := syscall.Mount("", "/", "", syscall.MS_REC|syscall.MS_SHARED, ""); err != nil {
 		return fmt.Errorf("share mounts with pods: %w", err)
 	}

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"syscall"
 	"text/tabwriter"
@@ -26,6 +27,7 @@ import (
 type options struct {
 	run  string
 	repo string
+	bin  string
 	keep bool
 }
 
@@ -33,6 +35,7 @@ func main() {
 	var o options
 	flag.StringVar(&o.run, "run", "", "only scenarios whose name matches")
 	flag.StringVar(&o.repo, "repo", ".", "directory of the project")
+	flag.StringVar(&o.bin, "bin", "bin", "directory of the program that runs the nodes")
 	flag.BoolVar(&o.keep, "keep", false, "leave everything in the cluster")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -61,7 +64,7 @@ func prove(ctx context.Context, o options) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	s := &site{ctx: ctx, repo: o.repo, nodes: os.Getenv("REMORA_CLUSTER_RUN"), began: time.Now()}
+	s := &site{ctx: ctx, repo: o.repo, program: filepath.Join(o.bin, "cluster"), nodes: os.Getenv("REMORA_CLUSTER_RUN"), began: time.Now()}
 	if s.nodes == "" {
 		return false, fmt.Errorf("run it by cluster exec")
 	}

@@ -24,6 +24,7 @@ var scenarios = []scenario{
 	{name: "the operator is killed while a worker is replaced", happen: killOperator},
 	{name: "one worker, three, two", happen: scale},
 	{name: "suspended and resumed", happen: suspend},
+	{name: "a node is lost", happen: loseNode},
 	{name: "an image that does not exist", happen: badImage},
 	{name: "GPUs that no node has", happen: noGPU},
 	{name: "a manifest that cannot be run stops no other", happen: badManifest, quiet: true},
@@ -77,8 +78,10 @@ func allNodes(s *site, name string) error {
 	if err != nil {
 		return err
 	}
-	if active := strings.Count(told, "node_"); active < 2 && !strings.Contains(told, "2 workers") {
-		return fmt.Errorf("ray status knows of other nodes:\n%s", told)
+	for _, group := range []string{" 1 headgroup\n", " 2 small\n"} {
+		if !strings.Contains(told, group) {
+			return fmt.Errorf("ray status does not say %q: %q", group, told)
+		}
 	}
 	return nil
 }

@@ -26,6 +26,8 @@ type site struct {
 	nodes string // where the directories of nodes are
 	began time.Time
 
+	program string // that runs the nodes
+
 	server, token string
 	runs          int
 }
