@@ -27,6 +27,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -91,6 +92,8 @@ type agent struct {
 	doubted  []*follower // to be asked about again in a while
 	adopting int         // for how many sweeps kept files are yet to be looked at again
 	scanned  bool        // everything that is there was looked at once
+	awake    int64       // since when nothing was missed, Unix nanoseconds of the file systems' clock
+	turned   int64       // when the loop last went round, by wall.Mono
 	there    bool        // the last scan found a root
 	begun    bool        // and the root was there
 
@@ -181,7 +184,7 @@ func newAgent(conf Config, target ship.Target, st *state.Log) *agent {
 		results:  make(chan ship.Result, batches),
 		answers:  make(chan answers, 1),
 		sessions: map[string]*session{}, roots: map[string]struct{}{}, streams: map[streamKey]*follower{}, all: map[*follower]struct{}{},
-		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, linkLocks: map[string]*os.File{}, unread: map[string]bool{}, shut: map[string]shut{}, born: wall.Now().UnixNano(), began: wall.Mono(),
+		byKey: map[tail.Key]*generation{}, restored: map[tail.Key]*generation{}, linkLocks: map[string]*os.File{}, unread: map[string]bool{}, shut: map[string]shut{}, born: wall.Now().UnixNano(), began: wall.Mono(), awake: math.MaxInt64,
 	}
 	a.watcher = discover.New(conf.Source, conf.ScanEvery, func(reason string) { a.met.drops.WithLabelValues(reason).Inc() }, conf.Logger)
 	if conf.RayRoot != "" {
@@ -230,6 +233,8 @@ func (a *agent) loop(ctx, work context.Context) error {
 	timer := time.NewTicker(tick)
 	defer timer.Stop()
 	ticks := timer.C // nil while nothing waits for time to pass
+	pulse := time.NewTicker(pulseEvery)
+	defer pulse.Stop()
 	ending := ctx.Done()
 	var deadline <-chan time.Time
 	if a.conf.Once {
@@ -237,7 +242,9 @@ func (a *agent) loop(ctx, work context.Context) error {
 	}
 	a.progress = time.Now()
 	a.ask(work)
+	a.turned = wall.Mono()
 	for {
+		a.wakes()
 		if !a.leaves() {
 			a.schedule(work)
 		}
@@ -265,6 +272,7 @@ func (a *agent) loop(ctx, work context.Context) error {
 			q.answer <- a.status(q.files)
 		case now := <-ticks:
 			a.placeSessions(now)
+		case <-pulse.C:
 		case <-ending:
 			a.draining, ending = true, nil
 			if errors.Is(context.Cause(ctx), ErrReplaced) {
@@ -278,6 +286,18 @@ func (a *agent) loop(ctx, work context.Context) error {
 			return fmt.Errorf("%w within %s: %d parts of files wait for an answer", ErrIncomplete, a.conf.DrainTimeout, a.unacked)
 		}
 	}
+}
+
+// pulseEvery is how often the loop goes round even if nothing happens.
+const pulseEvery = 500 * time.Millisecond
+
+// wakes notes that the process did not run for a while, as one that was stopped.
+func (a *agent) wakes() {
+	now := wall.Mono()
+	if now-a.turned > 2*int64(pulseEvery) {
+		a.awake = time.Now().UnixNano()
+	}
+	a.turned = now
 }
 
 // waits reports whether anything is to be looked at again when time has passed.

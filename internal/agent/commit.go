@@ -319,7 +319,9 @@ func (a *agent) sweep(there, scanned bool) {
 	} else {
 		a.adoptAgain()
 	}
-	a.scanned = true
+	if !a.scanned {
+		a.scanned, a.awake = true, time.Now().UnixNano()
+	}
 	a.health.scanned(now)
 	a.slim(now)
 }

@@ -1,6 +1,8 @@
 package agent
 
 import (
+	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
 )
@@ -30,4 +32,38 @@ func TestCopiesOfWhatAnEmptyFileHeld(t *testing.T) {
 	w.arrived(len(first) + len(second) + 1 + len(third))
 	w.drain()
 	w.want("job-driver-x.log", slices.Concat(first, second, third))
+}
+
+// The first file of a stream was let go unread, so that the server has nothing of it: what
+// it has of the next one is found all the same when the state is lost.
+func TestStateLostWhereTheFirstFileWasNeverSent(t *testing.T) {
+	for _, alone := range []bool{false, true} {
+		t.Run(fmt.Sprintf("gap told alone=%v", alone), func(t *testing.T) {
+			w := newWorld(t)
+			w.conf.HoldBytes = 1
+			w.mkdir()
+			w.srv.on(func(int, bool) int { return 503 })
+			w.start()
+			gone, _ := numbered("gone", 0, 10)
+			w.write("worker-a.out", gone)
+			w.until("the file is held", func() bool { return links(w.path("worker-a.out")) == 2 })
+			w.remove("worker-a.out")
+			w.until("it is let go", func() bool { return len(glob(t, filepath.Join(w.root, ".remora/*/*"))) == 0 })
+			if alone {
+				w.srv.on(nil)
+				w.until("that is told", func() bool { return len(w.srv.gaps()) > 0 })
+			}
+			text, want := numbered("kept", 0, 10)
+			w.write("worker-a.out", text)
+			w.srv.on(nil)
+			w.arrived(len(want))
+			w.crash()
+			w.loseState()
+			w.start()
+			w.write("worker-b.out", "asked about with it\n")
+			w.arrived(len(want) + 1)
+			w.drain()
+			w.want("worker-a.out", want)
+		})
+	}
 }

@@ -80,10 +80,11 @@ func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generati
 	if oldest < 0 || between < 2 {
 		return seen, held // it was cut once: that is seen when it is read
 	}
+	newest := slices.IndexFunc(seen, func(s tail.Sighting) bool { return s.Rotation > 0 }) // they are in order
 	if same, there := a.beginsAs(g.path, g.key, g.head); !g.changed && (same || !there) {
 		return seen, held
 	}
-	a.goOnIn(held[oldest], f, i, met)
+	a.goOnIn(held[oldest], held[newest], f, i, met)
 	return slices.Delete(seen, oldest, oldest+1), slices.Delete(held, oldest, oldest+1)
 }
 
@@ -133,21 +134,39 @@ func (a *agent) cutAgain(f *follower, i int, seen []tail.Sighting, held []*gener
 			continue
 		}
 		if same, there := a.beginsAs(g.path, g.key, g.head); there && (g.changed || !same) {
-			a.goOnIn(g.copy, f, i, met)
+			a.goOnIn(g.copy, held[j], f, i, met)
 		}
 		return
 	}
 }
 
 // goOnIn has a file that was cut more than once read on in the oldest copy of it.
-func (a *agent) goOnIn(c *generation, f *follower, i int, met map[*generation]bool) {
+func (a *agent) goOnIn(c, newest *generation, f *follower, i int, met map[*generation]bool) {
 	g := f.gens[i]
 	next := a.split(f, i)
+	if a.unwatched(newest, next) {
+		next.gap = "truncated"
+		a.met.gaps.WithLabelValues(next.gap).Inc()
+	}
 	a.takeCopy(g, c)
 	a.keepLink(g)
 	met[next] = true
 	a.log.Info("a file was copied and truncated several times: reading on in the oldest copy", "path", next.path, "copy", g.path)
 }
+
+// unwatched reports whether a file that was cut after that copy was made of it may have been
+// cut again, without one, while no agent watched: of what it held between nothing tells.
+func (a *agent) unwatched(c, next *generation) bool {
+	copied := max(c.written, c.key.Birth)
+	if copied > a.awake {
+		return false
+	}
+	st, err := tail.StatFD(next.fd)
+	return err != nil || st.Written > copied+int64(fileTick) // else it was left alone since
+}
+
+// fileTick is how coarse the clock of a file system may be: a tick of Linux.
+const fileTick = 10 * time.Millisecond
 
 // cutForGood reports whether a file that was cut has no copy: a copy is made first,
 // but word of it may come a moment later.
@@ -191,8 +210,9 @@ func (a *agent) cut(f *follower, g *generation) {
 	unseen := g.cuts > 1+g.saved
 	next := a.split(f, f.cur)
 	next.next = true
-	if unseen {
+	if unseen || g.copy != nil && a.unwatched(g.copy, next) {
 		next.gap = "truncated"
+		a.met.gaps.WithLabelValues(next.gap).Inc()
 	}
 	if c := g.copy; c != nil && c.grownTo() >= f.cursor.Offset {
 		a.log.Info("a file was copied and truncated: reading on in the copy", "path", next.path, "copy", c.path)

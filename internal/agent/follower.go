@@ -42,6 +42,7 @@ type follower struct {
 	gapSince int64 // when the last one was noted that waits for what comes behind it, by wall.Mono
 	alone    bool  // gapAt lies one byte further, so that the gap can be told by itself
 	telling  bool  // that is on its way
+	sent     bool  // something was, by this run
 
 	turns int64      // files that came under the name being written to, as far as told
 	ended *moment    // of the newest file, where that is forgotten

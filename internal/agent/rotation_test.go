@@ -318,30 +318,45 @@ func (w *world) copyTruncate(from, to string) {
 	}
 }
 
+// What is written behind the copy may have been cut once more, without one, while nobody
+// watched.
 func TestCopyTruncateWhileTheAgentIsDead(t *testing.T) {
-	w := newWorld(t)
-	w.mkdir()
-	w.start()
-	text, want := numbered("first", 0, 80)
-	w.write("job-driver-x.log", text)
-	w.arrived(80)
-	w.crash()
-	text, lines := numbered("unread", 0, 20)
-	w.write("job-driver-x.log", text)
-	want = append(want, lines...)
-	w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
-	text, lines = numbered("new", 0, 30)
-	w.write("job-driver-x.log", text)
-	want = append(want, lines...)
-	w.start()
-	w.arrived(len(want))
-	text, lines = numbered("last", 0, 5)
-	w.write("job-driver-x.log", text)
-	want = append(want, lines...)
-	w.arrived(len(want))
-	w.drain()
-	w.want("job-driver-x.log", want)
-	w.noGaps()
+	for _, written := range []bool{false, true} {
+		t.Run(fmt.Sprintf("written since=%v", written), func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			text, want := numbered("first", 0, 80)
+			w.write("job-driver-x.log", text)
+			w.arrived(80)
+			w.crash()
+			more, lines := numbered("unread", 0, 20)
+			w.write("job-driver-x.log", more)
+			want = append(want, lines...)
+			text += more
+			w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+			if written {
+				at := time.Now()
+				w.until("the file system's clock to go on", func() bool { return time.Since(at) > 2*fileTick })
+				more, lines = numbered("new", 0, 30)
+				w.write("job-driver-x.log", more)
+				want = append(want, lines...)
+			}
+			w.start()
+			w.arrived(len(want))
+			more, lines = numbered("last", 0, 5)
+			w.write("job-driver-x.log", more)
+			want = append(want, lines...)
+			w.arrived(len(want))
+			w.drain()
+			w.want("job-driver-x.log", want)
+			if written {
+				w.gapsAre(fmt.Sprintf("truncated %d-%d", len(text), len(text)))
+			} else {
+				w.noGaps()
+			}
+		})
+	}
 }
 
 // The state is lost, and what the server has is only in the copy: another inode, but it

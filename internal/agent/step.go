@@ -104,11 +104,21 @@ func (a *agent) begin(f *follower, g *generation) {
 		g.gap = "truncated"
 		a.met.gaps.WithLabelValues(g.gap).Inc()
 	}
+	if f.nothingSent() {
+		// The server is to know the stream by a file of which it has something.
+		f.id = identity(f.session.machine, f.session.name, f.file, g.key)
+	}
 	g.begun = true
 	f.cursor, f.mark, f.idle = tail.Cursor{}, tail.Mark{}, 0
 	if g.gap != "" {
 		f.idle = wall.Now().UnixNano() // when the lines behind it were written, those before it do not tell
 	}
+}
+
+// nothingSent reports whether all files before the one that is begun now were given up
+// before anything of them, or of the gap that they leave, was sent.
+func (f *follower) nothingSent() bool {
+	return f.cur > 0 && !f.stray && !f.sent && f.acked.Offset == 0 && f.emit == 0
 }
 
 // observe is what the disk says of the generation that is being read.
@@ -306,6 +316,7 @@ func (a *agent) jobDone(d pipeline.Done) {
 	a.running--
 	if d.Added {
 		a.unacked++
+		f.sent = true
 		a.met.lines.Add(float64(d.Lines))
 		for reason, n := range d.Dropped {
 			a.met.dropLines.WithLabelValues(reason).Add(float64(n))
@@ -432,10 +443,14 @@ func (a *agent) tellGap(f *follower) {
 	a.prepare(f)
 	f.running, f.telling = true, true
 	a.running++
-	a.jobs <- pipeline.Job{
+	j := pipeline.Job{
 		Follower: f, Epoch: f.epochOf, Tenant: f.session.node.Tenant, Stream: f.parser, FD: -1, Base: f.gapAt,
 		TellGap: true, Range: loki.FileRange{File: f.id, Gap: f.gap},
 	}
+	if first := f.oldest(); first != nil && !f.sent && f.acked.Offset == 0 {
+		j.Range.Generation = first.print // whose the stream's identity is
+	}
+	a.jobs <- j
 }
 
 // next puts the cursor at the beginning of the next generation.
