@@ -124,6 +124,8 @@ func equalTimes(q *question, a, b any) string {
 		return "order of lines of one time"
 	case full && len(x) == len(y) && cutAtOneTime(x, y):
 		return "choice of lines of one time"
+	case len(x) == len(y) && q.params.Get("interval") != "" && slices.EqualFunc(x, y, func(a, b string) bool { return timeOf(a) == timeOf(b) }):
+		return "choice of lines of one time"
 	case madeEqual.MatchString(q.params.Get("query")) && sameOnce(x, y, full):
 		return "lines that are made equal"
 	}
