@@ -95,13 +95,26 @@ func TestSlicesOfTime(t *testing.T) {
 			}
 			from = append(from, s.from)
 			total += s.to - s.from
-			s.advance(true)
+			s.advance(0, 100)
 		}
 		if total != 1000 {
 			t.Errorf("%v: slices cover %d of 1000: %v", dir, total, from)
 		}
 		if len(from) > 6 {
 			t.Errorf("%v: %d slices: %v", dir, len(from), from)
+		}
+	}
+}
+
+// After a slice that was full the next one is shorter, so that it need not be read
+// twice; after one that was nearly empty longer.
+func TestASliceIsAsLongAsItsBudget(t *testing.T) {
+	for used, want := range map[int]int64{0: 1600, 1: 400, 250: 200, 500: 100, 1000: 50} {
+		s := &slicer{start: 0, end: 100_000, direction: logs.Forward, width: 100}
+		s.next()
+		s.advance(used, 1000)
+		if s.width != want {
+			t.Errorf("after a slice of 100 that held %d of 1000 comes one of %d, want %d", used, s.width, want)
 		}
 	}
 }

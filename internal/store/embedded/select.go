@@ -16,8 +16,15 @@ import (
 
 const (
 	firstSlice = int64(2 * time.Second)
-	// How much longer a slice may get than the one before it.
+	// Of all lines of a range the first slice is a part, but no less and no more than
+	// this: what holds too much is read in vain.
+	leastOfAll = int64(10 * time.Minute)
+	mostOfAll  = int64(24 * time.Hour)
+	partsOfAll = 16
+	// How much longer a slice may get than the one before it, and than one that held
+	// nothing.
 	sliceGrowth = 4
+	emptyGrowth = 16
 )
 
 // sliceBudget is what one slice of time may hold in memory before it is made
@@ -44,10 +51,7 @@ func (e *Engine) Select(ctx context.Context, tenants []string, sel logs.Selectio
 	if err != nil {
 		return err
 	}
-	s := &slicer{start: sel.Start, end: sel.End, direction: sel.Direction, width: firstSlice}
-	if sel.Limit == 0 && sel.Likely == 0 {
-		s.width = int64(24 * time.Hour)
-	}
+	s := &slicer{start: sel.Start, end: sel.End, direction: sel.Direction, width: firstWidth(&sel)}
 	left := sel.Limit
 	var chunk []logs.Label
 	for s.next() {
@@ -70,9 +74,21 @@ func (e *Engine) Select(ctx context.Context, tenants []string, sel logs.Selectio
 				return nil
 			}
 		}
-		s.advance(used < e.sliceBudget()/8)
+		s.advance(used, e.sliceBudget())
 	}
 	return ctx.Err()
+}
+
+// firstWidth is how long the first slice of a selection is. Few lines pass filters,
+// and each slice looks at the same headers and filters of blocks again.
+func firstWidth(sel *logs.Selection) int64 {
+	switch {
+	case sel.Limit == 0 && sel.Likely == 0:
+		return min(max((sel.End-sel.Start)/partsOfAll, leastOfAll), mostOfAll)
+	case len(sel.Lines)+len(sel.Labels)+len(sel.Needs) > 0:
+		return firstSlice * emptyGrowth
+	}
+	return firstSlice
 }
 
 // slicer cuts a range of time into slices, in the direction of the query.
@@ -96,16 +112,19 @@ func (s *slicer) next() bool {
 	return true
 }
 
-// advance goes on behind the slice, with a longer one where this one held little.
-func (s *slicer) advance(little bool) {
+// advance goes on behind the slice, which held so much of its budget, with one that is
+// to hold half of it.
+func (s *slicer) advance(used, budget int) {
 	if s.direction == logs.Backward {
 		s.end = s.from
 	} else {
 		s.start = s.to
 	}
-	if little && s.width < 1<<60 {
-		s.width *= sliceGrowth
+	growth := float64(emptyGrowth)
+	if used > 0 {
+		growth = min(sliceGrowth, float64(budget)/2/float64(used))
 	}
+	s.width = max(int64(min(float64(s.width)*growth, 1<<60)), 1)
 }
 
 func (s *slicer) shrink() { s.width = max(min(s.width, s.to-s.from)/8, 1) }
