@@ -15,21 +15,27 @@ import (
 // rays are the Ray images: of each version one, under all names that manifests use.
 var rays = map[string]rayImage{
 	"ray": {
-		version: "2.60.0",
-		names:   []string{"docker.io/rayproject/ray:2.60.0"},
-		extra:   []string{"tzdata"},
+		version:  "2.60.0",
+		names:    []string{"docker.io/rayproject/ray:2.60.0"},
+		packages: []string{"ray[default,serve]==2.60.0", "tzdata"},
 	},
 	"ray-2.9": {
 		version: "2.9.0",
 		names:   []string{"docker.io/rayproject/ray:2.9.0", "docker.io/rayproject/ray:2.9.0-py39-gpu", "docker.io/rayproject/ray:2.3.0"},
-		extra:   []string{"tzdata", "numpy<2", "setuptools<70", "pydantic<2", "aiohttp<3.10"}, // as they were in its time
+		// What ray[default,serve] asks for, as it was in its time, but for gpustat, of
+		// which there is no wheel.
+		packages: []string{
+			"ray==2.9.0", "tzdata", "numpy<2", "setuptools<70", "pydantic<2", "aiohttp<3.10", "aiohttp_cors", "colorful",
+			"py-spy", "requests", "opencensus", "prometheus_client", "smart_open", "virtualenv", "grpcio", "click<8.2",
+			"uvicorn", "starlette", "fastapi<0.110", "watchfiles",
+		},
 	},
 }
 
 type rayImage struct {
-	version string
-	names   []string
-	extra   []string
+	version  string
+	names    []string
+	packages []string
 }
 
 // images are those of the sets that were asked for.
@@ -117,14 +123,13 @@ const compile = `mkdir -p "$3" "$4" && mount -t overlay overlay -o "lowerdir=$1,
 
 // wheels is Ray from PyPI, with byte code.
 func (w *world) wheels(base string, r rayImage) (string, error) {
-	packages := append([]string{"ray[default,serve]==" + r.version}, r.extra...)
-	key := append([]string{base, compile}, packages...)
+	key := append([]string{base, compile}, r.packages...)
 	return w.kept(recipe{"ray-" + r.version, key, func(to string) error {
 		dist := filepath.Join(to, pythonDir)
 		args := append([]string{
 			"pip", "install", "-q", "--target", dist, "--python-version", "3.11",
 			"--python-platform", "x86_64-manylinux_2_28", "--only-binary", ":all:", "--link-mode", "copy",
-		}, packages...)
+		}, r.packages...)
 		if err := quiet(exec.Command("uv", args...)); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package raycluster
 
 import (
+	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -85,15 +86,11 @@ func unsent(pod *corev1.Pod) string {
 		if c.Name != desired.AgentName || c.State.Terminated == nil || c.State.Terminated.ExitCode == 0 {
 			continue
 		}
-		lines := strings.Split(strings.TrimSpace(c.State.Terminated.Message), "\n")
-		words := lines[len(lines)-1]
-		for _, line := range lines {
+		words := fmt.Sprintf("the agent was ended with exit status %d: what it had not sent is not known", c.State.Terminated.ExitCode)
+		for line := range strings.Lines(c.State.Terminated.Message) {
 			if strings.Contains(line, "not everything was delivered") {
-				words = line
+				words = strings.TrimSpace(line)
 			}
-		}
-		if words == "" {
-			words = "the agent ended with " + c.State.Terminated.Reason
 		}
 		return brief(words)
 	}

@@ -41,8 +41,13 @@ func TestAnAgentThatLeftSomethingIsToldOnce(t *testing.T) {
 	if told := e.note(pod(1, true, said), now); told != "" {
 		t.Errorf("told again: %q", told)
 	}
+	killed := pod(137, true, "level=INFO msg=listening")
+	killed.UID = "v"
+	if told := e.note(killed, now); !strings.Contains(told, "exit status 137") {
+		t.Errorf("of an agent that was killed is told %q", told)
+	}
 	cluster := types.NamespacedName{Namespace: "n", Name: "c"}
-	if all := e.of(cluster); len(all) != 1 {
+	if all := e.of(cluster); len(all) != 2 {
 		t.Errorf("of the cluster is told %q", all)
 	}
 	e.forget(cluster)

@@ -18,12 +18,12 @@ func loseNode(s *site, name string) error {
 	if err := s.operatorAwayFrom(victim); err != nil {
 		return err
 	}
-	pods, err := s.pods(name, "")
+	before, err := s.pods(name, "")
 	if err != nil {
 		return err
 	}
 	on := 0
-	for _, p := range pods {
+	for _, p := range before {
 		if p.Spec.NodeName == victim {
 			on++
 		}
@@ -39,18 +39,20 @@ func loseNode(s *site, name string) error {
 		return err
 	}
 	begun := time.Now()
-	whole := s.until("no pod of the cluster is on "+victim, patience, func() error {
+	// What was on the lost node is Terminating until the node can say that it is gone.
+	whole := s.until("as many pods are ready on other nodes", patience, func() error {
 		pods, err := s.pods(name, "")
+		ready := 0
 		for _, p := range pods {
-			if p.Spec.NodeName == victim {
-				err = errors.Join(err, errors.New(p.Metadata.Name+" is"))
+			if p.Spec.NodeName != victim && p.Metadata.DeletionTimestamp == nil && p.ready() {
+				ready++
 			}
+		}
+		if err == nil && ready != len(before) {
+			err = fmt.Errorf("%d of %d are", ready, len(before))
 		}
 		return err
 	})
-	if whole == nil {
-		whole = s.whole(name, 2)
-	}
 	s.say("whole again %.0f s after %s was lost with %d of its pods", time.Since(begun).Seconds(), victim, on)
 	return errors.Join(whole, s.node("start", victim))
 }

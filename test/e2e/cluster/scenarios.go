@@ -29,6 +29,7 @@ var scenarios = []scenario{
 	{name: "GPUs that no node has", happen: noGPU},
 	{name: "a manifest that cannot be run stops no other", happen: badManifest, quiet: true},
 	{name: "the cluster is deleted", happen: deleteCluster, gone: true},
+	{name: "the page by kubectl port-forward", own: page},
 	{name: "taken over from KubeRay, and back", own: takeOver},
 	{name: "KubeRay runs the cluster, this the agents", own: logsOnly},
 }
