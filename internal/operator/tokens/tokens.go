@@ -41,7 +41,7 @@ func Ensure(ctx context.Context, c client.Client, secret client.ObjectKey) (stri
 		return "", fmt.Errorf("get Secret %s: %w", secret, err)
 	}
 	if len(there.Data[KeyAgent]) == 0 {
-		return "", fmt.Errorf("Secret %s has no key %q: add the token that agents are to send, or delete the Secret", secret, KeyAgent)
+		return "", fmt.Errorf("token of agents: Secret %s has no key %q: add the token that agents are to send, or delete the Secret", secret, KeyAgent)
 	}
 	return string(there.Data[KeyAgent]), nil
 }
