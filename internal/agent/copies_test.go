@@ -67,3 +67,35 @@ func TestStateLostWhereTheFirstFileWasNeverSent(t *testing.T) {
 		})
 	}
 }
+
+// The state is older than the last lines of a file, which the server has, and than the
+// file behind it: those lines are not taken for ones that came late.
+func TestStateOlderThanTheEndOfAFile(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	text, want := numbered("known", 0, 10)
+	w.write("worker-a.out", text)
+	w.arrived(len(want))
+	w.crash()
+	restore := w.copyState()
+	w.start()
+	add := func(tag string) {
+		more, lines := numbered(tag, 0, 3)
+		w.write("worker-a.out", more)
+		want = append(want, lines...)
+		w.arrived(len(want))
+	}
+	add("end")
+	w.rotate("worker-a.out", 3)
+	add("next")
+	w.crash()
+	restore()
+	w.start()
+	add("last")
+	w.rotate("worker-a.out", 3)
+	add("more")
+	w.drain()
+	w.want("worker-a.out", want)
+	w.noGaps()
+}

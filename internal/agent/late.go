@@ -18,6 +18,9 @@ func (a *agent) readOn(f *follower, g *generation) {
 		return // it is read on in its place, or is gone
 	}
 	st, err := tail.StatFD(g.fd)
+	if err == nil && i+1 < len(f.gens) && g.base+uint64(st.Size) <= f.gens[i+1].base {
+		g.size = st.Size // an earlier run sent it, whose state was not kept
+	}
 	if err == nil && st.Size > g.size {
 		var head []byte
 		if head, err = tail.ReadHead(g.fd, a.head[:]); err == nil && g.head.Matches(head) {
