@@ -77,11 +77,15 @@ func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generati
 			oldest = j
 		}
 	}
-	if oldest < 0 || between < 2 {
-		return seen, held // it was cut once: that is seen when it is read
+	if between == 0 || oldest >= 0 && between == 1 {
+		return seen, held // it was cut once at most: that is seen when it is read
 	}
 	newest := slices.IndexFunc(seen, func(s tail.Sighting) bool { return s.Rotation > 0 }) // they are in order
 	if same, there := a.beginsAs(g.path, g.key, g.head); !g.changed && (same || !there) {
+		return seen, held
+	}
+	if oldest < 0 {
+		a.cutOff(held[newest], f, i, met)
 		return seen, held
 	}
 	a.goOnIn(held[oldest], held[newest], f, i, met)
@@ -140,17 +144,24 @@ func (a *agent) cutAgain(f *follower, i int, seen []tail.Sighting, held []*gener
 	}
 }
 
-// goOnIn has a file that was cut more than once read on in the oldest copy of it.
-func (a *agent) goOnIn(c, newest *generation, f *follower, i int, met map[*generation]bool) {
-	g := f.gens[i]
+// cutOff makes two files of one that was cut, of which there are copies of what it held
+// since: those come between. What it held before is lost if nobody has it.
+func (a *agent) cutOff(newest *generation, f *follower, i int, met map[*generation]bool) *generation {
 	next := a.split(f, i)
 	if a.unwatched(newest, next) {
 		next.gap = "truncated"
 		a.met.gaps.WithLabelValues(next.gap).Inc()
 	}
+	met[next] = true
+	return next
+}
+
+// goOnIn has a file that was cut more than once read on in the oldest copy of it.
+func (a *agent) goOnIn(c, newest *generation, f *follower, i int, met map[*generation]bool) {
+	g := f.gens[i]
+	next := a.cutOff(newest, f, i, met)
 	a.takeCopy(g, c)
 	a.keepLink(g)
-	met[next] = true
 	a.log.Info("a file was copied and truncated several times: reading on in the oldest copy", "path", next.path, "copy", g.path)
 }
 
