@@ -23,7 +23,7 @@ Made logs: %d files as Ray lays them out, %d lines, %.2f MiB, seed %d, told by t
 (%.0f MiB of bodies, %.0f MiB compressed). Loki 3.7.8 runs as a single binary with its files on the same disk and its defaults, but for
 limits that would refuse the load; Remora is told to keep to %s. Both take the same bodies, in order of time, %d at a
 time. Remora also gets every %dth body again soon after and has each line once; Loki, which would count some lines twice, does not.
-Answers are compared, and a run with a wrong one fails; of the values of a metric query one in 500 may differ, as in some runs
+Answers are compared, and a run with a wrong one fails; of the values of a metric query one in 100 may differ, as in some runs
 Loki's answer lacks a line or two that ours and the logs have. CPU is user and system time of the process, memory the peak of its resident set. Each question is asked in turn of both, once they had come to
 rest, up to %d times: the middle counts.
 
