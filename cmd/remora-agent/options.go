@@ -45,7 +45,7 @@ var settings = []setting{
 	{"listen", "", "listen", "`ADDRESS` of /metrics, /healthz, /readyz and /status; empty for none (default :9081)"},
 	{"drain-timeout", "", "drain_timeout", "longest `TIME` to go on after SIGTERM, or with --once without progress (default 25s)"},
 	{"batch-bytes", "", "batch_bytes", "largest push before compression, a `SIZE` (default 1MiB)"},
-	{"batch-wait", "", "batch_wait", "longest `TIME` a line waits for its batch (default 500ms)"},
+	{"batch-wait", "", "batch_wait", "longest `TIME` a line waits for its batch (default 600ms)"},
 	{"scan-interval", "", "scan_interval", "`TIME` between two looks at everything (default 5s)"},
 	{"readers", "", "readers", "`NUMBER` of files read at once (default one per core, at most 4)"},
 	{"max-open", "", "max_open_files", "`NUMBER` of log files held open at most (default 512)"},

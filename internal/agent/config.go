@@ -49,7 +49,7 @@ type Config struct {
 	TokenFile    string        // file that holds a bearer token
 
 	BatchBytes  int           // largest push before compression; 0 means 1 MiB
-	BatchWait   time.Duration // longest time a line waits for its batch; 0 means 500 ms
+	BatchWait   time.Duration // longest time a line waits for its batch; 0 means 600 ms
 	ScanEvery   time.Duration // 0 means 5 s
 	Readers     int           // 0 means one per core, four at most
 	MaxOpen     int           // descriptors held; 0 means 512

@@ -115,7 +115,7 @@ type Output struct {
 func defaults() *Config {
 	return &Config{
 		Listen: ":9081", LogLevel: slog.LevelInfo, DrainTimeout: 25 * time.Second, ScanInterval: 5 * time.Second,
-		HoldBytes: 512 << 20, MaxOpenFiles: 512, BatchBytes: 1 << 20, BatchWait: 500 * time.Millisecond,
+		HoldBytes: 512 << 20, MaxOpenFiles: 512, BatchBytes: 1 << 20, BatchWait: 600 * time.Millisecond,
 	}
 }
 

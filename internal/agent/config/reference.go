@@ -58,7 +58,7 @@ var settingKeys = []Key{
 	{"max_open_files", "number", "512", "Log files that each source and output holds open at most."},
 	{"readers", "number", "one per core, at most 4", "Files that each source and output reads at once."},
 	{"batch_bytes", "size", "1MiB", "Largest push before compression."},
-	{"batch_wait", "duration", "500ms", "Longest time a line waits for its batch."},
+	{"batch_wait", "duration", "600ms", "Longest time a line waits for its batch."},
 	{"labels", "mapping", "", "Stream labels added to every line; of few values, as each set of labels is a stream."},
 	{"metadata", "mapping", "", "Structured metadata added to every line."},
 	{"sources", "list", "one ray", "What to follow."},
@@ -141,7 +141,7 @@ In any value:
 | ` + "`${file:PATH#key}`" + ` | the value of its line ` + "`key=\"value\"`" + `, as the downward API writes labels and annotations |
 | ` + "`$${`" + ` | a plain ` + "`${`" + ` |
 
-Durations are written ` + "`500ms`, `25s`, `1m30s`" + `; sizes ` + "`4096`, `64KiB`, `512MiB`" + `.
+Durations are written ` + "`600ms`, `25s`, `1m30s`" + `; sizes ` + "`4096`, `64KiB`, `512MiB`" + `.
 `
 
 const example = `cluster: my-cluster

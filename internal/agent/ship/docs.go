@@ -39,7 +39,7 @@ func Docs() []Option {
 		{"proxy_url", "string", "environment", "Proxy: http, https or socks5; without it HTTP_PROXY, HTTPS_PROXY and NO_PROXY count."},
 		{"timeout", "duration", "30s", "Longest time for one request and its answer."},
 		{"batch.bytes", "size", "1MiB", "Largest push before compression, from 4KiB to 16MiB."},
-		{"batch.wait", "duration", "500ms", "Longest time that a line waits for its batch to fill."},
+		{"batch.wait", "duration", "600ms", "Longest time that a line waits for its batch to fill."},
 		{"backoff.min", "duration", "200ms", "Wait before the second attempt; it doubles from attempt to attempt, for ever."},
 		{"backoff.max", "duration", "30s", "Longest wait between two attempts, unless the server asks for more."},
 		{"backfill.disabled", "bool", "false", "Loki only: keep lines that come too far behind as refused, rather than send them in streams of their own."},
