@@ -141,7 +141,7 @@ In any value:
 | ` + "`${file:PATH#key}`" + ` | the value of its line ` + "`key=\"value\"`" + `, as the downward API writes labels and annotations |
 | ` + "`$${`" + ` | a plain ` + "`${`" + ` |
 
-Durations are written ` + "`600ms`, `25s`, `1m30s`" + `; sizes ` + "`4096`, `64KiB`, `512MiB`" + `.
+Durations are written ` + "`500ms`, `25s`, `1m30s`" + `; sizes ` + "`4096`, `64KiB`, `512MiB`" + `.
 `
 
 const example = `cluster: my-cluster
