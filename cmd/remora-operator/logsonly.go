@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -15,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 	"sigs.k8s.io/controller-runtime/pkg/webhook"
 
-	"github.com/remora-ray/remora/api/rayv1"
 	"github.com/remora-ray/remora/internal/operator/desired"
 	"github.com/remora-ray/remora/internal/operator/logsonly"
 )
@@ -27,11 +24,8 @@ const (
 
 // runLogsOnly gives pods of another operator's clusters the agent until ctx ends.
 func runLogsOnly(ctx context.Context, config *rest.Config, o *options) error {
-	kinds := runtime.NewScheme()
-	if err := scheme.AddToScheme(kinds); err != nil {
-		return err
-	}
-	if err := rayv1.AddToScheme(kinds); err != nil {
+	kinds, err := knownKinds()
+	if err != nil {
 		return err
 	}
 	direct, err := client.New(config, client.Options{Scheme: kinds})

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -27,13 +28,16 @@ import (
 // lease is KubeRay's own, so that of both operators one works.
 const lease = "ray-operator-leader"
 
+// knownKinds are the kinds of objects of Kubernetes itself and of ray.io.
+func knownKinds() (*runtime.Scheme, error) {
+	kinds := runtime.NewScheme()
+	return kinds, errors.Join(scheme.AddToScheme(kinds), rayv1.AddToScheme(kinds))
+}
+
 // run looks after clusters until ctx ends.
 func run(ctx context.Context, config *rest.Config, o *options) error {
-	kinds := runtime.NewScheme()
-	if err := scheme.AddToScheme(kinds); err != nil {
-		return err
-	}
-	if err := rayv1.AddToScheme(kinds); err != nil {
+	kinds, err := knownKinds()
+	if err != nil {
 		return err
 	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{

@@ -50,7 +50,8 @@ func (a *agent) takeCopy(g, c *generation) {
 
 // cutWhileAway deals with a file that was copied and cut more than once since it was
 // looked at: the oldest of its copies holds what is known of it, those between are files
-// of their own. It returns what is new but that copy.
+// of their own. Where no copy holds what is known, all of them hold what came behind it.
+// It returns what is new but that copy.
 func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generation, met map[*generation]bool) ([]tail.Sighting, []*generation) {
 	i := slices.IndexFunc(f.gens, func(g *generation) bool {
 		return !g.cut && !g.done && g.rotation == 0 && g.path != "" && met[g] && g.head.Len > 0
@@ -149,8 +150,7 @@ func (a *agent) cutAgain(f *follower, i int, seen []tail.Sighting, held []*gener
 func (a *agent) cutOff(newest *generation, f *follower, i int, met map[*generation]bool) *generation {
 	next := a.split(f, i)
 	if a.unwatched(newest, next) {
-		next.gap = "truncated"
-		a.met.gaps.WithLabelValues(next.gap).Inc()
+		a.heldMore(next)
 	}
 	met[next] = true
 	return next
@@ -174,6 +174,13 @@ func (a *agent) unwatched(c, next *generation) bool {
 	}
 	st, err := tail.StatFD(next.fd)
 	return err != nil || st.Written > copied+int64(fileTick) // else it was left alone since
+}
+
+// heldMore has it told, before what a cut file holds now, that bytes are missing: those
+// that it held between two cuts.
+func (a *agent) heldMore(next *generation) {
+	next.gap = "truncated"
+	a.met.gaps.WithLabelValues(next.gap).Inc()
 }
 
 // fileTick is how coarse the clock of a file system may be: a tick of Linux.
@@ -222,8 +229,7 @@ func (a *agent) cut(f *follower, g *generation) {
 	next := a.split(f, f.cur)
 	next.next = true
 	if unseen || g.copy != nil && a.unwatched(g.copy, next) {
-		next.gap = "truncated"
-		a.met.gaps.WithLabelValues(next.gap).Inc()
+		a.heldMore(next)
 	}
 	if c := g.copy; c != nil && c.grownTo() >= f.cursor.Offset {
 		a.log.Info("a file was copied and truncated: reading on in the copy", "path", next.path, "copy", c.path)

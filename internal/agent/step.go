@@ -101,8 +101,7 @@ func (a *agent) begin(f *follower, g *generation) {
 		g.base++ // a gap was told there by itself
 	}
 	if g.cuts > g.saved && g.copy == nil && g.gap == "" {
-		g.gap = "truncated"
-		a.met.gaps.WithLabelValues(g.gap).Inc()
+		a.heldMore(g)
 	}
 	if f.nothingSent() {
 		// The server is to know the stream by a file of which it has something.
