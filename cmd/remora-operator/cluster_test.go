@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -37,7 +38,7 @@ func (w *world) small(name string) {
 }
 
 func TestOperatorOnAnAPIServer(t *testing.T) {
-	w := newWorld(t)
+	w := newWorld(t, "operator.yaml", "remora-system")
 	for _, test := range []struct {
 		name string
 		run  func(w *world)
@@ -52,6 +53,10 @@ func TestOperatorOnAnAPIServer(t *testing.T) {
 		{"Recreate", recreate},
 		{"pods that KubeRay made", takeOver},
 		{"what was changed by hand", drift},
+		{"what is not asked for any more", takenAway},
+		{"a cluster that KubeRay was to clean up after", finalized},
+		{"the token of agents", handedToken},
+		{"the restricted level of Pod Security", restricted},
 		{"nothing is written when nothing happens", quiet},
 		{"the role allows what was asked and no more", leastRole},
 	} {
@@ -154,6 +159,11 @@ func wrongManifest(w *world) {
 	w.until("the mistake is told", func() bool {
 		c := meta.FindStatusCondition(w.cluster("wrong").Status.Conditions, rayv1.KindRayStartParams)
 		return c != nil && strings.Contains(c.Message, "spec.headGroupSpec.rayStartParams.memory") && strings.Contains(c.Message, "4GB")
+	})
+	w.patch("wrong", `{"spec": {"headGroupSpec": {"rayStartParams": {"memory": "5GB"}}}}`)
+	w.until("the other mistake is told", func() bool {
+		c := meta.FindStatusCondition(w.cluster("wrong").Status.Conditions, rayv1.KindRayStartParams)
+		return c != nil && strings.Contains(c.Message, "5GB")
 	})
 	w.small("right")
 	if n := len(w.pods("wrong", "head")); n != 0 {
@@ -277,7 +287,7 @@ func drift(w *world) {
 // quiet has every cluster looked at again by a change that means nothing.
 func quiet(w *world) {
 	var clusters rayv1.RayClusterList
-	if err := w.List(w.Context(), &clusters); err != nil {
+	if err := w.List(w.Context(), &clusters, client.InNamespace("default")); err != nil {
 		w.Fatal(err)
 	}
 	w.small("settles") // in the queue behind all of them
@@ -291,7 +301,7 @@ func quiet(w *world) {
 		switch {
 		case write == "POST /api/v1/namespaces/default/pods":
 			pods++
-		case strings.Contains(write, "/last"), strings.HasPrefix(write, "POST /apis/events.k8s.io/"), strings.Contains(write, "/settles"):
+		case strings.Contains(write, "/last"), strings.Contains(write, "/leases/"), strings.HasPrefix(write, "POST /apis/events.k8s.io/"), strings.Contains(write, "/settles"):
 		default:
 			w.Errorf("%s, though nothing happened", write)
 		}
@@ -301,41 +311,165 @@ func quiet(w *world) {
 	}
 }
 
-// leastRole compares the ClusterRole with all requests of the tests before.
+// takenAway has all that a cluster can have, and then nothing of it.
+func takenAway(w *world) {
+	w.small("sheds")
+	all := []struct {
+		name string
+		kind client.Object
+	}{
+		{"sheds-head-ingress", &networkingv1.Ingress{}},
+		{"sheds", &corev1.ServiceAccount{}},
+		{"sheds", &rbacv1.Role{}},
+		{"sheds", &rbacv1.RoleBinding{}},
+		{"sheds-logs", &corev1.ConfigMap{}},
+	}
+	w.patch("sheds", `{"spec": {"enableInTreeAutoscaling": true, "headGroupSpec": {"enableIngress": true}}}`)
+	for _, o := range all {
+		w.until(o.name+" is there", func() bool { return w.Get(w.Context(), inDefault(o.name), o.kind) == nil })
+	}
+	w.patch("sheds", `{"spec": {"enableInTreeAutoscaling": false, "headGroupSpec": {"enableIngress": false}, "logs": {"enabled": false}}}`)
+	for _, o := range all {
+		w.until(o.name+" is gone", func() bool { return apierrors.IsNotFound(w.Get(w.Context(), inDefault(o.name), o.kind)) })
+	}
+}
+
+func inDefault(name string) client.ObjectKey {
+	return client.ObjectKey{Namespace: "default", Name: name}
+}
+
+// finalized is deleted though KubeRay wanted to do something before.
+func finalized(w *world) {
+	w.small("redis")
+	w.patch("redis", `{"metadata": {"finalizers": ["ray.io/gcs-ft-redis-cleanup-finalizer"]}}`)
+	if err := w.Delete(w.Context(), w.cluster("redis")); err != nil {
+		w.Fatal(err)
+	}
+	w.until("it is gone", func() bool { return apierrors.IsNotFound(w.Get(w.Context(), inDefault("redis"), &rayv1.RayCluster{})) })
+}
+
+// handedToken is the one that may write, in each namespace with clusters and no other.
+func handedToken(w *world) {
+	source, other := client.ObjectKey{Namespace: "remora-system", Name: "remora-tokens"}, "agents-elsewhere"
+	token := func(key client.ObjectKey, of string) string {
+		var s corev1.Secret
+		if err := w.Get(w.Context(), key, &s); err != nil {
+			return ""
+		}
+		return string(s.Data[of])
+	}
+	agents := func(namespace string) string {
+		return token(client.ObjectKey{Namespace: namespace, Name: desired.AgentTokenSecret}, desired.AgentTokenKey)
+	}
+	first := token(source, "agent")
+	w.until("the agents have the token", func() bool { return first != "" && agents("default") == first })
+
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: desired.AgentTokenSecret}}
+	if err := w.Delete(w.Context(), secret); err != nil {
+		w.Fatal(err)
+	}
+	w.until("a Secret that was deleted is there again", func() bool { return agents("default") == first })
+	w.merge(secret, `{"data": {"token": "ZWxzZQ=="}}`)
+	w.until("a token that was changed is the operator's again", func() bool { return agents("default") == first })
+
+	w.namespace(other, nil)
+	cluster := w.object(strings.ReplaceAll(small, "NAME", "moved"))
+	cluster.SetNamespace(other)
+	w.apply(cluster)
+	w.until("another namespace with a cluster has the token", func() bool { return agents(other) == first })
+	w.merge(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: source.Namespace, Name: source.Name}}, `{"data": {"agent": "c2Vjb25k"}}`)
+	w.until("all agents have another token", func() bool { return agents("default") == "second" && agents(other) == "second" })
+	if err := w.Delete(w.Context(), cluster); err != nil {
+		w.Fatal(err)
+	}
+	w.until("a namespace without a cluster has none", func() bool { return agents(other) == "" })
+}
+
+// restricted is the strictest level. The API server itself tells whether pods pass it.
+func restricted(w *world) {
+	const name = "strict"
+	w.namespace(name, map[string]string{"pod-security.kubernetes.io/enforce": "restricted"})
+	bare := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: name, Name: "bare"},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "i"}}},
+	}
+	if err := w.Create(w.Context(), bare, client.DryRunAll); !apierrors.IsForbidden(err) {
+		w.Fatalf("the level is not enforced here: %v", err)
+	}
+	ours := 0
+	for _, manifest := range []string{"operator.yaml", "namespaced.yaml", "logs-only.yaml", "server.yaml"} {
+		for _, object := range w.documents(manifest) {
+			template, found, err := unstructured.NestedMap(object.Object, "spec", "template", "spec")
+			if err != nil || !found {
+				continue
+			}
+			ours++
+			pod := &unstructured.Unstructured{Object: map[string]any{"apiVersion": "v1", "kind": "Pod", "spec": template}}
+			pod.SetNamespace(name)
+			pod.SetName("ours")
+			unstructured.RemoveNestedField(pod.Object, "spec", "serviceAccountName")
+			if object.GetKind() == "StatefulSet" { // of claims, which are volumes in its pods
+				volumes, _, _ := unstructured.NestedSlice(template, "volumes")
+				_ = unstructured.SetNestedSlice(pod.Object, append(volumes, map[string]any{"name": "data"}), "spec", "volumes")
+			}
+			if err := w.Create(w.Context(), pod, client.DryRunAll); err != nil {
+				w.Errorf("the pod of %s: %v", manifest, err)
+			}
+		}
+	}
+	if ours != 4 {
+		w.Errorf("%d manifests have pods, want 4", ours)
+	}
+	cluster := w.read("testdata/restricted.yaml")
+	cluster.SetNamespace(name)
+	w.apply(cluster)
+	w.until("a cluster of such pods, with autoscaler and agent, is ready", func() bool {
+		var c rayv1.RayCluster
+		if err := w.Get(w.Context(), client.ObjectKeyFromObject(cluster), &c); err != nil {
+			w.Fatal(err)
+		}
+		if fails := meta.FindStatusCondition(c.Status.Conditions, rayv1.ConditionReplicaFailure); fails != nil {
+			w.Fatalf("pods are refused: %s", fails.Message)
+		}
+		return c.Status.State == rayv1.StateReady
+	})
+	for _, pod := range append(w.pods("restricted", "head"), w.pods("restricted", "worker")...) {
+		if pod.Spec.InitContainers[0].Name != desired.AgentName {
+			w.Errorf("pod %s has no agent", pod.Name)
+		}
+		hasToken := pod.Spec.AutomountServiceAccountToken == nil || *pod.Spec.AutomountServiceAccountToken
+		if head := pod.Labels[desired.LabelNodeType] == desired.Head; hasToken != head {
+			w.Errorf("pod %s has a token of a service account: %v; the autoscaler alone needs one", pod.Name, hasToken)
+		}
+	}
+}
+
+// leastRole compares the roles with all requests of the tests before.
 func leastRole(w *world) {
 	spare := map[string]string{
 		" pods/resize patch":                   "handed on to Ray's autoscaler",
 		" pods get":                            "handed on to Ray's autoscaler",
 		"ray.io rayclusters get":               "handed on to Ray's autoscaler",
-		"ray.io rayclusters patch":             "a finalizer of KubeRay's is removed; handed on to Ray's autoscaler",
 		"ray.io rayclusters/finalizers update": "asked of by admission, where owners may not outlive what they own",
-		" nodes get":                           "read from the cache",
-		"events.k8s.io events patch":           "an event that comes again",
+		" events patch":                        "an event of an operator that waits, which comes again",
+		" events create":                       "an event of an operator that waits",
+		" secrets get remora-tokens":           "where they were made before",
 	}
-	for _, kind := range []string{"ray.io rayclusters", " pods", " nodes"} {
+	for _, kind := range kindsWatched {
 		spare[kind+" list"] = "asked of where an API server cannot stream what there is"
 	}
-	for _, kind := range []string{" services", " configmaps", " serviceaccounts", " persistentvolumeclaims", "networking.k8s.io ingresses", "rbac.authorization.k8s.io roles", "rbac.authorization.k8s.io rolebindings"} {
-		spare[kind+" list"] = "asked of where an API server cannot stream what there is"
-		spare[kind+" create"] = "asked of by server-side apply, which is a patch"
-		spare[kind+" delete"] = "not desired any more"
-	}
-	var role rbacv1.ClusterRole
-	if err := w.Get(w.Context(), client.ObjectKey{Name: "remora-operator"}, &role); err != nil {
-		w.Fatal(err)
+	for _, name := range []string{"remora-agent-token", "remora-tokens"} {
+		spare[" secrets list "+name] = "asked of where an API server cannot stream what there is"
+		spare[" secrets get "+name] = "asked of where the cache does not know of it"
 	}
 	w.writes.mu.Lock()
 	defer w.writes.mu.Unlock()
-	for _, rule := range role.Rules {
-		for _, group := range rule.APIGroups {
-			for _, resource := range rule.Resources {
-				for _, verb := range rule.Verbs {
-					right := group + " " + resource + " " + verb
-					if !w.writes.done[right] && spare[right] == "" {
-						w.Errorf("the role allows %q, which the operator never did", strings.TrimSpace(right))
-					}
-				}
-			}
+	for right := range given(w) {
+		if !w.writes.done[right] && spare[right] == "" {
+			w.Errorf("the role allows %q, which the operator never did", strings.TrimSpace(right))
 		}
+	}
+	if len(w.writes.refused) > 0 {
+		w.Errorf("the role does not allow %q", w.writes.refused)
 	}
 }

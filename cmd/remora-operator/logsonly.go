@@ -15,6 +15,7 @@ import (
 
 	"github.com/remora-ray/remora/internal/operator/desired"
 	"github.com/remora-ray/remora/internal/operator/logsonly"
+	"github.com/remora-ray/remora/internal/operator/tokens"
 )
 
 const (
@@ -28,6 +29,9 @@ func runLogsOnly(ctx context.Context, config *rest.Config, o *options) error {
 	if err != nil {
 		return err
 	}
+	if err := askRights(ctx, config, o); err != nil {
+		return err
+	}
 	direct, err := client.New(config, client.Options{Scheme: kinds})
 	if err != nil {
 		return fmt.Errorf("reach the API server: %w", err)
@@ -36,18 +40,14 @@ func runLogsOnly(ctx context.Context, config *rest.Config, o *options) error {
 	if err != nil {
 		return err
 	}
-	if o.tokens.Name != "" {
-		if err := ownTokens(ctx, config, o); err != nil {
-			return err
-		}
-	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        kinds,
-		Cache:                         within(logsonly.CacheOptions(), o.namespaces),
+		Cache:                         within(tokens.Cached(logsonly.CacheOptions()), o.namespaces),
 		Metrics:                       server.Options{BindAddress: o.metrics},
 		HealthProbeBindAddress:        o.health,
 		LeaderElection:                o.elect,
 		LeaderElectionID:              logsLease,
+		LeaderElectionNamespace:       o.electIn,
 		LeaderElectionReleaseOnCancel: true,
 		WebhookServer: webhook.NewServer(webhook.Options{Port: webhookPort, TLSOpts: []func(*tls.Config){func(t *tls.Config) {
 			t.GetCertificate = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return cert, nil }
@@ -55,6 +55,9 @@ func runLogsOnly(ctx context.Context, config *rest.Config, o *options) error {
 	})
 	if err != nil {
 		return fmt.Errorf("reach the API server: %w", err)
+	}
+	if err := ownTokens(ctx, mgr, config, o); err != nil {
+		return err
 	}
 	settings := desired.Settings{ClusterDomain: o.domain, Version: "remora-" + own(), Agent: o.agent}
 	handler := &logsonly.Handler{Clusters: mgr.GetClient(), Live: mgr.GetAPIReader(), Settings: settings}

@@ -19,6 +19,7 @@ import (
 type options struct {
 	metrics, health string
 	elect           bool
+	electIn         string   // namespace of the lease; empty: the pod's own
 	namespaces      []string // to look after; none: all
 	concurrency     int
 	qps             float64
@@ -40,6 +41,7 @@ func parse(args []string, stdout io.Writer) (*options, error) {
 	fs.StringVar(&o.metrics, "metrics-addr", ":8080", "`ADDRESS` of /metrics")
 	fs.StringVar(&o.health, "health-probe-bind-address", ":8082", "`ADDRESS` of /healthz and /readyz")
 	fs.BoolVar(&o.elect, "enable-leader-election", true, "let one of several operators work; KubeRay takes the same lease, so never both do")
+	fs.StringVar(&o.electIn, "leader-election-namespace", "", "`NAMESPACE` of the lease; empty: that of the pod, which must be a pod then")
 	fs.StringVar(&namespaces, "watch-namespace", "", "`NAMESPACES` to look after, with commas between; none: all")
 	fs.IntVar(&o.concurrency, "reconcile-concurrency", 10, "`NUMBER` of clusters looked after at the same time")
 	fs.Float64Var(&o.qps, "qps", 100, "`REQUESTS` a second to the API server at most")

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
 	"k8s.io/client-go/kubernetes"
@@ -40,22 +38,24 @@ func run(ctx context.Context, config *rest.Config, o *options) error {
 	if err != nil {
 		return err
 	}
+	if err := askRights(ctx, config, o); err != nil {
+		return err
+	}
 	mgr, err := ctrl.NewManager(config, ctrl.Options{
 		Scheme:                        kinds,
-		Cache:                         within(raycluster.CacheOptions(), o.namespaces),
+		Cache:                         within(tokens.Cached(raycluster.CacheOptions()), o.namespaces),
 		Metrics:                       server.Options{BindAddress: o.metrics},
 		HealthProbeBindAddress:        o.health,
 		LeaderElection:                o.elect,
 		LeaderElectionID:              lease,
+		LeaderElectionNamespace:       o.electIn,
 		LeaderElectionReleaseOnCancel: true,
 	})
 	if err != nil {
 		return fmt.Errorf("reach the API server: %w", err)
 	}
-	if o.tokens.Name != "" {
-		if err := ownTokens(ctx, config, o); err != nil {
-			return err
-		}
+	if err := ownTokens(ctx, mgr, config, o); err != nil {
+		return err
 	}
 	nodes, err := mayReadNodes(ctx, config)
 	if err != nil {
@@ -97,14 +97,21 @@ func within(kept cache.Options, namespaces []string) cache.Options {
 	return kept
 }
 
-// ownTokens has the server's tokens made, and agents send theirs.
-func ownTokens(ctx context.Context, config *rest.Config, o *options) error {
-	c, err := client.New(config, client.Options{})
+// ownTokens has the server's tokens made, and agents of all clusters send theirs.
+func ownTokens(ctx context.Context, mgr ctrl.Manager, config *rest.Config, o *options) error {
+	if o.tokens.Name == "" {
+		return nil
+	}
+	direct, err := client.New(config, client.Options{})
 	if err != nil {
 		return fmt.Errorf("reach the API server: %w", err)
 	}
-	o.agent.Token, err = tokens.Ensure(ctx, c, o.tokens)
-	return err
+	if _, err := tokens.Ensure(ctx, direct, o.tokens); err != nil {
+		return err
+	}
+	o.agent.HandToken = true
+	h := &tokens.Handing{Client: mgr.GetClient(), Direct: direct, Tokens: o.tokens, Settings: desired.Settings{Agent: o.agent}}
+	return h.SetupWithManager(mgr, config)
 }
 
 // mayReadNodes asks the API server whether the operator may watch nodes, which a Role
@@ -114,16 +121,6 @@ func mayReadNodes(ctx context.Context, config *rest.Config) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, verb := range []string{"get", "list", "watch"} {
-		answer, err := clients.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, &authorizationv1.SelfSubjectAccessReview{
-			Spec: authorizationv1.SelfSubjectAccessReviewSpec{ResourceAttributes: &authorizationv1.ResourceAttributes{Verb: verb, Resource: "nodes"}},
-		}, metav1.CreateOptions{})
-		if err != nil {
-			return false, fmt.Errorf("ask whether nodes may be read: %w", err)
-		}
-		if !answer.Status.Allowed {
-			return false, nil
-		}
-	}
-	return true, nil
+	lacks, err := lacking(ctx, clients, "", []rights{ofNodes})
+	return len(lacks) == 0, err
 }

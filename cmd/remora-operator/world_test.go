@@ -16,8 +16,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
@@ -46,8 +44,9 @@ func programs(t *testing.T) string {
 	return dir
 }
 
-// asked names a request as a rule of a role does: "group resource verb".
-func asked(r *http.Request) string {
+// asked names a request as a rule of a role does: "group resource verb", and the name
+// of the object that it is about, where it is about one.
+func asked(r *http.Request) (right, name string) {
 	path := strings.Split(strings.Trim(r.URL.Path, "/"), "/")
 	group := ""
 	if path[0] == "apis" && len(path) > 1 {
@@ -58,19 +57,23 @@ func asked(r *http.Request) string {
 		path = path[2:]
 	}
 	if len(path) == 0 {
-		return ""
+		return "", ""
 	}
-	resource, named := path[0], len(path) > 1
+	resource := path[0]
+	if len(path) > 1 {
+		name = path[1]
+	}
 	if len(path) > 2 {
 		resource += "/" + path[2]
 	}
 	verb := map[string]string{"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get"}[r.Method]
-	if verb == "get" && !named {
+	if verb == "get" && name == "" {
 		if verb = "list"; r.URL.Query().Get("watch") != "" {
 			verb = "watch"
 		}
+		name, _ = strings.CutPrefix(r.URL.Query().Get("fieldSelector"), "metadata.name=")
 	}
-	return group + " " + resource + " " + verb
+	return group + " " + resource + " " + verb, name
 }
 
 // world is an API server, an operator on it, and a program that plays the kubelet.
@@ -82,9 +85,10 @@ type world struct {
 
 // writes are the requests of the operator that change something.
 type writes struct {
-	mu   sync.Mutex
-	all  []string        // method and path
-	done map[string]bool // "group resource verb" of all requests, those that read too
+	mu      sync.Mutex
+	all     []string        // method and path
+	done    map[string]bool // "group resource verb", and the same with a name behind, of all requests
+	refused []string        // method and path of those that the role does not allow
 }
 
 // take returns what was written since the last time.
@@ -102,19 +106,37 @@ type recorder struct {
 }
 
 func (c recorder) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.writes.mu.Lock()
-	if r.Method != http.MethodGet {
-		c.writes.all = append(c.writes.all, r.Method+" "+r.URL.Path)
+	answer, err := c.RoundTripper.RoundTrip(r)
+	if err == nil {
+		c.writes.note(r, answer.StatusCode)
 	}
-	if c.writes.done == nil {
-		c.writes.done = map[string]bool{}
-	}
-	c.writes.done[asked(r)] = true
-	c.writes.mu.Unlock()
-	return c.RoundTripper.RoundTrip(r)
+	return answer, err
 }
 
-func newWorld(t *testing.T) *world {
+func (w *writes) note(r *http.Request, status int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r.Method != http.MethodGet && !strings.HasPrefix(r.URL.Path, "/apis/authorization.k8s.io/") {
+		w.all = append(w.all, r.Method+" "+r.URL.Path)
+	}
+	if status == http.StatusForbidden {
+		w.refused = append(w.refused, r.Method+" "+r.URL.String())
+	}
+	right, name := asked(r)
+	all := []string{right}
+	if r.Method == http.MethodPatch && status == http.StatusCreated { // of server-side apply
+		all = append(all, strings.TrimSuffix(right, "patch")+"create")
+	}
+	for _, right := range all {
+		w.done[right] = true
+		if name != "" {
+			w.done[right+" "+name] = true
+		}
+	}
+}
+
+// newServer is an API server with etcd, and the definitions of ray.io on it.
+func newServer(t *testing.T) (*world, *rest.Config) {
 	log.SetLogger(logr.Discard())
 	env := &envtest.Environment{
 		BinaryAssetsDirectory:    programs(t),
@@ -130,27 +152,32 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	kinds := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{scheme.AddToScheme, rayv1.AddToScheme} {
-		if err := add(kinds); err != nil {
-			t.Fatal(err)
-		}
+	kinds, err := knownKinds()
+	if err != nil {
+		t.Fatal(err)
 	}
 	c, err := client.New(config, client.Options{Scheme: kinds})
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{T: t, Client: c, writes: &writes{}}
+	w := &world{T: t, Client: c, writes: &writes{done: map[string]bool{}}}
 	w.definitions()
-	w.role()
-	operated := rest.CopyConfig(config)
-	operated.Impersonate.UserName = "system:serviceaccount:remora-system:remora-operator"
-	operated.QPS, operated.Burst = 500, 500
+	return w, config
+}
+
+// newWorld runs an operator with the rights that its manifest gives it.
+func newWorld(t *testing.T, manifest, namespace string, args ...string) *world {
+	w, config := newServer(t)
+	w.install(manifest)
+	operated := as(config, namespace)
 	operated.Wrap(func(rt http.RoundTripper) http.RoundTripper { return recorder{rt, w.writes} })
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() {
-		o, err := parse([]string{"--metrics-addr=0", "--health-probe-bind-address=0", "--enable-leader-election=false", "--agent-image=agent", "--logs-url=http://logs:3100", "--logs-tokens=remora-system/remora-tokens"}, os.Stderr)
+		o, err := parse(append([]string{
+			"--metrics-addr=0", "--health-probe-bind-address=0", "--leader-election-namespace=" + namespace,
+			"--agent-image=agent", "--logs-url=http://logs:3100", "--logs-tokens=" + namespace + "/remora-tokens",
+		}, args...), os.Stderr)
 		if err == nil {
 			err = run(ctx, operated, o)
 		}
@@ -169,6 +196,14 @@ func newWorld(t *testing.T) *world {
 		}
 	})
 	return w
+}
+
+// as is the operator's service account in a namespace.
+func as(config *rest.Config, namespace string) *rest.Config {
+	config = rest.CopyConfig(config)
+	config.Impersonate.UserName = "system:serviceaccount:" + namespace + ":remora-operator"
+	config.QPS, config.Burst = 500, 500
+	return config
 }
 
 // definitions are applied as kubectl apply --server-side does.
@@ -190,17 +225,28 @@ func (w *world) definitions() {
 	})
 }
 
-// role gives the operator what its manifest gives it, and nothing more.
-func (w *world) role() {
-	text, err := os.ReadFile("../../deploy/kubernetes/operator.yaml")
-	if err != nil {
-		w.Fatal(err)
-	}
-	for document := range strings.SplitSeq(string(text), "\n---\n") {
-		if object := w.object(document); object.GetKind() != "Deployment" {
+// install applies a manifest of the operator, but for the operator itself.
+func (w *world) install(manifest string) {
+	w.Helper()
+	for _, object := range w.documents(manifest) {
+		if object.GetKind() != "Deployment" {
 			w.apply(object)
 		}
 	}
+}
+
+// documents are the objects of a manifest in deploy/kubernetes.
+func (w *world) documents(manifest string) []*unstructured.Unstructured {
+	w.Helper()
+	text, err := os.ReadFile("../../deploy/kubernetes/" + manifest)
+	if err != nil {
+		w.Fatal(err)
+	}
+	var all []*unstructured.Unstructured
+	for document := range strings.SplitSeq(string(text), "\n---\n") {
+		all = append(all, w.object(document))
+	}
+	return all
 }
 
 func (w *world) read(file string) *unstructured.Unstructured {
@@ -321,8 +367,19 @@ func (w *world) ready(name string) {
 
 func (w *world) patch(name, merge string) {
 	w.Helper()
-	c := &rayv1.RayCluster{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}
-	if err := w.Patch(w.Context(), c, client.RawPatch("application/merge-patch+json", []byte(merge))); err != nil {
+	w.merge(&rayv1.RayCluster{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: name}}, merge)
+}
+
+func (w *world) merge(object client.Object, merge string) {
+	w.Helper()
+	if err := w.Patch(w.Context(), object, client.RawPatch("application/merge-patch+json", []byte(merge))); err != nil {
+		w.Fatal(err)
+	}
+}
+
+func (w *world) namespace(name string, labels map[string]string) {
+	w.Helper()
+	if err := w.Create(w.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}); err != nil {
 		w.Fatal(err)
 	}
 }

@@ -21,15 +21,19 @@ const (
 	agentConf  = "remora-agent-config"
 	agentToken = "remora-agent-token"
 
-	agentTokenKey = "token"
-	statePath     = "/var/lib/remora-agent"
-	confPath      = "/etc/remora"
-	tokenPath     = "/var/run/secrets/remora"
-	agentPort     = 9081
-	rayUser       = 1000 // of Ray's images
-	rayGroup      = 100
-	usualGrace    = 30 // seconds that Kubernetes gives a pod to end
-	defaultWait   = 15 * time.Second
+	// AgentTokenSecret is the Secret in a cluster's namespace by which agents get the
+	// operator's own token, under the key AgentTokenKey.
+	AgentTokenSecret = "remora-agent-token"
+	AgentTokenKey    = "token"
+
+	statePath   = "/var/lib/remora-agent"
+	confPath    = "/etc/remora"
+	tokenPath   = "/var/run/secrets/remora"
+	agentPort   = 9081
+	rayUser     = 1000 // of Ray's images
+	rayGroup    = 100
+	usualGrace  = 30 // seconds that Kubernetes gives a pod to end
+	defaultWait = 15 * time.Second
 )
 
 // Why a cluster's pods have the agent or not; reasons of the condition Logs.
@@ -81,8 +85,8 @@ func logsOf(c *rayv1.RayCluster, s Settings) rayv1.LogsSpec {
 		if l.TokenSecret == nil {
 			l.TokenSecret = s.Agent.TokenSecret
 		}
-		if l.TokenSecret == nil && s.Agent.Token != "" {
-			l.TokenSecret = &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: NamesOf(c).AgentConfig}, Key: agentTokenKey}
+		if l.TokenSecret == nil && s.Agent.HandToken {
+			l.TokenSecret = &corev1.SecretKeySelector{LocalObjectReference: corev1.LocalObjectReference{Name: AgentTokenSecret}, Key: AgentTokenKey}
 		}
 		if l.Tenant == "" {
 			l.Tenant = s.Agent.Tenant
@@ -279,17 +283,10 @@ func AgentConfig(c *rayv1.RayCluster, s Settings) *corev1.ConfigMap {
 	}
 }
 
-// AgentToken is the Secret by which the agents of c get the operator's own token; nil
-// where they have another or none.
-func AgentToken(c *rayv1.RayCluster, s Settings) *corev1.Secret {
+// TakesToken reports whether the agents of c send the operator's own token, and so need
+// [AgentTokenSecret].
+func TakesToken(c *rayv1.RayCluster, s Settings) bool {
 	on, _, _ := Logs(c, s)
 	own := c.Spec.Logs != nil && (c.Spec.Logs.URL != "" || c.Spec.Logs.TokenSecret != nil)
-	if !on || own || s.Agent.TokenSecret != nil || s.Agent.Token == "" {
-		return nil
-	}
-	return &corev1.Secret{
-		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"},
-		ObjectMeta: meta(c, NamesOf(c).AgentConfig, map[string]string{LabelCluster: c.Name, labelAppName: appName, labelCreatedBy: createdBy}),
-		Data:       map[string][]byte{agentTokenKey: []byte(s.Agent.Token)},
-	}
+	return on && !own && s.Agent.TokenSecret == nil && s.Agent.HandToken
 }

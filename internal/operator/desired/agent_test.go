@@ -23,7 +23,7 @@ func secretsOf(pod *corev1.Pod) []string {
 
 func TestTheOperatorsTokenGoesToItsOwnServerAlone(t *testing.T) {
 	s := settings()
-	s.Agent.Token = "secret"
+	s.Agent.HandToken = true
 	for _, test := range []struct {
 		name string
 		logs *rayv1.LogsSpec
@@ -36,13 +36,9 @@ func TestTheOperatorsTokenGoesToItsOwnServerAlone(t *testing.T) {
 	} {
 		c := load(t, "../testdata/manifests/hosts.yaml")
 		c.Spec.Logs = test.logs
-		secret := desired.AgentToken(c, s)
-		mounted := slices.Contains(secretsOf(desired.HeadPod(c, s)), c.Name+"-logs")
-		if got := secret != nil; got != test.want || mounted != test.want {
-			t.Errorf("%s: Secret %v, mounted %v, want %v", test.name, got, mounted, test.want)
-		}
-		if secret != nil && string(secret.Data["token"]) != "secret" {
-			t.Errorf("%s: the Secret has keys %v", test.name, secret.Data)
+		mounted := slices.Contains(secretsOf(desired.HeadPod(c, s)), desired.AgentTokenSecret)
+		if got := desired.TakesToken(c, s); got != test.want || mounted != test.want {
+			t.Errorf("%s: takes the token %v, mounts it %v, want %v", test.name, got, mounted, test.want)
 		}
 	}
 }

@@ -32,7 +32,8 @@ func addAutoscaler(pod *corev1.Pod, c *rayv1.RayCluster) {
 			{Name: "KUBERAY_CRD_VER", Value: "v1"},
 			{Name: "KUBERAY_GEN_AUTOSCALER_START_CMD", Value: start},
 		},
-		Resources: corev1.ResourceRequirements{Limits: size, Requests: size.DeepCopy()},
+		Resources:       corev1.ResourceRequirements{Limits: size, Requests: size.DeepCopy()},
+		SecurityContext: unprivileged(ray.SecurityContext),
 	}
 	if o := c.Spec.AutoscalerOptions.DeepCopy(); o != nil {
 		withOptions(&a, o)
@@ -42,6 +43,20 @@ func addAutoscaler(pod *corev1.Pod, c *rayv1.RayCluster) {
 	if pod.Spec.ServiceAccountName == "" {
 		pod.Spec.ServiceAccountName = objectName(c.Name)
 	}
+}
+
+// unprivileged is as confined as s is, and has none of the powers that s gives: where
+// Ray passes a level of Pod Security, what stands beside it does so too.
+func unprivileged(s *corev1.SecurityContext) *corev1.SecurityContext {
+	if s == nil {
+		return nil
+	}
+	s = s.DeepCopy()
+	s.Privileged, s.ProcMount = nil, nil
+	if s.Capabilities != nil {
+		s.Capabilities.Add = nil
+	}
+	return s
 }
 
 func withOptions(a *corev1.Container, o *rayv1.AutoscalerOptions) {
@@ -60,7 +75,9 @@ func withOptions(a *corev1.Container, o *rayv1.AutoscalerOptions) {
 	if len(o.Args) > 0 {
 		a.Args = o.Args
 	}
-	a.SecurityContext = o.SecurityContext
+	if o.SecurityContext != nil {
+		a.SecurityContext = o.SecurityContext
+	}
 	a.Env = append(a.Env, o.Env...)
 	a.EnvFrom = append(a.EnvFrom, o.EnvFrom...)
 	a.VolumeMounts = append(a.VolumeMounts, o.VolumeMounts...)

@@ -27,7 +27,7 @@ type Agent struct {
 	URL         string // of the server; empty: no agent unless spec.logs names one
 	Tenant      string
 	TokenSecret *corev1.SecretKeySelector // in each cluster's namespace
-	Token       string                    // handed to agents in a Secret of each cluster, where TokenSecret is nil
+	HandToken   bool                      // agents get the operator's token in AgentTokenSecret, where TokenSecret is nil
 	Wait        time.Duration             // how much longer pods may take to end; 0: 15 s
 }
 

@@ -112,8 +112,7 @@ func apply(ctx context.Context, c client.Client, object *unstructured.Unstructur
 	return nil
 }
 
-// Write applies want without a look at what is there. A field of it that somebody else
-// has set otherwise stays, with an error.
+// Write applies want without a look at what is there.
 func Write(ctx context.Context, c client.Client, want client.Object) error {
 	fields, err := runtime.DefaultUnstructuredConverter.ToUnstructured(want)
 	if err != nil {
@@ -121,10 +120,7 @@ func Write(ctx context.Context, c client.Client, want client.Object) error {
 	}
 	object := &unstructured.Unstructured{Object: fields}
 	unstructured.RemoveNestedField(object.Object, "metadata", "creationTimestamp")
-	if err := c.Apply(ctx, client.ApplyConfigurationFromUnstructured(object), client.FieldOwner(FieldManager)); err != nil {
-		return fmt.Errorf("apply %s %s: %w", object.GetKind(), object.GetName(), err)
-	}
-	return nil
+	return apply(ctx, c, object)
 }
 
 // within reports whether all of want is in have; what the API server added does not count.

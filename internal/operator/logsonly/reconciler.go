@@ -5,9 +5,7 @@ package logsonly
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -19,14 +17,11 @@ import (
 	"github.com/remora-ray/remora/internal/operator/kube"
 )
 
-// Reconciler keeps what the agents of a cluster need: their configuration and their
-// token. All fields must be set.
+// Reconciler keeps the configuration of the agents of a cluster. All fields must be set.
 type Reconciler struct {
 	client.Client               // reads come from its cache
 	Live          client.Reader // reads that must be of this moment
 	Settings      desired.Settings
-
-	tokens sync.Map // clusters whose Secret is written, by UID
 }
 
 // CacheOptions keep in memory RayClusters and the agents' configurations.
@@ -56,23 +51,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, nil // building looks into pods that may not be there
 	}
 	if config := desired.AgentConfig(&c, r.Settings); config != nil {
-		err := kube.Ensure(ctx, r.Client, r.Live, &c, config)
-		return ctrl.Result{}, errors.Join(err, r.token(ctx, &c))
+		return ctrl.Result{}, kube.Ensure(ctx, r.Client, r.Live, &c, config)
 	}
 	return ctrl.Result{}, kube.Remove(ctx, r.Client, &c, &corev1.ConfigMap{}, desired.NamesOf(&c).AgentConfig)
-}
-
-func (r *Reconciler) token(ctx context.Context, c *rayv1.RayCluster) error {
-	secret := desired.AgentToken(c, r.Settings)
-	if secret == nil {
-		return nil
-	}
-	if _, done := r.tokens.Load(c.UID); done {
-		return nil
-	}
-	if err := kube.Write(ctx, r.Client, secret); err != nil {
-		return err
-	}
-	r.tokens.Store(c.UID, true)
-	return nil
 }

@@ -45,7 +45,7 @@ func (r *Reconciler) applyObjects(ctx context.Context, c *rayv1.RayCluster) (*co
 			errs = append(errs, kube.Remove(ctx, r.Client, c, p.kind, p.name))
 		}
 	}
-	errs = append(errs, r.ensureToken(ctx, c), r.ensureAgentToken(ctx, c))
+	errs = append(errs, r.ensureToken(ctx, c))
 	var head corev1.Service
 	if err := r.Get(ctx, client.ObjectKeyFromObject(want.HeadService), &head); err != nil {
 		return nil, errors.Join(append(errs, client.IgnoreNotFound(err))...) // the cache will tell
@@ -87,24 +87,6 @@ func (r *Reconciler) ensureToken(ctx context.Context, c *rayv1.RayCluster) error
 	secret := desired.Token(c, base64.StdEncoding.EncodeToString(token))
 	if err := r.Create(ctx, secret); err != nil && !apierrors.IsAlreadyExists(err) {
 		return fmt.Errorf("create Secret %s: %w", name, err)
-	}
-	r.tokens.Store(key, true)
-	return nil
-}
-
-// ensureAgentToken hands the agents of c the operator's token, once in the life of this
-// process: it may write Secrets and not read them.
-func (r *Reconciler) ensureAgentToken(ctx context.Context, c *rayv1.RayCluster) error {
-	secret := desired.AgentToken(c, r.Settings)
-	if secret == nil {
-		return nil
-	}
-	key := string(c.UID) + "/" + secret.Name
-	if _, done := r.tokens.Load(key); done {
-		return nil
-	}
-	if err := kube.Write(ctx, r.Client, secret); err != nil {
-		return err
 	}
 	r.tokens.Store(key, true)
 	return nil

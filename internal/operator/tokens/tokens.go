@@ -1,7 +1,7 @@
 // Package tokens makes the tokens of the server that stands beside the operator: one for
-// agents, which may only write, and one for people, who may only read. Its one
-// invariant: a Secret that is there is never written again, so that no token changes
-// under those who use it.
+// agents, which may only write, and one for people, who may only read. It hands agents
+// theirs. Its one invariant: the Secret of all tokens is never written again once it is
+// there, so that no token changes under those who use it.
 package tokens
 
 import (
@@ -40,10 +40,14 @@ func Ensure(ctx context.Context, c client.Client, secret client.ObjectKey) (stri
 	if err := c.Get(ctx, secret, &there); err != nil {
 		return "", fmt.Errorf("get Secret %s: %w", secret, err)
 	}
-	if len(there.Data[KeyAgent]) == 0 {
-		return "", fmt.Errorf("token of agents: Secret %s has no key %q: add the token that agents are to send, or delete the Secret", secret, KeyAgent)
+	return ofAgents(&there)
+}
+
+func ofAgents(s *corev1.Secret) (string, error) {
+	if len(s.Data[KeyAgent]) == 0 {
+		return "", fmt.Errorf("token of agents: Secret %s/%s has no key %q: add the token that agents are to send, or delete the Secret", s.Namespace, s.Name, KeyAgent)
 	}
-	return string(there.Data[KeyAgent]), nil
+	return string(s.Data[KeyAgent]), nil
 }
 
 func fresh(key client.ObjectKey) (*corev1.Secret, error) {
@@ -56,7 +60,7 @@ func fresh(key client.ObjectKey) (*corev1.Secret, error) {
 		return nil, err
 	}
 	return &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, Labels: map[string]string{"app.kubernetes.io/name": "remora"}},
+		ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, Labels: map[string]string{labelName: "remora"}},
 		Data: map[string][]byte{
 			KeyAgent:  []byte(agent),
 			KeyReader: []byte(reader),
