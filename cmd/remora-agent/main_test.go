@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -196,10 +197,47 @@ func TestOnceToStandardOutput(t *testing.T) {
 // TestMain is the program itself where its arguments are in the environment.
 func TestMain(m *testing.M) {
 	if args, given := os.LookupEnv("REMORA_TEST_ARGUMENTS"); given {
+		terminationLog = os.Getenv("REMORA_TEST_TERMINATION_LOG")
 		os.Args = append(os.Args[:1], strings.Split(args, " ")...)
 		main()
 	}
 	os.Exit(m.Run())
+}
+
+func TestWhatWasNotAcknowledgedIsItsLastWord(t *testing.T) {
+	dir := t.TempDir()
+	const text = "one\ntwo\nthree\n"
+	write(t, filepath.Join(dir, "ray", session, "logs/raylet.out"), text)
+	last := write(t, filepath.Join(dir, "termination-log"), "")
+	asked := make(chan struct{}, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	defer server.Close()
+	c := exec.Command("/proc/self/exe")
+	c.Env = []string{
+		"REMORA_TEST_TERMINATION_LOG=" + last,
+		"REMORA_TEST_ARGUMENTS=--listen= --drain-timeout 1s --url " + server.URL + " --state " + dir + "/state --ray-root " + dir + "/ray",
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	if err := c.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.Wait() // its exit status is looked at below
+	word, err := os.ReadFile(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := fmt.Sprintf("not everything was delivered within 1s: %d bytes are not acknowledged", len(text)); c.ProcessState.ExitCode() != exitFailed || string(word) != want {
+		t.Errorf("exit status %d, last word %q, want %q", c.ProcessState.ExitCode(), word, want)
+	}
 }
 
 func TestOnceNamesAFileThatItMayNotRead(t *testing.T) {

@@ -74,9 +74,22 @@ func run(p *process, args []string) int {
 	}
 	if err := p.serve(o, conf); err != nil {
 		p.tell(err)
+		leaveWord(err)
 		return exitFailed
 	}
 	return exitDone
+}
+
+// terminationLog is where Kubernetes takes a container's last words from; nothing is
+// there elsewhere.
+var terminationLog = "/dev/termination-log"
+
+// leaveWord says to Kubernetes why the agent failed, and so how much it left unsent.
+func leaveWord(err error) {
+	if f, e := os.OpenFile(terminationLog, os.O_WRONLY|os.O_TRUNC, 0); e == nil {
+		_, _ = f.WriteString(err.Error()) // standard error has it too
+		_ = f.Close()
+	}
 }
 
 func runHelp() string {

@@ -283,7 +283,7 @@ func (a *agent) loop(ctx, work context.Context) error {
 		case <-work.Done():
 			return context.Cause(work)
 		case <-deadline:
-			return fmt.Errorf("%w within %s: %d parts of files wait for an answer", ErrIncomplete, a.conf.DrainTimeout, a.unacked)
+			return fmt.Errorf("%w within %s: %d bytes are not acknowledged", ErrIncomplete, a.conf.DrainTimeout, a.status(false).Behind)
 		}
 	}
 }

@@ -270,7 +270,7 @@ func (s *session) kind(given string) string {
 // without one: what inotify did not tell is seen after a scan.
 func (a *agent) sweep(there, scanned bool) {
 	now := time.Now()
-	var lag int64
+	var lag, most int64
 	var oldest time.Duration
 	files, waiting, rescued := 0, 0, 0
 	for f := range a.all {
@@ -295,6 +295,7 @@ func (a *agent) sweep(there, scanned bool) {
 		if n := f.behind(); n > 0 {
 			f.aging(n)
 			lag += n
+			most = max(most, n)
 			waiting++
 			oldest = max(oldest, time.Duration(wall.Mono()-f.since))
 			if g != nil && g.path == "" {
@@ -306,6 +307,7 @@ func (a *agent) sweep(there, scanned bool) {
 		}
 	}
 	a.met.lag.Set(float64(lag))
+	a.met.furthest.Set(float64(most))
 	a.met.oldest.Set(oldest.Seconds())
 	a.met.waiting.Set(float64(waiting))
 	a.met.rescued.Set(float64(rescued))

@@ -14,7 +14,7 @@ type metrics struct {
 	rotations, stateErrors, linkErrors, dropBytes  prometheus.Counter
 	gaps, drops, dropLines                         *prometheus.CounterVec
 	ackedLines, ackedBytes                         prometheus.Counter
-	lag, oldest, files, waiting, rescued           prometheus.Gauge
+	lag, furthest, oldest, files, waiting, rescued prometheus.Gauge
 	open, held, queue                              prometheus.Gauge
 	all                                            []prometheus.Collector
 }
@@ -58,6 +58,7 @@ func newMetrics() *metrics {
 	m.drops = vec("unread_total", "Files or parts of files that could not be read, by reason.")
 	m.dropLines = vec("dropped_lines_total", "Lines not delivered, by reason.")
 	m.lag = gauge("lag_bytes", "Bytes of log files that are not acknowledged yet.")
+	m.furthest = gauge("furthest_lag_bytes", "Of the stream that is furthest behind, bytes that are not acknowledged yet: near what Ray keeps of a log, lines are about to be rotated away.")
 	m.oldest = gauge("oldest_unread_seconds", "How long the oldest byte that is not acknowledged has waited.")
 	m.waiting = gauge("files_behind", "Streams of which not all is acknowledged.")
 	m.rescued = gauge("files_rescued", "Streams whose deleted files are kept until they are acknowledged.")

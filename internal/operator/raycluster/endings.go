@@ -2,6 +2,8 @@ package raycluster
 
 import (
 	"fmt"
+	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -23,12 +25,12 @@ type endings struct {
 // rememberFor is longer than a pod that has ended is heard of again.
 const rememberFor = 10 * time.Minute
 
-// note reports what the agent of a pod left unsent at its end; empty: nothing, or that
-// was told before.
-func (e *endings) note(pod *corev1.Pod, now time.Time) string {
+// note reports what the agent of a pod left unsent at its end, and how many bytes as far
+// as it said; empty: nothing, or that was told before.
+func (e *endings) note(pod *corev1.Pod, now time.Time) (message string, bytes float64) {
 	words := unsent(pod)
 	if words == "" {
-		return ""
+		return "", 0
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -41,10 +43,10 @@ func (e *endings) note(pod *corev1.Pod, now time.Time) string {
 		}
 	}
 	if _, again := e.seen[pod.UID]; again {
-		return ""
+		return "", 0
 	}
 	e.seen[pod.UID] = now
-	message := "pod " + pod.Name + ": " + words
+	message = "pod " + pod.Name + ": " + words
 	key := types.NamespacedName{Namespace: pod.Namespace, Name: pod.Labels[desired.LabelCluster]}
 	if e.told[key] == nil {
 		e.told[key] = map[string]bool{}
@@ -53,7 +55,19 @@ func (e *endings) note(pod *corev1.Pod, now time.Time) string {
 	if len(e.told[key]) < most {
 		e.told[key][message] = true
 	}
-	return message
+	return message, bytesIn(words)
+}
+
+var unacknowledged = regexp.MustCompile(`\b([0-9]{1,15}) bytes are not acknowledged`)
+
+// bytesIn is how many bytes the last words of an agent speak of, all its outputs together.
+func bytesIn(words string) (sum float64) {
+	for _, found := range unacknowledged.FindAllStringSubmatch(words, -1) {
+		if n, err := strconv.ParseFloat(found[1], 64); err == nil {
+			sum += n
+		}
+	}
+	return sum
 }
 
 // of is what is to be told of a cluster.
@@ -86,13 +100,16 @@ func unsent(pod *corev1.Pod) string {
 		if c.Name != desired.AgentName || c.State.Terminated == nil || c.State.Terminated.ExitCode == 0 {
 			continue
 		}
-		words := fmt.Sprintf("the agent was ended with exit status %d: what it had not sent is not known", c.State.Terminated.ExitCode)
+		var said []string // a line for each output
 		for line := range strings.Lines(c.State.Terminated.Message) {
 			if strings.Contains(line, "not everything was delivered") {
-				words = strings.TrimSpace(line)
+				said = append(said, strings.TrimSpace(line))
 			}
 		}
-		return brief(words)
+		if len(said) == 0 {
+			return fmt.Sprintf("the agent was ended with exit status %d: what it had not sent is not known", c.State.Terminated.ExitCode)
+		}
+		return brief(strings.Join(said, "; "))
 	}
 	return ""
 }

@@ -30,20 +30,21 @@ func TestAnAgentThatLeftSomethingIsToldOnce(t *testing.T) {
 		"it is started again":          pod(1, false, "not everything was delivered"),
 		"no agent, and something else": {ObjectMeta: metav1.ObjectMeta{DeletionTimestamp: &metav1.Time{Time: now}}},
 	} {
-		if told := e.note(p, now); told != "" {
+		if told, _ := e.note(p, now); told != "" {
 			t.Errorf("%s: told %q", name, told)
 		}
 	}
-	said := "level=INFO msg=ending\nlevel=ERROR msg=ended error=\"not everything was delivered within 15s\"\nlevel=INFO msg=bye"
-	if told := e.note(pod(1, true, said), now); !strings.Contains(told, "pod p") || !strings.Contains(told, "within 15s") {
-		t.Errorf("told %q", told)
+	said := "a: not everything was delivered within 15s: 1200 bytes are not acknowledged\nb: not everything was delivered within 15s: 34 bytes are not acknowledged"
+	told, bytes := e.note(pod(1, true, said), now)
+	if !strings.Contains(told, "pod p") || !strings.Contains(told, "within 15s") || bytes != 1234 {
+		t.Errorf("told %q, %.0f bytes, want 1234", told, bytes)
 	}
-	if told := e.note(pod(1, true, said), now); told != "" {
-		t.Errorf("told again: %q", told)
+	if told, bytes := e.note(pod(1, true, said), now); told != "" || bytes != 0 {
+		t.Errorf("told again: %q, %.0f bytes", told, bytes)
 	}
 	killed := pod(137, true, "level=INFO msg=listening")
 	killed.UID = "v"
-	if told := e.note(killed, now); !strings.Contains(told, "exit status 137") {
+	if told, _ := e.note(killed, now); !strings.Contains(told, "exit status 137") {
 		t.Errorf("of an agent that was killed is told %q", told)
 	}
 	cluster := types.NamespacedName{Namespace: "n", Name: "c"}

@@ -7,6 +7,7 @@ type Metrics struct {
 	created    *prometheus.CounterVec
 	deleted    *prometheus.CounterVec
 	incomplete prometheus.Counter
+	unsent     prometheus.Counter
 }
 
 // NewMetrics registers them.
@@ -21,7 +22,10 @@ func NewMetrics(registry prometheus.Registerer) *Metrics {
 		incomplete: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "remora_operator_agents_incomplete_total", Help: "Pods that ended before their agent had delivered everything.",
 		}),
+		unsent: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "remora_operator_agents_unsent_bytes_total", Help: "Bytes that agents of pods that ended had not delivered, as far as they said.",
+		}),
 	}
-	registry.MustRegister(m.created, m.deleted, m.incomplete)
+	registry.MustRegister(m.created, m.deleted, m.incomplete, m.unsent)
 	return m
 }

@@ -214,8 +214,9 @@ func (r *Reconciler) onPod(ctx context.Context, object client.Object) []reconcil
 	if !ok || len(requests) == 0 {
 		return requests
 	}
-	if message := r.endings.note(pod, r.now()); message != "" {
+	if message, bytes := r.endings.note(pod, r.now()); message != "" {
 		r.Metrics.incomplete.Inc()
+		r.Metrics.unsent.Add(bytes)
 		r.Events.Eventf(pod, nil, corev1.EventTypeWarning, status.LogsIncomplete, "Observe", "%s", brief(message))
 	}
 	return requests
