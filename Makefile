@@ -13,7 +13,7 @@ export CGO_ENABLED := 0
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/test-results/*' 2>/dev/null)
 
-.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray e2e-agent e2e-clients e2e-stores e2e-cluster cluster cluster-up cluster-down cluster-kubectl faults loki loki-diff bench bench-agent bench-loki fuzz fuzz-long lint fmt clean
+.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray e2e-agent e2e-clients e2e-stores e2e-cluster cluster cluster-up cluster-down cluster-kubectl faults loki loki-diff bench bench-agent bench-loki bench-operator fuzz fuzz-long lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,7 @@ test: test-go test-web test-page ## run every test that needs no Ray
 test-go: build
 	go test ./...
 	cd bench && go test ./...
+	cd bench/operator && go test ./...
 	cd test/manifests && go test ./...
 	cd test/cluster && go test . ./oci
 
@@ -131,6 +132,19 @@ bench-agent: build ## the agent beside promtail, an OpenTelemetry collector and 
 bench-loki: build $(LOKI_CACHE)/loki-3.7.8 ## the server beside Loki 3.7.8: the same bodies, the same questions
 	cd bench && go run . loki -bin ../bin -loki $(LOKI_CACHE)/loki-3.7.8 $(BENCH_FLAGS)
 
+# KubeRay's operator, to compare with, by the dependencies that its own go.mod names. Its
+# source is copied out of Go's cache, where it may not be built.
+KUBERAY := github.com/ray-project/kuberay/ray-operator@v1.6.0
+KUBERAY_SOURCE = $(shell go env GOMODCACHE)/$(KUBERAY)
+$(LOKI_CACHE)/kuberay-1.6.0:
+	cd / && go mod download $(KUBERAY)
+	copy=$$(mktemp -d); trap 'chmod -R u+w '$$copy'; rm -rf '$$copy EXIT; cp -r $(KUBERAY_SOURCE)/. $$copy && chmod -R u+w $$copy && \
+		cd $$copy && GOWORK=off nice go build -trimpath -ldflags '-s -w' -o $@ .
+
+bench-operator: build $(LOKI_CACHE)/kuberay-1.6.0 ## the operator beside KubeRay 1.6.0 on one API server; BENCH_FLAGS='-clusters 20 -others 0'
+	cd / && go mod download $(KUBERAY) # for its definitions
+	cd bench/operator && go run . -operator ../../bin/remora-operator -kuberay $(LOKI_CACHE)/kuberay-1.6.0 -kuberay-crds $(KUBERAY_SOURCE)/config/crd/bases $(BENCH_FLAGS)
+
 # Every target of every module; one that finds something does not keep the others
 # from running. FUZZ chooses by name.
 FUZZ ?= .
@@ -154,11 +168,13 @@ lint: web/node_modules/.package-lock.json ## gofumpt, vet, staticcheck, module t
 	@out="$$(go tool gofumpt -l $$(git ls-files '*.go'))"; if [ -n "$$out" ]; then echo "not formatted (make fmt):"; echo "$$out"; exit 1; fi
 	go vet ./...
 	cd bench && go vet ./...
+	cd bench/operator && go vet ./...
 	cd test/manifests && go vet ./...
 	cd test/cluster && go vet . ./oci ./pause
 	go tool staticcheck ./...
 	go mod tidy -diff
 	cd bench && go mod tidy -diff
+	cd bench/operator && go mod tidy -diff
 	cd test/manifests && go mod tidy -diff
 	cd test/cluster && go mod tidy -diff
 	cd test/victorialogs && go mod tidy -diff
