@@ -46,9 +46,7 @@ type tail struct {
 
 func (r *rig) tail(header http.Header, params ...string) *tail {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
-	defer cancel()
-	conn, resp, err := websocket.Dial(ctx, r.url+address("/loki/api/v1/tail", params...), &websocket.DialOptions{HTTPHeader: header})
+	conn, resp, err := websocket.Dial(r.t.Context(), r.url+address("/loki/api/v1/tail", params...), &websocket.DialOptions{HTTPHeader: header})
 	if err != nil {
 		r.t.Fatalf("%v: %v", err, resp)
 	}
@@ -59,9 +57,7 @@ func (r *rig) tail(header http.Header, params ...string) *tail {
 
 func (l *tail) next() (f frame, err error) {
 	l.t.Helper()
-	ctx, cancel := context.WithTimeout(l.t.Context(), 20*time.Second)
-	defer cancel()
-	_, body, err := l.conn.Read(ctx)
+	_, body, err := l.conn.Read(l.t.Context())
 	if err == nil {
 		err = json.Unmarshal(body, &f)
 	}
@@ -239,7 +235,8 @@ func TestTailTellsWhatItDropped(t *testing.T) {
 }
 
 // A client that does not read does not hold up pushes; it is told what it
-// missed once it reads again.
+// missed once it reads again. What is pushed is more than the tail, a message that
+// is being written and the connection's buffers hold together.
 func TestSlowTail(t *testing.T) {
 	r := start(t)
 	l := r.tail(nil, "query", `{app="x"}`, "start", nanos(noon.Add(time.Second)))
