@@ -174,9 +174,9 @@ func TestDecodePushJSONForgives(t *testing.T) {
 	for body, want := range map[string]*Push{
 		`null`:             {},
 		`{"streams":null}`: {},
-		`{"streams":[{"stream":{"a":1.50,"b":true,"c":null},"values":[["5"],["6","x",{},"more"]]}]}`: {Streams: []Stream{{
+		`{"streams":[{"stream":{"a":1.50,"b":true,"c":null},"values":[null,["5"],["6","x",{},"more"]]},{"stream":{"d":"e"},"values":null}]}`: {Streams: []Stream{{
 			Labels: logs.LabelsOf("a", "1.50", "b", "true", "c", "null"), Entries: []logs.Entry{{Time: 5}, {Time: 6, Line: "x"}},
-		}}},
+		}, {Labels: logs.LabelsOf("d", "e")}}},
 	} {
 		got, err := DecodePushJSON([]byte(body))
 		if d := cmp.Diff(want, got); d != "" || err != nil {

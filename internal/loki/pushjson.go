@@ -13,10 +13,11 @@ import (
 //	{"streams": [{"stream": {name: value}, "values": [["<ns>", "line", {name: value}]]}]}
 //
 // The third element of a value is structured metadata and may be missing, as may the
-// line, which is empty then; other members are skipped. As in Loki a number or a
-// word as a label's value is taken as it is written. Strings of the result share one copy of src, which the
-// caller may use again. Metadata is sorted; of equal names the last wins. Streams
-// whose labels cannot be read are left out and listed.
+// line, which is empty then; null stands for no values, or for none of them; other
+// members are skipped. As in Loki a number or a word as a label's value is taken as it
+// is written. Strings of the result share one copy of src, which the caller may use
+// again. Metadata is sorted; of equal names the last wins. Streams whose labels cannot
+// be read are left out and listed.
 func DecodePushJSON(src []byte) (*Push, error) {
 	d := jsonPush{jsonScanner: jsonScanner{text: string(src)}, room: partsAllowed(len(src))}
 	p, err := d.push()
@@ -77,7 +78,13 @@ func (d *jsonPush) stream(s *Stream) (wrong *LabelError, err error) {
 			wrong, err = d.streamLabels(s)
 			return err
 		case "values":
+			if d.word("null") {
+				return nil
+			}
 			return d.array(func(int) error {
+				if d.word("null") {
+					return nil
+				}
 				if err := d.room.take(); err != nil {
 					return err
 				}
@@ -207,7 +214,7 @@ func (d *jsonPush) metadata(e *logs.Entry) error {
 		}
 	}
 	if len(own) > 0 {
-		e.Metadata = logs.Normalize(own)
+		e.Metadata = metadataOf(own)
 	}
 	if cap(d.pool)-len(d.pool) < 64 {
 		d.pool = make([]logs.Label, 0, 1024)

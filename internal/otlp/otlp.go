@@ -127,9 +127,7 @@ func (d *decoder) resourceLogs(src []byte) (s loki.Stream, err error) {
 			}
 			return d.attribute(fc, func(key string, v value) error {
 				if slices.Contains(labelAttributes, key) {
-					text, err := v.text()
-					labels = append(labels, logs.Label{Name: logs.CleanName(key), Value: text})
-					return err
+					return d.flatten(&labels, logs.CleanName(key), v, 0)
 				}
 				return d.flatten(&shared, logs.CleanName(key), v, 0)
 			})

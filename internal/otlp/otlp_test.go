@@ -158,3 +158,17 @@ func FuzzDecode(f *testing.F) {
 		}
 	})
 }
+
+// A map as an attribute that becomes a label makes a label of each member.
+func TestAMapAsALabel(t *testing.T) {
+	body := `{"resourceLogs":[{"resource":{"attributes":[{"key":"k8s.pod.name","value":{"kvlistValue":{"values":[` +
+		`{"key":"in.ner","value":{"stringValue":"deep"}},{"key":"n","value":{"boolValue":true}}]}}}]},` +
+		`"scopeLogs":[{"logRecords":[{"timeUnixNano":"1","body":{"stringValue":"x"}}]}]}]}`
+	push, err := DecodeJSON([]byte(body), noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := push.Streams[0].Labels.String(); got != `{k8s_pod_name_in_ner="deep", k8s_pod_name_n="true"}` {
+		t.Errorf("labels %s", got)
+	}
+}

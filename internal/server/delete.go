@@ -155,7 +155,7 @@ var wholeSeconds = regexp.MustCompile(`^\d{1,10}$`)
 func secondsOrRFC3339(text string) (int64, bool) {
 	if wholeSeconds.MatchString(text) {
 		n, err := strconv.ParseInt(text, 10, 64)
-		if err != nil || n > (1<<63-1)/int64(time.Second) {
+		if err != nil || n == 0 || n > (1<<63-1)/int64(time.Second) { // 0 is none, as in Loki
 			return 0, false
 		}
 		return n * int64(time.Second), true

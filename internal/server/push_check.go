@@ -36,7 +36,7 @@ type pushCheck struct {
 	pool     []logs.Label           // see withLevel
 }
 
-// complaint is a reason for which lines were taken out.
+// complaint is a reason for which lines or streams were taken out.
 type complaint struct {
 	text  string
 	count int
@@ -82,7 +82,7 @@ func (c *pushCheck) stream(s *loki.Stream) (keep bool, marked []bool, err error)
 		s.Labels = withLabel(s.Labels, detect.ServiceName, detect.Service(s.Labels))
 		c.changed = true
 	}
-	shown := shorten(s.Labels.String(), 1024)
+	shown := shorten(s.Labels.String(), maxShown)
 	if reason != "" {
 		c.reject(len(s.Entries), strings.ReplaceAll(reason, theStream, shown))
 		return false, nil, nil
@@ -109,6 +109,9 @@ func (c *pushCheck) stream(s *loki.Stream) (keep bool, marked []bool, err error)
 	return len(s.Entries) > again, marked, nil
 }
 
+// maxShown is how many bytes of a stream's labels, or of one of them, a reason shows.
+const maxShown = 4096
+
 // theStream stands for a stream in a reason until the reason is told.
 const theStream = "\x00stream"
 
@@ -117,16 +120,18 @@ func withLabel(ls logs.Labels, name, value string) logs.Labels {
 	return logs.Normalize(append(out, logs.Label{Name: name, Value: value}))
 }
 
+// reject counts lines that are taken out for one reason. It is told as one fault, of a
+// line or of a whole stream.
 func (c *pushCheck) reject(lines int, reason string) {
 	c.rejected += lines
 	for i := range c.reasons {
 		if c.reasons[i].text == reason {
-			c.reasons[i].count += lines
+			c.reasons[i].count++
 			return
 		}
 	}
 	if len(c.reasons) < toldReasons {
-		c.reasons = append(c.reasons, complaint{reason, lines})
+		c.reasons = append(c.reasons, complaint{reason, 1})
 	}
 }
 
@@ -161,9 +166,9 @@ func (c *pushCheck) labels(ls logs.Labels) string {
 		size += len(l.Name) + len(l.Value) + labelOverhead
 		switch {
 		case len(l.Name) > c.limits.LabelName:
-			return fmt.Sprintf("stream '%s' has label name too long: '%s'", theStream, shorten(l.Name, 256))
+			return fmt.Sprintf("stream '%s' has label name too long: '%s'", theStream, shorten(l.Name, maxShown))
 		case len(l.Value) > c.limits.LabelValue:
-			return fmt.Sprintf("stream '%s' has label value too long: '%s'", theStream, shorten(l.Value, 256))
+			return fmt.Sprintf("stream '%s' has label value too long: '%s'", theStream, shorten(l.Value, maxShown))
 		}
 	}
 	if size > c.limits.LabelBytes {
@@ -276,7 +281,8 @@ func (c *pushCheck) ours(s *loki.Stream) error {
 
 func metadataFault(ls logs.Labels, count, size int) string {
 	if len(ls) > count {
-		return fmt.Sprintf("stream '%s' has too many structured metadata labels: '%d', limit: '%d'", theStream, len(ls), count)
+		return fmt.Sprintf("stream '%s' has too many structured metadata labels: '%d', limit: '%d'. "+
+			"Please see `limits_config.max_structured_metadata_entries_count` or contact your Loki administrator to increase it", theStream, len(ls), count)
 	}
 	bytes := 0
 	for _, l := range ls {
@@ -286,7 +292,8 @@ func metadataFault(ls logs.Labels, count, size int) string {
 		}
 	}
 	if bytes > size {
-		return fmt.Sprintf("stream '%s' has structured metadata too large: '%d' bytes, limit: '%d' bytes", theStream, bytes, size)
+		return fmt.Sprintf("stream '%s' has structured metadata too large: '%d' bytes, limit: '%d' bytes. "+
+			"Please see `limits_config.max_structured_metadata_size` or contact your Loki administrator to increase it", theStream, bytes, size)
 	}
 	return ""
 }

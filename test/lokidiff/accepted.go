@@ -17,6 +17,7 @@ type rule struct {
 	name, why                                string
 	path, query, params, where, loki, remora *regexp.Regexp
 	instead                                  *instead
+	check                                    check
 	used                                     int
 }
 
@@ -61,6 +62,10 @@ func (r *rule) set(key, value string) (err error) {
 		r.why = value
 	case key == "as":
 		r.instead, err = parseInstead(value)
+	case key == "if":
+		if r.check = checks[value]; r.check == nil {
+			return fmt.Errorf("unknown check %q", value)
+		}
 	case target == nil:
 		return fmt.Errorf("unknown key %q", key)
 	default:
@@ -75,7 +80,12 @@ func (r *rule) about(q *question) bool {
 }
 
 func (r *rule) accepts(q *question, d difference) bool {
-	return r.instead == nil && r.about(q) && fits(r.where, d.where) && fits(r.loki, d.loki) && fits(r.remora, d.remora)
+	return r.instead == nil && r.check == nil && r.explains(q, d)
+}
+
+// explains reports whether the rule, where it is true, is the reason of a difference.
+func (r *rule) explains(q *question, d difference) bool {
+	return r.about(q) && fits(r.where, d.where) && fits(r.loki, d.loki) && fits(r.remora, d.remora)
 }
 
 func fits(re *regexp.Regexp, text string) bool { return re == nil || re.MatchString(text) }

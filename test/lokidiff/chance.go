@@ -1,42 +1,66 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/remora-ray/remora/internal/logql/syntax"
 )
 
 // Differences that follow from chance, or from the order in which things are read,
 // are told as what they are.
 
-// textDiffers says where texts differ: only in which line failed, or in which of
-// the things that can fail did.
-func textDiffers(q *question, a, b string) string {
-	if failing.ReplaceAllString(a, "") == failing.ReplaceAllString(b, "") {
-		return "text, the line that failed"
-	}
-	x, y := failure.FindStringSubmatch(a), failure.FindStringSubmatch(b)
-	if x != nil && y != nil && canFail(q, x[1]) && canFail(q, y[1]) {
+// textDiffers says where texts differ: only in which line failed, or anywhere.
+func textDiffers(a, b string) string {
+	if failure.MatchString(a) && failure.MatchString(b) {
 		return "text, the line that failed"
 	}
 	return "text"
 }
 
-// failingStages are the stages that make an error, by its name.
-var failingStages = map[string]*regexp.Regexp{
-	"JSONParserErr":       regexp.MustCompile(`\| *(json|unpack)\b`),
-	"LogfmtParserErr":     regexp.MustCompile(`--strict`),
-	"LabelFilterErr":      regexp.MustCompile(`\w *(>|<|>=|<=|==|!=|=) *[-+]?[0-9.]`),
-	"SampleExtractionErr": regexp.MustCompile(`\| *unwrap\b`),
-	"TemplateFormatErr":   regexp.MustCompile(`_format\b`),
+// severalComparisons reports whether a log query has a parser and several comparisons
+// behind it that a line can fail.
+func severalComparisons(q *question) bool {
+	e, err := syntax.Parse(q.params.Get("query"))
+	l, ok := e.(*syntax.LogQuery)
+	if err != nil || !ok {
+		return false
+	}
+	n, parsed := 0, false
+	for _, s := range l.Stages {
+		switch s := s.(type) {
+		case *syntax.JSONStage, *syntax.LogfmtStage, *syntax.PatternStage, *syntax.RegexpStage, *syntax.UnpackStage:
+			parsed = true
+		case *syntax.LabelFilterStage:
+			n += comparisons(s.Filter)
+		}
+	}
+	return parsed && n > 1
 }
 
-func canFail(q *question, name string) bool {
-	re := failingStages[name]
-	return re != nil && re.MatchString(q.params.Get("query"))
+// comparisons counts the comparisons of a filter that fail where a label cannot be
+// read.
+func comparisons(f syntax.LabelFilter) int {
+	switch f := f.(type) {
+	case *syntax.BinaryFilter:
+		return comparisons(f.L) + comparisons(f.R)
+	case *syntax.NumberFilter, *syntax.DurationFilter, *syntax.BytesFilter:
+		return 1
+	}
+	return 0
+}
+
+// sameButDetails reports whether two log answers differ only in which label a filter
+// could not read.
+func sameButDetails(loki, remora *answer) bool {
+	a, _ := decode(loki.body)
+	b, _ := decode(remora.body)
+	return text(withoutDetails(a)) == text(withoutDetails(b))
 }
 
 // withoutDetails takes from log lines which label a filter could not read, and puts
@@ -120,6 +144,8 @@ func equalTimes(q *question, a, b any) string {
 	switch full := len(y) >= max(limit, 1); {
 	case len(x) == 0:
 		return ""
+	case len(x) == len(y) && !sameTimes(a, b):
+		return ""
 	case slices.Equal(x, y):
 		return "order of lines of one time"
 	case full && len(x) == len(y) && cutAtOneTime(x, y):
@@ -130,6 +156,45 @@ func equalTimes(q *question, a, b any) string {
 		return "lines that are made equal"
 	}
 	return ""
+}
+
+// sameTimes reports whether the lines of each stream have the same times in the same
+// order in two log answers, and there are the same streams; where lines of one time
+// are in the one and not in the other, both are in order of time.
+func sameTimes(a, b any) bool {
+	x, y := streamTimes(a), streamTimes(b)
+	return maps.EqualFunc(x, y, slices.Equal) || slices.Equal(ordered(x), ordered(y)) && ordered(y) != nil
+}
+
+func streamTimes(v any) map[string][]string {
+	out := map[string][]string{}
+	streams, _ := at(v, "data", "result").([]any)
+	for _, s := range streams {
+		name := text(at(s, "stream"))
+		values, _ := at(s, "values").([]any)
+		for _, line := range values {
+			if l, ok := line.([]any); ok && len(l) > 1 {
+				out[name] = append(out[name], fmt.Sprint(l[0]))
+			}
+		}
+	}
+	return out
+}
+
+// ordered are the times of all streams in the order that each of them has; nil where
+// one is in no order.
+func ordered(times map[string][]string) (all []string) {
+	up, down := true, true
+	for _, list := range times {
+		up = up && slices.IsSorted(list)
+		down = down && slices.IsSortedFunc(list, func(a, b string) int { return cmp.Compare(b, a) })
+		all = append(all, list...)
+	}
+	if !up && !down {
+		return nil
+	}
+	slices.Sort(all)
+	return all
 }
 
 // madeEqual are stages that make lines equal.
@@ -262,10 +327,11 @@ func withoutPartlyEmpty(a, b any) {
 }
 
 // sameButCategories reports whether two log answers differ only in the categories of
-// labels, of lines whose labels another line of Remora's answer has in other ones.
+// labels, of lines whose labels another line of Remora's answer has in other ones, and
+// in the order of lines of one time.
 func sameButCategories(a, b any) bool {
 	loki, remora := categories(a), categories(b)
-	if len(loki) == 0 || len(loki) != len(remora) {
+	if len(loki) == 0 || len(loki) != len(remora) || !sameTimes(a, b) {
 		return false
 	}
 	known := map[string]map[string]bool{}
@@ -282,6 +348,64 @@ func sameButCategories(a, b any) bool {
 		}
 	}
 	return true
+}
+
+// oneCategory puts the labels of two log answers that have several categories in the
+// one or the other into one, and reports whether there are any.
+func oneCategory(a, b any) bool {
+	seen := map[string]string{} // category of a label
+	mixed := map[string]bool{}
+	eachLabel(func(category, name string) {
+		if seen[name] != "" && seen[name] != category {
+			mixed[name] = true
+		}
+		seen[name] = category
+	}, a, b)
+	for _, v := range []any{a, b} {
+		eachLine(v, func(told map[string]any) {
+			for name := range mixed {
+				for _, category := range []string{"structuredMetadata", "parsed"} {
+					labels, _ := told[category].(map[string]any)
+					if value, ok := labels[name]; ok {
+						delete(labels, name)
+						told["any "+name] = value
+					}
+					if len(labels) == 0 {
+						delete(told, category)
+					}
+				}
+			}
+		})
+	}
+	return len(mixed) > 0
+}
+
+func eachLabel(visit func(category, name string), answers ...any) {
+	for _, v := range answers {
+		eachLine(v, func(told map[string]any) {
+			for category, labels := range told {
+				m, _ := labels.(map[string]any)
+				for name := range m {
+					visit(category, name)
+				}
+			}
+		})
+	}
+}
+
+// eachLine visits what is told of each line's labels.
+func eachLine(v any, visit func(told map[string]any)) {
+	streams, _ := at(v, "data", "result").([]any)
+	for _, s := range streams {
+		values, _ := at(s, "values").([]any)
+		for _, line := range values {
+			if l, _ := line.([]any); len(l) == 3 {
+				if told, ok := l[2].(map[string]any); ok {
+					visit(told)
+				}
+			}
+		}
+	}
 }
 
 // categorized is a line with its labels, whatever their categories, and as they were
@@ -306,5 +430,8 @@ func categories(v any) (out []categorized) {
 			out = append(out, categorized{stream + text(l[:2]), stream + text(all), stream + text(l[2])})
 		}
 	}
+	slices.SortFunc(out, func(a, b categorized) int {
+		return cmp.Or(cmp.Compare(a.line, b.line), cmp.Compare(a.labels, b.labels))
+	})
 	return out
 }

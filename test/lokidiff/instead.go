@@ -210,11 +210,15 @@ func (r *rule) applies(q *question) bool {
 }
 
 // proven returns the rules under which Remora answers as Loki did: one alone, or
-// all together.
-func (p *pair) proven(ctx context.Context, rules []*rule, q *question, loki *answer) (names []string) {
+// all together; or one whose check is true of all that was found.
+func (p *pair) proven(ctx context.Context, rules []*rule, c *compared) (names []string) {
+	if r := p.checked(ctx, rules, c); r != nil {
+		r.used++
+		return []string{r.name}
+	}
 	var fit []*rule
 	for _, r := range rules {
-		if r.applies(q) {
+		if r.applies(c.q) {
 			fit = append(fit, r)
 		}
 	}
@@ -226,13 +230,18 @@ func (p *pair) proven(ctx context.Context, rules []*rule, q *question, loki *ans
 		tries = append(tries, fit)
 	}
 	for _, try := range tries {
-		other := p.askInstead(ctx, q, try)
+		other := p.askInstead(ctx, c.q, try)
 		if other == nil {
 			continue
 		}
-		more, rest := judge(rules, q, compare(q, loki, other))
+		found := compare(c.q, c.loki, other)
+		more, rest := judge(rules, c.q, found)
 		if len(rest) > 0 {
-			continue
+			r := p.checked(ctx, rules, &compared{c.q, c.loki, other, found})
+			if r == nil {
+				continue
+			}
+			more = append(more, r.name)
 		}
 		for _, r := range try {
 			r.used++

@@ -20,6 +20,9 @@ const (
 	tenantLive  = "live"   // has the lines that tails wait for
 	tenantNone  = "nobody" // has no lines
 	tenantPush  = "pushed" // has what the questions push
+	tenantEdge  = "edge"   // has what is made to be pushed
+
+	tenantDeleting = "delete-made" // asks to delete
 )
 
 // span is the time from base in which all lines lie.

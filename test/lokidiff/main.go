@@ -95,7 +95,7 @@ func compareAll(ctx context.Context, o *options) (different int, err error) {
 		}
 	}
 	add := func(q *question, loki, remora *answer) {
-		r.add(q, loki, remora, func() []string { return pair.proven(ctx, rules, q, loki) })
+		r.add(q, loki, remora, func(c *compared) []string { return pair.proven(ctx, rules, c) })
 	}
 	pair.pushAll(ctx, asked, func(q *question, loki, remora *answer) {
 		if slices.Contains(chosen, q) {

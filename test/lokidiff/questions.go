@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -70,6 +71,7 @@ func questions(base time.Time, seed int64, n int) ([]*question, error) {
 	if err != nil {
 		return nil, err
 	}
+	list = append(list, pushes(&generator{Rand: rand.New(rand.NewPCG(uint64(seed), 7)), base: base}, max(n/25, 4))...)
 	return append(list, generate(base, seed, n)...), nil
 }
 

@@ -24,7 +24,7 @@ type row struct{ equal, named, different int }
 
 // add judges one question. proven is asked where the rules do not explain all, for
 // those that a second question shows to be the reason.
-func (r *report) add(q *question, loki, remora *answer, proven func() []string) {
+func (r *report) add(q *question, loki, remora *answer, proven func(*compared) []string) {
 	r.asked++
 	if loki.status == 200 {
 		r.answered++
@@ -47,7 +47,7 @@ func (r *report) add(q *question, loki, remora *answer, proven func() []string) 
 	}
 	names, rest := judge(r.rules, q, found)
 	if len(rest) > 0 {
-		if by := proven(); by != nil {
+		if by := proven(&compared{q, loki, remora, found}); by != nil {
 			names, rest = by, nil
 		}
 	}
@@ -73,7 +73,10 @@ func (r *report) show(q *question, found []difference) {
 			fmt.Fprintf(r.out, " %s=%s", name, strings.Join(q.params[name], " "))
 		}
 	}
-	fmt.Fprintf(r.out, "\n  %s%s\n", q.params.Get("query"), q.body)
+	fmt.Fprintf(r.out, "\n  %s\n", q.params.Get("query"))
+	if q.body != "" {
+		fmt.Fprintf(r.out, "  %s\n", quoteShort(q.body, 2000))
+	}
 	for _, d := range found {
 		fmt.Fprintf(r.out, "    %s\n", d)
 	}

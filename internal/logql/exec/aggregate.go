@@ -91,11 +91,14 @@ func (g *group) value(a *plan.Aggregate, step int) float64 {
 		return acc.max
 	case "count":
 		return acc.n
-	case "stdvar":
-		return acc.m2 / acc.n
-	default:
-		return math.Sqrt(acc.m2 / acc.n)
 	}
+	switch { // stdvar and stddev
+	case acc.n == 1:
+		return 0 // of NaN and Inf too
+	case a.Op == "stdvar":
+		return acc.m2 / acc.n
+	}
+	return math.Sqrt(acc.m2 / acc.n)
 }
 
 // best keeps at each step the k largest or smallest values of each group.

@@ -11,7 +11,7 @@ import (
 // evalLabelReplace sets a label from the groups of an expression that matches
 // the whole of another.
 func (q *query) evalLabelReplace(n *plan.LabelReplace) (table, error) {
-	re, err := regexp.Compile("^(?s:" + n.Regex + ")$")
+	re, err := regexp.Compile("^(?:" + n.Regex + ")$")
 	if err != nil {
 		return nil, plan.Errorf(n.At, "%s", err)
 	}

@@ -81,9 +81,15 @@ func (l *line) lookup(name string) (string, bool) {
 			return l.err, l.err != ""
 		case detailsLabel:
 			return l.details, l.details != ""
-		case tenantLabel: // no stage sees it
-			return "", false
 		}
+	}
+	return l.label(name)
+}
+
+// label finds a label that is found or stored, be it called like those of errors.
+func (l *line) label(name string) (string, bool) {
+	if name == tenantLabel { // no stage sees it
+		return "", false
 	}
 	for i := range l.parsed {
 		if l.parsed[i].Name == name {
@@ -116,6 +122,15 @@ func find(ls logs.Labels, name string) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// shown is the value of the label that an answer shows under a name.
+func (l *line) shown(name string) string {
+	v, ok := l.lookup(name)
+	if !ok && (name == errorLabel || name == detailsLabel) {
+		v, _ = l.label(name)
+	}
+	return v
 }
 
 func (l *line) get(name string) string {
@@ -197,6 +212,11 @@ func (l *line) remove(name string) {
 		l.details = ""
 		return
 	}
+	l.removeLabel(name)
+}
+
+// removeLabel removes what label finds.
+func (l *line) removeLabel(name string) {
 	l.hide(name)
 	l.parsed = slices.DeleteFunc(l.parsed, func(x logs.Label) bool { return x.Name == name })
 }

@@ -2,7 +2,6 @@ package exec
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/remora-ray/remora/internal/logql/plan"
 	"github.com/remora-ray/remora/internal/logql/syntax"
@@ -52,6 +51,9 @@ func (s *dropStage) process(l *line) bool {
 	return true
 }
 
+// neverRemoved are labels that keep leaves where they are.
+var neverRemoved = []string{errorLabel, detailsLabel, keepErrors, tenantLabel}
+
 // keepStage removes all labels but some; never those of errors, nor that which
 // says whose a line is.
 type keepStage struct {
@@ -67,7 +69,7 @@ func newKeep(st *syntax.KeepStage) (stage, error) {
 func (s *keepStage) process(l *line) bool {
 	s.removed = s.removed[:0]
 	for _, x := range l.all() {
-		special := strings.HasPrefix(x.Name, "__error") || x.Name == keepErrors || x.Name == tenantLabel
+		special := slices.Contains(neverRemoved, x.Name)
 		kept := slices.ContainsFunc(s.refs, func(r labelRef) bool { return r.name == x.Name && r.matches(x.Value) })
 		if !special && !kept {
 			s.removed = append(s.removed, x.Name)

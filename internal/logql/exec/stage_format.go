@@ -59,9 +59,9 @@ func (s *labelFormatStage) process(l *line) bool {
 	s.seen = nil
 	for _, f := range s.formats {
 		if f.tmpl == nil {
-			if v, ok := l.lookup(f.from); ok {
+			if v, ok := l.label(f.from); ok {
 				l.set(f.name, v)
-				l.remove(f.from)
+				l.removeLabel(f.from)
 			}
 			continue
 		}

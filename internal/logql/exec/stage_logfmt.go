@@ -77,7 +77,7 @@ func (s *logfmtStage) extract(l *line, scan logfmtScanner) {
 		s.give(l, s.simple(scan.key), validText(scan.value))
 	}
 	for _, x := range s.exprs {
-		if _, has := l.lookup(x.name); !has {
+		if _, has := l.label(x.name); !has {
 			l.put(x.name, "")
 		}
 	}

@@ -139,11 +139,20 @@ func simpleParts(t *parse.Tree) []part {
 	return parts
 }
 
-// format returns the text that the template makes of a line.
-func (f *formatter) format(l *line) (string, error) { return f.formatWith(l, nil) }
+// format returns the text that the template makes of a line. Where it is a label and
+// nothing else, it sees no error of a stage, as in Loki.
+func (f *formatter) format(l *line) (string, error) {
+	if len(f.parts) == 1 && f.parts[0].label != "" {
+		v, _ := l.label(f.parts[0].label)
+		if len(v) > maxTemplateBytes {
+			return "", errTemplateSize
+		}
+		return v, nil
+	}
+	return f.formatWith(l, nil)
+}
 
-// formatWith is format with other labels than the line's, unless they are nil. In
-// a simple template the details of an error are empty.
+// formatWith is format with other labels than the line's, unless they are nil.
 func (f *formatter) formatWith(l *line, labels map[string]string) (string, error) {
 	f.out.Reset()
 	if f.parts != nil {
@@ -152,9 +161,8 @@ func (f *formatter) formatWith(l *line, labels map[string]string) (string, error
 			case p.label == "":
 			case labels != nil:
 				p.text = labels[p.label]
-			case p.label == detailsLabel:
 			default:
-				p.text = l.get(p.label)
+				p.text = l.shown(p.label)
 			}
 			if _, err := f.out.WriteString(p.text); err != nil {
 				return "", err

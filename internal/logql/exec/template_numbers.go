@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/shopspring/decimal"
 )
@@ -15,10 +16,11 @@ func toInt(v any) int { return int(toInt64(v)) }
 func toInt64(v any) int64 {
 	switch v := v.(type) {
 	case string:
-		if n, err := strconv.ParseInt(v, 0, 64); err == nil {
-			return n
+		n, err := strconv.ParseInt(withoutFraction(v), 0, 64)
+		if err != nil {
+			return 0
 		}
-		return wholeOf(toFloat(v))
+		return n
 	case int:
 		return int64(v)
 	case int64:
@@ -33,23 +35,38 @@ func toInt64(v any) int64 {
 	return 0
 }
 
-// wholeOf is the whole part of a number that may be too large for one.
-func wholeOf(f float64) int64 {
-	switch {
-	case math.IsNaN(f):
-		return 0
-	case f >= math.MaxInt64:
-		return math.MaxInt64
-	case f <= math.MinInt64:
-		return math.MinInt64
+// withoutFraction is what stands before the point of a number written in digits alone;
+// others are left as they are.
+func withoutFraction(s string) string {
+	whole, fraction, ok := strings.Cut(s, ".")
+	digits := strings.TrimLeft(whole, "+-")
+	if !ok || len(whole)-len(digits) > 1 || !onlyDigits(digits) || !onlyDigits(fraction) {
+		return s
 	}
-	return int64(f)
+	if digits == "" {
+		return "0"
+	}
+	return whole
+}
+
+func onlyDigits(s string) bool { return strings.Trim(s, "0123456789") == "" }
+
+// wholeOf is the whole part of a number. What is none or too large is the smallest, as
+// where Loki runs.
+func wholeOf(f float64) int64 {
+	if f >= math.MinInt64 && f < math.MaxInt64 {
+		return int64(f)
+	}
+	return math.MinInt64
 }
 
 func toFloat(v any) float64 {
 	switch v := v.(type) {
 	case string:
-		f, _ := strconv.ParseFloat(v, 64)
+		f, err := strconv.ParseFloat(v, 64)
+		if err != nil {
+			return 0 // also of what is too large
+		}
 		return f
 	case float64:
 		return v

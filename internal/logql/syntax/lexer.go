@@ -1,9 +1,9 @@
 package syntax
 
 import (
-	"errors"
 	"strconv"
 	"strings"
+	"text/scanner"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -187,7 +187,8 @@ func scanRange(t *token, s string) (int, error) {
 	return end + 1, nil
 }
 
-// scanNumber reads 1, .5, 1e3, 0x1f, and literals with a unit: 5m, 1h30m, 10KB.
+// scanNumber reads numbers as Go writes them, and literals with a unit: 5m, 1h30m,
+// 10KB.
 func scanNumber(t *token, s string) (int, error) {
 	n := 0
 	for n < len(s) && literalByte(s[n]) {
@@ -198,59 +199,74 @@ func scanNumber(t *token, s string) (int, error) {
 		t.kind, t.text, t.dur = tDuration, word, d
 		return n, nil
 	}
-	if b, err := ParseBytes(word); err == nil && !digit(word[n-1]) && word[n-1] != '.' {
-		t.kind, t.text, t.num = tBytes, word, float64(b)
-		return n, nil
-	}
-	n = numberLen(s)
-	switch {
-	case n == 2 && strings.EqualFold(s[:n], "0x"):
-		return 0, errorAt(t.pos, "hexadecimal literal has no digits")
-	case s[n-1]|0x20 == 'e' && !strings.HasPrefix(s, "0x"), s[n-1] == '+', s[n-1] == '-':
-		return 0, errorAt(t.pos, "exponent has no digits")
-	}
-	v, err := strconv.ParseFloat(s[:n], 64)
-	if err != nil {
-		if u, uerr := strconv.ParseUint(s[:n], 0, 64); uerr == nil {
-			v, err = float64(u), nil
+	if size := sizePrefix(word); size != "" {
+		if b, err := ParseBytes(size); err == nil {
+			t.kind, t.text, t.num = tBytes, size, float64(b)
+			return len(size), nil
 		}
 	}
-	if err != nil && !errors.Is(err, strconv.ErrRange) { // then it is infinite
-		return 0, errorAt(t.pos, "%s", strings.TrimPrefix(err.Error(), "strconv."))
+	text, fault := goNumber(s)
+	if fault != "" {
+		return 0, errorAt(t.pos, "%s", fault)
 	}
-	t.kind, t.text, t.num = tNumber, s[:n], v
-	return n, nil
+	t.kind, t.text = tNumber, text
+	// Whole numbers to another base are none for ParseFloat. What is too large is
+	// infinite.
+	v, err := strconv.ParseFloat(text, 64)
+	if u, uerr := strconv.ParseUint(text, 0, 64); err != nil && uerr == nil {
+		v = float64(u)
+	}
+	t.num = v
+	return len(text), nil
 }
+
+// sizePrefix is the number and unit that s begins with, "" for one without a unit. The
+// units of a query have fewer letters than those of labels.
+func sizePrefix(s string) string {
+	n := len(s) - len(strings.TrimLeft(s, "0123456789."))
+	unit := len(s) - n - len(strings.TrimLeft(s[n:], "BikKMGTP"))
+	if unit == 0 {
+		return ""
+	}
+	return s[:n+unit]
+}
+
+// goNumber returns the number that s begins with, as Go's scanner cuts it off, or what
+// is wrong with it. What a scanner says of a number is what Loki says.
+func goNumber(s string) (text, fault string) {
+	if n := plainDigits(s); n > 0 {
+		return s[:n], ""
+	}
+	var sc scanner.Scanner
+	sc.Init(strings.NewReader(s[:min(len(s), maxNumber)]))
+	sc.Mode = scanner.ScanFloats
+	sc.Error = func(_ *scanner.Scanner, msg string) {
+		if fault == "" {
+			fault = msg
+		}
+	}
+	sc.Scan()
+	return sc.TokenText(), fault
+}
+
+// plainDigits is the length of a number that is nothing but digits, 0 for others.
+func plainDigits(s string) int {
+	n := 0
+	for n < len(s) && digit(s[n]) {
+		n++
+	}
+	if n < len(s) && (s[n] == '.' || s[n] == '_' || asciiLetter(s[n])) || n > 1 && s[0] == '0' {
+		return 0
+	}
+	return n
+}
+
+// maxNumber is how long a number may be.
+const maxNumber = 1024
 
 // literalByte reports whether c may be part of a number or its unit.
 func literalByte(c byte) bool {
 	return digit(c) || asciiLetter(c) || c == '.' || c == 0xc2 || c == 0xb5 || c == 0xce || c == 0xbc
-}
-
-// numberLen is the length of the number at the start of s.
-func numberLen(s string) int {
-	if len(s) > 1 && s[0] == '0' && s[1]|0x20 == 'x' {
-		n := 2
-		for n < len(s) && (digit(s[n]) || 'a' <= s[n]|0x20 && s[n]|0x20 <= 'f') {
-			n++
-		}
-		return n
-	}
-	n, point := 0, false
-	for n < len(s) && (digit(s[n]) || s[n] == '.' && !point) {
-		point = point || s[n] == '.'
-		n++
-	}
-	if n < len(s) && s[n]|0x20 == 'e' {
-		n++
-		if n < len(s) && (s[n] == '+' || s[n] == '-') {
-			n++
-		}
-		for n < len(s) && digit(s[n]) {
-			n++
-		}
-	}
-	return n
 }
 
 // scanNegative reads a duration below zero; a number's sign is a token of its

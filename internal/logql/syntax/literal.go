@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 type promUnit struct {
@@ -84,7 +85,7 @@ func parseDuration(s string) (time.Duration, error) {
 var byteUnits = map[string]float64{
 	"": 1, "b": 1,
 	"k": 1e3, "kb": 1e3, "m": 1e6, "mb": 1e6, "g": 1e9, "gb": 1e9,
-	"t": 1e12, "tb": 1e12, "p": 1e15, "pb": 1e15, "eb": 1e18,
+	"t": 1e12, "tb": 1e12, "p": 1e15, "pb": 1e15, "e": 1e18, "eb": 1e18,
 	"ki": 1 << 10, "kib": 1 << 10, "mi": 1 << 20, "mib": 1 << 20, "gi": 1 << 30, "gib": 1 << 30,
 	"ti": 1 << 40, "tib": 1 << 40, "pi": 1 << 50, "pib": 1 << 50, "ei": 1 << 60, "eib": 1 << 60,
 }
@@ -92,19 +93,23 @@ var byteUnits = map[string]float64{
 // ParseBytes reads a size: a number, then perhaps a space, then perhaps a unit
 // of any case: B, kB, MB … are powers of 1000, KiB, MiB … of 1024.
 func ParseBytes(s string) (uint64, error) {
-	n := 0
-	for n < len(s) && (digit(s[n]) || s[n] == '.' || s[n] == ',') {
+	n := 0 // characters, which are bytes unless they are digits of other scripts: those fail
+	for _, r := range s {
+		if !unicode.IsDigit(r) && r != '.' && r != ',' {
+			break
+		}
 		n++
 	}
 	v, err := strconv.ParseFloat(strings.ReplaceAll(s[:n], ",", ""), 64)
 	if err != nil {
 		return 0, err
 	}
-	unit, ok := byteUnits[strings.ToLower(strings.TrimSpace(s[n:]))]
+	unit := strings.ToLower(strings.TrimSpace(s[n:]))
+	size, ok := byteUnits[unit]
 	if !ok {
-		return 0, fmt.Errorf("unhandled size name: %s", strings.TrimSpace(s[n:]))
+		return 0, fmt.Errorf("unhandled size name: %s", unit)
 	}
-	v *= unit
+	v *= size
 	if v >= math.MaxUint64 {
 		return 0, fmt.Errorf("too large: %s", s)
 	}
