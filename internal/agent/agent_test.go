@@ -70,6 +70,10 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
+	w.run(a)
+}
+
+func (w *world) run(a *agent) {
 	ctx, stop := context.WithCancel(context.Background())
 	hard, kill := context.WithCancel(context.Background())
 	w.a, w.stop, w.kill, w.done = a, stop, kill, make(chan error, 1)

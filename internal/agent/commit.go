@@ -138,6 +138,9 @@ func (a *agent) goBack(f *follower, to uint64) {
 func (a *agent) goTo(f *follower, to uint64) {
 	f.epochOf, f.telling = f.epoch.Load(), false
 	f.emit = to
+	if f.alone && to >= f.gapAt { // only the gap makes the server stand there
+		f.gap = ""
+	}
 	from := f.acked
 	mark := f.marked
 	if to < f.acked.Offset {

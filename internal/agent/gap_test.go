@@ -1,7 +1,9 @@
 package agent
 
 import (
+	"fmt"
 	"os"
+	"sync/atomic"
 	"testing"
 )
 
@@ -35,6 +37,42 @@ func TestGapIsToldThoughNothingFollows(t *testing.T) {
 				first = "behind"
 			}
 			w.wantOnce("raylet.out", []string{"one", "two", first, "last"})
+			if g := w.srv.gaps(); len(g) != 1 {
+				t.Errorf("gaps are %q, want one", g)
+			}
+		})
+	}
+}
+
+// The agent is killed while a gap is being told by itself: it is told once, whether the
+// server had taken it or not.
+func TestKilledWhileAGapIsTold(t *testing.T) {
+	for _, taken := range []bool{false, true} {
+		t.Run(fmt.Sprintf("taken=%v", taken), func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			w.write("raylet.out", "one\ntwo\n")
+			w.arrived(2)
+			var tries atomic.Int32
+			w.srv.on(func(_ int, stored bool) int {
+				if stored != taken {
+					return 0
+				}
+				tries.Add(1)
+				return -1
+			})
+			if err := os.Truncate(w.path("raylet.out"), 0); err != nil {
+				t.Fatal(err)
+			}
+			w.until("the gap is on its way", func() bool { return tries.Load() > 0 })
+			w.crash()
+			w.srv.on(nil)
+			w.start()
+			w.write("raylet.out", "behind\nlast\n")
+			w.arrived(4)
+			w.drain()
+			w.wantOnce("raylet.out", []string{"one", "two", "behind", "last"})
 			if g := w.srv.gaps(); len(g) != 1 {
 				t.Errorf("gaps are %q, want one", g)
 			}

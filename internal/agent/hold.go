@@ -104,7 +104,7 @@ func (a *agent) dropGone(f *follower) {
 	since := wall.Mono() - 2*int64(a.conf.ScanEvery)
 	for len(f.gens) > 0 && f.cur > 0 {
 		g := f.gens[0]
-		if !g.acked || g.path != "" || g.namelessAt > since || g.over > since {
+		if !g.acked || g.path != "" || g.namelessAt > since || g.over > since || g.restored && a.fresh {
 			return
 		}
 		if a.byKey[g.key] == g {

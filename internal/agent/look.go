@@ -157,22 +157,25 @@ func (a *agent) look(f *follower) {
 
 // lookBeside looks for a copy of a file that was cut, of which nobody has told yet.
 func (a *agent) lookBeside(f *follower, g *generation) {
+	var entries []os.DirEntry
+	if g.path != "" {
+		entries, _ = os.ReadDir(filepath.Dir(g.path)) // else what was told of must do
+	}
+	a.lookAmong(f, g, entries)
+}
+
+// lookAmong looks at a stream's names and at those in a file's directory of which nobody
+// has told yet.
+func (a *agent) lookAmong(f *follower, g *generation, entries []os.DirEntry) {
 	told := f.names
-	f.names = slices.Concat(told, a.namesBeside(f, g))
+	f.names = slices.Concat(told, a.namesBeside(f, g, entries))
 	a.look(f)
 	f.names = told // of the others the watcher will tell
 }
 
 // namesBeside are names of the stream beside a file's that nobody has told of.
-func (a *agent) namesBeside(f *follower, g *generation) (names []*discover.Name) {
-	if g.path == "" {
-		return nil
-	}
+func (a *agent) namesBeside(f *follower, g *generation, entries []os.DirEntry) (names []*discover.Name) {
 	dir, base := filepath.Split(g.path)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil // what was told of must do
-	}
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), base) || e.Name() == base || !e.Type().IsRegular() {
 			continue

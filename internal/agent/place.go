@@ -154,6 +154,30 @@ func (a *agent) recognise(f *follower, o loki.FileOffsets) {
 			}
 		}
 	}
+	a.putBack(f)
+}
+
+// putBack takes files that the server has before those that they were put behind to
+// their places: they were taken for files not known yet.
+func (a *agent) putBack(f *follower) {
+	moved := false
+	for i := 1; i < len(f.gens); i++ {
+		g := f.gens[i]
+		if g.begun || !g.placed {
+			continue
+		}
+		j := slices.IndexFunc(f.gens[:i], func(x *generation) bool { return x.begun && x.base > g.place })
+		if j < 0 {
+			continue
+		}
+		g.begun, g.base, g.done, g.acked = true, g.place, true, true
+		g.size = min(g.size, int64(f.gens[j].base-g.base))
+		f.gens = slices.Insert(slices.Delete(f.gens, i, i+1), j, g)
+		moved = true
+	}
+	if moved {
+		a.stand(f, f.acked, f.marked)
+	}
 }
 
 func (a *agent) stateLost(f *follower, at uint64) {

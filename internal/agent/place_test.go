@@ -726,6 +726,46 @@ func TestAFileDeletedDuringTheFirstScanIsReadOn(t *testing.T) {
 	w.want("worker-a.out", append(want, lines...))
 }
 
+// A file that is sent is renamed as the agent starts, between two looks at the names of its
+// chain: it is no new one.
+func TestAFileRenamedDuringTheFirstScanIsKnown(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	var want []string
+	add := func(tag string) {
+		text, lines := numbered(tag, 0, 10)
+		w.write("worker-a.out", text)
+		want = append(want, lines...)
+	}
+	add("oldest")
+	w.arrived(len(want))
+	w.rotate("worker-a.out", 3)
+	add("next")
+	w.arrived(len(want))
+	w.crash()
+	w.conf.ScanEvery = time.Millisecond // what is gone is forgotten at once
+	a, err := open(w.conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := a.conf.Source.Name(w.path("worker-a.out"))
+	f := a.followerOf(n)
+	f.names = append(f.names, n, a.conf.Source.Name(w.path("worker-a.out.1")))
+	w.rotate("worker-a.out", 3)
+	a.look(f)
+	a.firstScan()
+	w.rotate("worker-a.out", 3)
+	f.names = append(f.names, a.conf.Source.Name(w.path("worker-a.out.3")))
+	a.look(f)
+	w.run(a)
+	add("last")
+	w.arrived(len(want))
+	w.drain()
+	w.want("worker-a.out", want)
+	w.noGaps()
+}
+
 // The end of the state is lost, and an agent before this one, of which the state was
 // lost too, kept an older file of the stream: that is read long since.
 func TestStateTornAndAnOlderAgentKeptAnOlderFile(t *testing.T) {

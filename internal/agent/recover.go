@@ -3,6 +3,9 @@ package agent
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/remora-ray/remora/internal/agent/parse"
@@ -34,6 +37,7 @@ func (a *agent) restore(found state.Contents) {
 		for _, sg := range s.Generations {
 			a.restoreGeneration(f, sg)
 		}
+		f.alone = f.toldAlone()
 		a.stand(f, f.acked, f.marked)
 		if f.cur < len(f.gens) {
 			f.idle = s.At // when what lies behind all that was sent had not been written
@@ -87,6 +91,7 @@ func (a *agent) restoreGeneration(f *follower, s state.Generation) {
 
 // firstScan deals with what the last run knew and nobody has seen in this one.
 func (a *agent) firstScan() {
+	a.lookForMissing()
 	a.fresh = false
 	for k, g := range a.restored {
 		delete(a.restored, k)
@@ -96,6 +101,8 @@ func (a *agent) firstScan() {
 		// A copy that was written over an older one is another file by now, with that one's inode.
 		if err == nil && st.Key.Birth == g.key.Birth && st.Key.Ino == g.key.Ino && a.byKey[st.Key] == nil {
 			g.link, g.links, g.key, g.size = true, st.Links, st.Key, st.Size
+		}
+		if a.byKey[g.key] == nil { // a name that leads to it may yet turn up
 			a.byKey[g.key] = g
 		}
 		a.queue(g.of)
@@ -117,6 +124,27 @@ func (a *agent) firstScan() {
 		}
 	}
 	a.sweepLinks()
+}
+
+// lookForMissing looks again, by what the directories hold by now, at streams of which
+// files were not met: those may have been renamed while their names were looked at.
+func (a *agent) lookForMissing() {
+	looked, dirs := map[*follower]bool{}, map[string][]os.DirEntry{}
+	for _, missing := range a.restored {
+		f := missing.of
+		i := slices.IndexFunc(f.gens, func(g *generation) bool { return g.path != "" })
+		if looked[f] || i < 0 {
+			continue
+		}
+		looked[f] = true
+		dir := filepath.Dir(f.gens[i].path)
+		entries, ok := dirs[dir]
+		if !ok {
+			entries, _ = os.ReadDir(dir) // what was told of must do where it cannot be read
+			dirs[dir] = entries
+		}
+		a.lookAmong(f, f.gens[i], entries)
+	}
 }
 
 // adoptTries is how many sweeps it is waited for word of the names of files that an

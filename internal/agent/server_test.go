@@ -174,7 +174,7 @@ func TestKilledManyTimesUnderLoad(t *testing.T) {
 			}
 		}
 		if round%2 == 0 {
-			w.arrived(w.srv.count() + 1)
+			w.arrived(min(total, w.srv.count()+1))
 		}
 		w.crash()
 	}

@@ -452,6 +452,18 @@ func (a *agent) tellGap(f *follower) {
 	a.jobs <- j
 }
 
+// toldAlone reports whether an earlier run began to tell the gap by itself: it lies
+// behind the end of all that comes before it.
+func (f *follower) toldAlone() bool {
+	end := f.acked.Offset
+	for _, g := range f.gens {
+		if g.begun && g.base < f.gapAt {
+			end = max(end, g.base+uint64(g.size))
+		}
+	}
+	return f.gap != "" && end < f.gapAt
+}
+
 // next puts the cursor at the beginning of the next generation.
 func (f *follower) next() {
 	f.cur++
