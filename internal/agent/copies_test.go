@@ -2,9 +2,12 @@ package agent
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil"
 )
 
 // The state is lost, the file is empty, and the server has what it held: copies of that
@@ -98,4 +101,71 @@ func TestStateOlderThanTheEndOfAFile(t *testing.T) {
 	w.drain()
 	w.want("worker-a.out", want)
 	w.noGaps()
+}
+
+// A file is cut while the copy of what it held before is read: it has not been read itself.
+func TestCutWhileItsCopyIsRead(t *testing.T) {
+	w := newWorld(t)
+	w.mkdir()
+	w.start()
+	text, want := numbered("copied", 0, 10)
+	w.write("job-driver-x.log", text)
+	w.arrived(len(want))
+	w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+	gone, unread := numbered("gone", 0, 3)
+	w.write("job-driver-x.log", gone)
+	w.until("the agent to go on in the copy", func() bool { return testutil.ToFloat64(w.a.met.rotations) == 1 })
+	if err := os.Truncate(w.path("job-driver-x.log"), 0); err != nil {
+		t.Fatal(err)
+	}
+	text, after := numbered("behind the cut", 0, 20)
+	w.write("job-driver-x.log", text)
+	w.until("the rest", func() bool { return slices.Contains(w.srv.lines(testSession, "job-driver-x.log"), after[len(after)-1]) })
+	w.drain()
+	if got := w.srv.lines(testSession, "job-driver-x.log"); slices.Contains(got, unread[0]) {
+		w.want("job-driver-x.log", slices.Concat(want, unread, after)) // it was quick
+		return
+	}
+	w.want("job-driver-x.log", slices.Concat(want, after))
+	w.gapsAre(fmt.Sprintf("truncated %d-%d", 10*len("copied 0\n"), 10*len("copied 0\n")))
+}
+
+// A file is cut twice while the server is away, and only what it held between is in a
+// copy: what it held before, of which the end is not read, is gone, and that is told.
+func TestCutTwiceAndCopiedOnce(t *testing.T) {
+	for _, again := range []bool{false, true} {
+		t.Run(fmt.Sprintf("copied before, and over=%v", again), func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			text, want := numbered("sent", 0, 10)
+			w.write("job-driver-x.log", text)
+			w.arrived(len(want))
+			w.srv.on(func(int, bool) int { return 503 })
+			gone, _ := numbered("gone", 0, 10)
+			seen := 0
+			if again {
+				w.write("job-driver-x.log", gone)
+				w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+				seen = w.sees(seen)
+			} else {
+				if err := os.Truncate(w.path("job-driver-x.log"), 0); err != nil {
+					t.Fatal(err)
+				}
+			}
+			between, second := numbered("between", 0, 20)
+			w.write("job-driver-x.log", between)
+			w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
+			text, third := numbered("last", 0, 5)
+			w.write("job-driver-x.log", text)
+			seen = w.sees(seen)
+			w.srv.on(nil)
+			w.arrived(len(want) + len(second) + len(third) + seen)
+			w.drain()
+			w.want("job-driver-x.log", slices.Concat(want, second, third))
+			if g := w.srv.gaps(); len(g) != 1 {
+				t.Errorf("gaps are %q, want one", g)
+			}
+		})
+	}
 }

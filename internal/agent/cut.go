@@ -21,6 +21,7 @@ func (a *agent) split(f *follower, i int) *generation {
 		if st, err := tail.StatFD(next.fd); err == nil {
 			next.size = st.Size
 		}
+		a.glimpse(next)
 	}
 	a.byKey[g.key] = next
 	g.fd, g.link = -1, false
@@ -31,6 +32,14 @@ func (a *agent) split(f *follower, i int) *generation {
 		f.cur++
 	}
 	return next
+}
+
+// glimpse learns how a file begins that waits to be read, so that it is seen if it is cut
+// before its turn.
+func (a *agent) glimpse(g *generation) {
+	if b, err := tail.ReadHead(g.fd, a.head[:]); err == nil && g.head.Len == 0 {
+		g.head = tail.HeadOf(b)
+	}
 }
 
 // was is the file that holds what a generation had before it was cut, if it was.
@@ -87,6 +96,7 @@ func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generati
 	}
 	if oldest < 0 {
 		a.cutOff(held[newest], f, i, met)
+		g.cut, g.size = true, max(g.size, needed)
 		return seen, held
 	}
 	a.goOnIn(held[oldest], held[newest], f, i, met)
@@ -100,6 +110,9 @@ func (a *agent) glance(f *follower, n *discover.Name) {
 		return
 	}
 	g := f.gens[len(f.gens)-1] // what is being written is the newest
+	if g.name == n && g.head.Len == 0 && g.fd >= 0 {
+		a.glimpse(g)
+	}
 	waits := f.running || !f.asked || a.running == cap(a.jobs)
 	if g.name != n || !waits && g.cuts == 0 {
 		return
@@ -245,11 +258,10 @@ func (a *agent) cut(f *follower, g *generation) {
 	f.next()
 }
 
-// cutUnread reports whether a file was cut before anything of it was read: it is shorter
-// than it was, or than its copy, or begins otherwise.
+// cutUnread reports whether a file was cut before anything of it was read: it has other
+// first bytes.
 func (a *agent) cutUnread(g *generation, size int64) bool {
-	shorter := size < g.size || g.copy != nil && size < g.copy.size
-	if g.changed || g.head.Len == 0 || !shorter && g.copy == nil {
+	if g.changed || g.head.Len == 0 {
 		return false
 	}
 	if size == 0 {

@@ -117,6 +117,31 @@ func (a *agent) newFollower(session string, file ray.File) *follower {
 // new ones and puts them where they belong.
 func (a *agent) look(f *follower) {
 	f.look = false
+	a.sortNames(f)
+	met, seen, held := a.sightAll(f)
+	if len(held) > 0 && a.incomplete(f, met) {
+		if more := a.untold(f); len(more) > 0 {
+			for _, g := range held {
+				a.closeFD(g)
+			}
+			told := f.names
+			f.names = slices.Concat(told, more)
+			a.sortNames(f)
+			met, seen, held = a.sightAll(f)
+			f.names = told // of the others the watcher will tell
+		}
+	}
+	seen, held = a.cutWhileAway(f, seen, held, met)
+	a.unname(f, met)
+	a.place(f, seen, held, met)
+	if f.reading() != nil {
+		a.queue(f)
+	}
+	a.prune(f)
+}
+
+// sortNames brings the names of a stream into the order in which they are looked at.
+func (a *agent) sortNames(f *follower) {
 	// Lower rotation numbers first: a file that is renamed meanwhile is then met
 	// twice, never missed.
 	slices.SortFunc(f.names, func(x, y *discover.Name) int {
@@ -125,10 +150,13 @@ func (a *agent) look(f *follower) {
 		}
 		return a.rotation(x) - a.rotation(y)
 	})
+}
+
+// sightAll looks at each name of a stream. met are the files that have one, held those of
+// them that are not known yet, each with what was seen of it.
+func (a *agent) sightAll(f *follower) (met map[*generation]bool, seen []tail.Sighting, held []*generation) {
 	f.empty = f.empty[:0]
-	met := map[*generation]bool{}
-	var seen []tail.Sighting
-	var held []*generation
+	met = map[*generation]bool{}
 	for _, n := range f.names {
 		a.starved = false
 		s, g := a.sight(f, n, met)
@@ -146,13 +174,36 @@ func (a *agent) look(f *follower) {
 			seen, held = append(seen, s), append(held, g)
 		}
 	}
-	seen, held = a.cutWhileAway(f, seen, held, met)
-	a.unname(f, met)
-	a.place(f, seen, held, met)
-	if f.reading() != nil {
-		a.queue(f)
+	return met, seen, held
+}
+
+// incomplete reports whether a file of the chain may have a name of which word is still
+// on its way, as several are renamed in one turn: a number is missing among the names, or
+// the newest file that is known has lost its own.
+func (a *agent) incomplete(f *follower, met map[*generation]bool) bool {
+	numbers := make([]int, len(f.names))
+	for i, n := range f.names {
+		numbers[i] = a.rotation(n)
 	}
-	a.prune(f)
+	slices.Sort(numbers)
+	for i := 1; i < len(numbers); i++ {
+		if numbers[i] > numbers[i-1]+1 {
+			return true
+		}
+	}
+	newest := f.newest()
+	return newest != nil && newest.rotation != nameless && !met[newest]
+}
+
+// untold are names of the stream, in the directory of one of them, of which nobody has told.
+func (a *agent) untold(f *follower) []*discover.Name {
+	dir, base := filepath.Split(a.path(f.names[0]))
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // what was told of must do
+	}
+	base, _, _ = strings.Cut(base, ".") // the number is behind that
+	return a.namesAmong(f, dir, base, entries)
 }
 
 // lookBeside looks for a copy of a file that was cut, of which nobody has told yet.
@@ -168,16 +219,17 @@ func (a *agent) lookBeside(f *follower, g *generation) {
 // has told yet.
 func (a *agent) lookAmong(f *follower, g *generation, entries []os.DirEntry) {
 	told := f.names
-	f.names = slices.Concat(told, a.namesBeside(f, g, entries))
+	dir, base := filepath.Split(g.path)
+	f.names = slices.Concat(told, a.namesAmong(f, dir, base, entries))
 	a.look(f)
 	f.names = told // of the others the watcher will tell
 }
 
-// namesBeside are names of the stream beside a file's that nobody has told of.
-func (a *agent) namesBeside(f *follower, g *generation, entries []os.DirEntry) (names []*discover.Name) {
-	dir, base := filepath.Split(g.path)
+// namesAmong are names of the stream, of which nobody has told, among the entries of a
+// directory that begin so.
+func (a *agent) namesAmong(f *follower, dir, begins string, entries []os.DirEntry) (names []*discover.Name) {
 	for _, e := range entries {
-		if !strings.HasPrefix(e.Name(), base) || e.Name() == base || !e.Type().IsRegular() {
+		if !strings.HasPrefix(e.Name(), begins) || !e.Type().IsRegular() {
 			continue
 		}
 		n := a.conf.Source.Name(filepath.Join(dir, e.Name()))

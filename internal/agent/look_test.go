@@ -2,9 +2,14 @@ package agent
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/remora-ray/remora/internal/agent/discover"
 )
 
 // With one descriptor left the older of two new files is taken: the newer one, taken
@@ -99,5 +104,45 @@ func TestACopyThatIsCopiedOverAfterItWasSent(t *testing.T) {
 		if g.size != want.size || f.gap != want.gap {
 			t.Errorf("sent %d: taken to have %d bytes, gap %q; want %d, %q", emit, g.size, f.gap, want.size, want.gap)
 		}
+	}
+}
+
+// Several files are renamed at once and word of the names has come in part: those that
+// are not told of yet are found, so that a newer one is not begun before them.
+func TestNamesOfWhichWordIsOnItsWay(t *testing.T) {
+	for _, told := range [][]string{{"worker-a.out"}, {"worker-a.out", "worker-a.out.2"}} {
+		t.Run(strings.Join(told, " "), func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			if err := w.conf.validate(); err != nil {
+				t.Fatal(err)
+			}
+			a, err := open(w.conf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer a.close()
+			name := func(s string) *discover.Name { return a.conf.Source.Name(w.path(s)) }
+			w.write("worker-a.out", "oldest\n")
+			f := a.followerOf(name("worker-a.out"))
+			f.names = append(f.names, name("worker-a.out"))
+			a.look(f)
+			w.rotate("worker-a.out", 3)
+			w.write("worker-a.out", "next\n")
+			w.rotate("worker-a.out", 3)
+			w.write("worker-a.out", "last\n")
+			f.names = nil
+			for _, n := range told {
+				f.names = append(f.names, name(n))
+			}
+			a.look(f)
+			var got []string
+			for _, g := range f.gens {
+				got = append(got, filepath.Base(g.path))
+			}
+			if want := []string{"worker-a.out.2", "worker-a.out.1", "worker-a.out"}; !slices.Equal(got, want) {
+				t.Errorf("the files of the stream are %q, want %q", got, want)
+			}
+		})
 	}
 }

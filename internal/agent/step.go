@@ -65,6 +65,10 @@ func (a *agent) step(f *follower, now time.Time) {
 		case tail.Read, tail.Flush:
 			a.read(f, g, st, s.Ended)
 		case tail.Advance:
+			if g.cut && f.gap == "" { // what it held behind that was cut off unseen
+				a.abandon(f, g, "truncated")
+				continue
+			}
 			a.advance(f, g)
 		case tail.Restart:
 			if !a.cutForGood(f, g) {
@@ -73,7 +77,11 @@ func (a *agent) step(f *follower, now time.Time) {
 			}
 			a.cut(f, g)
 		case tail.Abandon:
-			a.abandon(f, g, "deleted-unread")
+			why := "deleted-unread"
+			if g.cut {
+				why = "truncated"
+			}
+			a.abandon(f, g, why)
 		}
 	}
 }
