@@ -136,14 +136,18 @@ func TestCutTwiceAndCopiedOnce(t *testing.T) {
 	for _, again := range []bool{false, true} {
 		t.Run(fmt.Sprintf("copied before, and over=%v", again), func(t *testing.T) {
 			w := newWorld(t)
+			w.conf.BatchBytes, w.conf.Readers = 4<<10, 1
 			w.mkdir()
 			w.start()
 			text, want := numbered("sent", 0, 10)
 			w.write("job-driver-x.log", text)
 			w.arrived(len(want))
 			w.srv.on(func(int, bool) int { return 503 })
+			text, others := numbered("takes the only reader", 0, 4000)
+			w.write("worker-big.out", text)
+			w.until("a push", func() bool { return w.srv.requests() > 1 })
 			gone, _ := numbered("gone", 0, 10)
-			seen := 0
+			seen := w.sees(0)
 			if again {
 				w.write("job-driver-x.log", gone)
 				w.copyTruncate("job-driver-x.log", "job-driver-x.log.1")
@@ -160,7 +164,7 @@ func TestCutTwiceAndCopiedOnce(t *testing.T) {
 			w.write("job-driver-x.log", text)
 			seen = w.sees(seen)
 			w.srv.on(nil)
-			w.arrived(len(want) + len(second) + len(third) + seen)
+			w.arrived(len(want) + len(second) + len(third) + len(others) + seen)
 			w.drain()
 			w.want("job-driver-x.log", slices.Concat(want, second, third))
 			if g := w.srv.gaps(); len(g) != 1 {

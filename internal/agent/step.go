@@ -110,6 +110,8 @@ func (a *agent) begin(f *follower, g *generation) {
 	}
 	if g.cuts > g.saved && g.copy == nil && g.gap == "" {
 		a.heldMore(g)
+		g.head = tail.Head{} // that is of what it held
+		a.glimpse(g)
 	}
 	if f.nothingSent() {
 		// The server is to know the stream by a file of which it has something.
