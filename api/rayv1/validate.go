@@ -39,6 +39,11 @@ func (c *RayCluster) Managed() bool {
 	return c.Spec.ManagedBy == nil || *c.Spec.ManagedBy != managedByMultiKueue
 }
 
+// KeepsState reports whether Ray's global state outlives the head.
+func (c *RayCluster) KeepsState() bool {
+	return c.Spec.GcsFaultToleranceOptions != nil || strings.EqualFold(c.Annotations[AnnotationFTEnabled], "true")
+}
+
 // Autoscaling reports whether Ray's autoscaler decides how many workers there are.
 func (s *RayClusterSpec) Autoscaling() bool {
 	return s.EnableInTreeAutoscaling != nil && *s.EnableInTreeAutoscaling
@@ -50,6 +55,19 @@ func (s *RayClusterSpec) AutoscalerVersion() AutoscalerVersion {
 		return ""
 	}
 	return *s.AutoscalerOptions.Version
+}
+
+// autoscalerV2ByEnv reports whether the head is told to have the second autoscaler by a
+// variable, as was done before there was a field.
+func (s *RayClusterSpec) autoscalerV2ByEnv() bool {
+	for _, c := range first(s.HeadGroupSpec.Template.Spec.Containers) {
+		for _, e := range c.Env {
+			if e.Name == envAutoscalerV2 {
+				return e.Value == "1" || e.Value == "true"
+			}
+		}
+	}
+	return false
 }
 
 // Validate tells all that is wrong with a cluster and all that does not do what it
@@ -115,8 +133,10 @@ func (f *findings) group(s *RayClusterSpec, at string, g *WorkerGroupSpec, seen 
 	if g.Suspend != nil && *g.Suspend && s.Autoscaling() {
 		f.invalid(KindAutoscaler, at+".suspend", "true", "Ray's autoscaler would start the group again; unset it or enableInTreeAutoscaling")
 	}
-	if g.IdleTimeoutSeconds != nil && s.AutoscalerVersion() != AutoscalerV2 {
-		f.invalid(KindAutoscaler, at+".idleTimeoutSeconds", fmt.Sprint(*g.IdleTimeoutSeconds), "only the autoscaler v2 reads it: set autoscalerOptions.version to v2")
+	if t := g.IdleTimeoutSeconds; t != nil && *t < 0 {
+		f.invalid(KindAutoscaler, at+".idleTimeoutSeconds", fmt.Sprint(*t), "it cannot be negative")
+	} else if t != nil && s.AutoscalerVersion() != AutoscalerV2 && !s.autoscalerV2ByEnv() {
+		f.invalid(KindAutoscaler, at+".idleTimeoutSeconds", fmt.Sprint(*t), "only the autoscaler v2 reads it: set autoscalerOptions.version to v2")
 	}
 	if g.Priority != nil && *g.Priority != 0 && (s.AutoscalerVersion() != AutoscalerV2 || !s.Version().AtLeast(2, rayVersionPriority)) {
 		f.invalid(KindAutoscaler, at+".priority", fmt.Sprint(*g.Priority), "only the autoscaler v2 of Ray 2.%d and later reads it: set autoscalerOptions.version and rayVersion", rayVersionPriority)
@@ -168,7 +188,7 @@ func (f *findings) faultTolerance(c *RayCluster) {
 	if options != nil && annotated != "" {
 		f.invalid(KindFaultTolerance, "metadata.annotations["+AnnotationFTEnabled+"]", annotated, "spec.gcsFaultToleranceOptions says it too, remove the annotation")
 	}
-	enabled := options != nil || annotated == "true"
+	enabled := c.KeepsState()
 	for _, container := range first(c.Spec.HeadGroupSpec.Template.Spec.Containers) {
 		for _, env := range container.Env {
 			at := specHead + ".template.spec.containers[0].env." + env.Name
@@ -211,13 +231,18 @@ func (f *findings) faultTolerance(c *RayCluster) {
 }
 
 func (f *findings) auth(s *RayClusterSpec) {
-	if s.AuthOptions == nil || s.AuthOptions.Mode != AuthToken {
+	o := s.AuthOptions
+	if o == nil || o.Mode != AuthToken {
 		return
 	}
+	byKubernetes := o.EnableK8sTokenAuth != nil && *o.EnableK8sTokenAuth
 	if v := s.Version(); !v.AtLeast(2, rayVersionTokens) {
 		f.invalid(KindAuth, "spec.authOptions.mode", "token", "Ray knows tokens since 2.%d: set rayVersion to that or later", rayVersionTokens)
-	} else if k := s.AuthOptions.EnableK8sTokenAuth; k != nil && *k && !v.AtLeast(2, rayVersionKubernetesToken) {
+	} else if byKubernetes && !v.AtLeast(2, rayVersionKubernetesToken) {
 		f.invalid(KindAuth, "spec.authOptions.enableK8sTokenAuth", "true", "Ray knows tokens of Kubernetes since 2.%d: set rayVersion to that or later", rayVersionKubernetesToken)
+	}
+	if byKubernetes && o.SecretName != nil && *o.SecretName != "" {
+		f.invalid(KindAuth, "spec.authOptions.secretName", *o.SecretName, "tokens of Kubernetes are in no Secret, keep one of both")
 	}
 }
 

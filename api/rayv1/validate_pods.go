@@ -98,7 +98,7 @@ func (f *findings) autoscaler(s *RayClusterSpec) {
 			}
 			if s.AutoscalerVersion() != "" {
 				f.invalid(KindAutoscaler, specHead+".template.spec.containers[0].env."+e.Name, e.Value, "autoscalerOptions.version says it too, keep one of both")
-			} else if !s.Autoscaling() {
+			} else if !s.Autoscaling() && s.autoscalerV2ByEnv() {
 				f.invalid(KindAutoscaler, specHead+".template.spec.containers[0].env."+e.Name, e.Value, "no autoscaler runs: set enableInTreeAutoscaling")
 			}
 		}
@@ -109,6 +109,9 @@ func (f *findings) autoscaler(s *RayClusterSpec) {
 	}
 	if !s.Autoscaling() {
 		f.advise(KindAutoscalerIgnored, at, "", "no autoscaler runs, replicas stay as they are written: set spec.enableInTreeAutoscaling to true")
+	}
+	if t := o.IdleTimeoutSeconds; t != nil && *t < 0 {
+		f.invalid(KindAutoscaler, at+".idleTimeoutSeconds", fmt.Sprint(*t), "it cannot be negative")
 	}
 	for _, e := range o.Env {
 		if e.Name == envGenAutoscaler {

@@ -35,10 +35,10 @@ func addAutoscaler(pod *corev1.Pod, c *rayv1.RayCluster) {
 		Resources:       corev1.ResourceRequirements{Limits: size, Requests: size.DeepCopy()},
 		SecurityContext: unprivileged(ray.SecurityContext),
 	}
+	tokenFor(&a, c)
 	if o := c.Spec.AutoscalerOptions.DeepCopy(); o != nil {
 		withOptions(&a, o)
 	}
-	mount(&a, shareLogs(pod), logsPath)
 	pod.Spec.Containers = append(pod.Spec.Containers, a)
 	if pod.Spec.ServiceAccountName == "" {
 		pod.Spec.ServiceAccountName = objectName(c.Name)
@@ -57,6 +57,15 @@ func unprivileged(s *corev1.SecurityContext) *corev1.SecurityContext {
 		s.Capabilities.Add = nil
 	}
 	return s
+}
+
+// shareAutoscalerLogs has the autoscaler write its logs where Ray reads them.
+func shareAutoscalerLogs(pod *corev1.Pod) {
+	for i := range pod.Spec.Containers[1:] {
+		if a := &pod.Spec.Containers[i+1]; a.Name == autoscalerName && !mounted(a, logsPath) {
+			mount(a, shareLogs(pod), logsPath)
+		}
+	}
 }
 
 func withOptions(a *corev1.Container, o *rayv1.AutoscalerOptions) {
@@ -84,8 +93,8 @@ func withOptions(a *corev1.Container, o *rayv1.AutoscalerOptions) {
 }
 
 // autoscalerEnv tells a head which autoscaler was asked for.
-func autoscalerEnv(ray *corev1.Container, c *rayv1.RayCluster, g group) {
-	if !c.Spec.Autoscaling() || g.nodeType != Head {
+func autoscalerEnv(ray *corev1.Container, c *rayv1.RayCluster) {
+	if !c.Spec.Autoscaling() {
 		return
 	}
 	switch c.Spec.AutoscalerVersion() {

@@ -1,6 +1,7 @@
 package desired
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 
@@ -54,26 +55,23 @@ func setRayEnv(ray *corev1.Container, c *rayv1.RayCluster, s Settings, nodeType,
 		fromField("RAY_NODE_TYPE_NAME", labelPath(LabelGroup)),
 		corev1.EnvVar{Name: "KUBERAY_GEN_RAY_START_CMD", Value: start},
 	)
-	addEnv(ray,
-		corev1.EnvVar{Name: "RAY_PORT", Value: gcsPort(c)},
-		corev1.EnvVar{Name: "RAY_ADDRESS", Value: address},
-		corev1.EnvVar{Name: "RAY_USAGE_STATS_KUBERAY_IN_USE", Value: "1"},
-		corev1.EnvVar{Name: "RAY_DASHBOARD_ENABLE_K8S_DISK_USAGE", Value: "1"},
-	)
-	if nodeType == Head {
-		crd := c.Labels[rayv1.LabelOriginCRD]
-		if crd == "" {
-			crd = "RayCluster"
-		}
-		addEnv(ray, corev1.EnvVar{Name: "RAY_USAGE_STATS_EXTRA_TAGS", Value: "kuberay_version=" + s.Version + ";kuberay_crd=" + crd})
-	}
-	if c.Labels[rayv1.LabelOriginCRD] == "RayService" {
+	addEnv(ray, corev1.EnvVar{Name: "RAY_PORT", Value: gcsPort(c)})
+	if c.Labels[rayv1.LabelOriginCRD] == rayService {
 		addEnv(ray,
 			corev1.EnvVar{Name: "RAY_timeout_ms_task_wait_for_death_info", Value: "0"},
 			corev1.EnvVar{Name: "RAY_gcs_server_request_timeout_seconds", Value: "5"},
 			corev1.EnvVar{Name: "RAY_SERVE_KV_TIMEOUT_S", Value: "5"},
 		)
 	}
+	addEnv(ray,
+		corev1.EnvVar{Name: "RAY_ADDRESS", Value: address},
+		corev1.EnvVar{Name: "RAY_USAGE_STATS_KUBERAY_IN_USE", Value: "1"},
+	)
+	if nodeType == Head {
+		crd := cmp.Or(c.Labels[rayv1.LabelOriginCRD], "RayCluster")
+		setEnv(ray, corev1.EnvVar{Name: "RAY_USAGE_STATS_EXTRA_TAGS", Value: "kuberay_version=" + s.Version + ";kuberay_crd=" + crd})
+	}
+	addEnv(ray, corev1.EnvVar{Name: "RAY_DASHBOARD_ENABLE_K8S_DISK_USAGE", Value: "1"})
 	if l := c.Spec.Logs; l != nil && l.Rotation != nil {
 		if n := l.Rotation.Bytes; n != nil {
 			addEnv(ray, corev1.EnvVar{Name: "RAY_ROTATION_MAX_BYTES", Value: strconv.FormatInt(*n, 10)})

@@ -36,7 +36,7 @@ func ingress(c *rayv1.RayCluster) *networkingv1.Ingress {
 	delete(annotations, "kubectl.kubernetes.io/last-applied-configuration")
 	in := &networkingv1.Ingress{
 		TypeMeta:   metav1.TypeMeta{APIVersion: networkingv1.SchemeGroupVersion.String(), Kind: "Ingress"},
-		ObjectMeta: meta(c, NamesOf(c).Ingress, map[string]string{LabelCluster: c.Name, LabelIdentifier: labelValue(c.Name + "-head-ingress"), labelAppName: appName, labelCreatedBy: createdBy}),
+		ObjectMeta: meta(c, NamesOf(c).Ingress, map[string]string{LabelCluster: c.Name, LabelIdentifier: labelValue(c.Name + "-" + Head), labelAppName: appName, labelCreatedBy: createdBy}),
 		Spec: networkingv1.IngressSpec{
 			TLS: o.TLS,
 			Rules: []networkingv1.IngressRule{{Host: o.Host, IngressRuleValue: networkingv1.IngressRuleValue{HTTP: &networkingv1.HTTPIngressRuleValue{

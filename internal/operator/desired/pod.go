@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
@@ -17,25 +18,24 @@ const (
 	sharedPath   = "/dev/shm"
 	logsVolume   = "ray-logs"
 	logsPath     = "/tmp/ray"
+	rayService   = "RayService" // value of [rayv1.LabelOriginCRD]
 )
 
 // HeadPod builds the head of a cluster that [rayv1.RayCluster.Validate] finds runnable.
 func HeadPod(c *rayv1.RayCluster, s Settings) *corev1.Pod {
 	g := headGroup(c)
 	pod := bare(c, g, podName(c.Name, Head))
-	ray := &pod.Spec.Containers[0]
-	params := startParams(c, s, g)
+	if c.Labels[rayv1.LabelOriginCRD] == rayService {
+		pod.Labels[LabelServe] = "false" // until it is known to serve
+	}
 	if c.Spec.Autoscaling() {
-		addAutoscaler(pod, c)
+		addAutoscaler(pod, c) // first: it may move the containers
 	}
-	finish(pod, c, s, g, params)
-	if ftEnabled(c) {
-		setStorage(pod, ray, c)
-	}
+	autoscalerEnv(&pod.Spec.Containers[0], c)
+	setStorage(pod, c)
+	finish(pod, c, s, g, startParams(c, s, g))
 	annotate(pod, AnnotationVersion, s.Version)
-	if u := c.Spec.UpgradeStrategy; u != nil && u.Type != nil && *u.Type == rayv1.UpgradeRecreate {
-		annotate(pod, AnnotationRecreateHash, SpecHash(&c.Spec))
-	}
+	annotate(pod, AnnotationRecreateHash, SpecHash(&c.Spec)) // Recreate may be asked for later
 	return pod
 }
 
@@ -58,14 +58,14 @@ func WorkerPod(c *rayv1.RayCluster, w *rayv1.WorkerGroupSpec, r Replica, s Setti
 			pod.Spec.Subdomain = c.Name + "-headless"
 		}
 	}
-	if c.Labels[rayv1.LabelOriginCRD] == "RayService" {
+	if c.Labels[rayv1.LabelOriginCRD] == rayService {
 		pod.Labels[LabelServe] = "true"
 	}
 	addWaitForHead(pod, c, s)
-	finish(pod, c, s, g, startParams(c, s, g))
-	if ftEnabled(c) {
+	if c.KeepsState() {
 		addEnv(&pod.Spec.Containers[0], corev1.EnvVar{Name: "RAY_gcs_rpc_server_reconnect_timeout_s", Value: "600"})
 	}
+	finish(pod, c, s, g, startParams(c, s, g))
 	return pod
 }
 
@@ -96,26 +96,33 @@ func bare(c *rayv1.RayCluster, g group, name string) *corev1.Pod {
 // finish makes the pod's first container a Ray node, and adds what every pod has.
 func finish(pod *corev1.Pod, c *rayv1.RayCluster, s Settings, g group, params map[string]string) {
 	ray := &pod.Spec.Containers[0]
-	for i := range pod.Spec.InitContainers {
-		if pod.Spec.InitContainers[i].Name != waitForHead {
-			addEnv(&pod.Spec.InitContainers[i], addressEnv(c, s)...)
-		}
-	}
 	if !slices.ContainsFunc(ray.Ports, func(p corev1.ContainerPort) bool { return p.Name == "metrics" }) {
-		port, err := strconv.ParseInt(params["metrics-export-port"], 10, 32)
-		if err != nil || port == 0 {
-			port = 8080
-		}
-		ray.Ports = append(ray.Ports, corev1.ContainerPort{Name: "metrics", ContainerPort: int32(port)})
+		ray.Ports = append(ray.Ports, corev1.ContainerPort{Name: "metrics", ContainerPort: metricsPort(params)})
 	}
 	addToken(pod, c)
 	addSharedMemory(pod, ray, params)
+	shareAutoscalerLogs(pod)
 	start := startCommand(g.nodeType, params)
-	setCommand(ray, start, c.Annotations[rayv1.AnnotationOverwriteCmd] == "true")
+	overwritten := strings.EqualFold(c.Annotations[rayv1.AnnotationOverwriteCmd], "true")
+	if overwritten {
+		annotate(pod, rayv1.AnnotationOverwriteCmd, "true")
+	}
+	setCommand(ray, start, overwritten)
+	for i := range pod.Spec.InitContainers {
+		setEnv(&pod.Spec.InitContainers[i], addressEnv(c, s)...)
+	}
 	setRayEnv(ray, c, s, g.nodeType, start)
-	autoscalerEnv(ray, c, g)
 	setProbes(ray, c, g, params)
 	AddAgent(pod, c, s)
+}
+
+// metricsPort is where Ray's metrics are.
+func metricsPort(params map[string]string) int32 {
+	port, err := strconv.ParseInt(params["metrics-export-port"], 10, 32)
+	if err != nil || port == 0 {
+		return 8080
+	}
+	return int32(port)
 }
 
 // addSharedMemory gives Ray's objects memory, unless the user put them elsewhere.

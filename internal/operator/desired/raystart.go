@@ -81,7 +81,7 @@ func fromGroup(p map[string]string, g group) {
 			p["num-cpus"] = strconv.FormatInt(q.Value(), 10)
 		case lower == "memory":
 			p["memory"] = strconv.FormatInt(q.Value(), 10)
-		case strings.HasSuffix(lower, "gpu"):
+		case GPU(corev1.ResourceName(lower)):
 			p["num-gpus"] = strconv.FormatInt(q.Value(), 10)
 		default:
 			custom[name] = q.AsApproximateFloat64()
@@ -104,6 +104,11 @@ var (
 	accelerators = map[corev1.ResourceName]string{"aws.amazon.com/neuroncore": "neuron_cores", "google.com/tpu": "TPU"}
 )
 
+// GPU reports whether a resource is GPUs, or slices of them, that Ray counts as such.
+func GPU(name corev1.ResourceName) bool {
+	return strings.HasSuffix(string(name), "gpu") || migSlice.MatchString(string(name))
+}
+
 // fromContainer tells Ray what its container has, where nothing else says it.
 func fromContainer(p map[string]string, r corev1.ResourceRequirements) {
 	cpu := r.Limits.Cpu()
@@ -122,7 +127,7 @@ func fromContainer(p map[string]string, r corev1.ResourceRequirements) {
 		if amount.IsZero() {
 			continue
 		}
-		if strings.HasSuffix(string(name), "gpu") || migSlice.MatchString(string(name)) {
+		if GPU(name) {
 			missing(p, "num-gpus", strconv.FormatInt(amount.Value(), 10))
 		}
 		if ray, ok := accelerators[name]; ok && !accelerated {
@@ -136,7 +141,7 @@ func fromContainer(p map[string]string, r corev1.ResourceRequirements) {
 func withAccelerator(p map[string]string, name string, amount float64) {
 	custom := map[string]float64{}
 	if given, ok := p["resources"]; ok {
-		if json.Unmarshal([]byte(strings.Trim(given, `'"`)), &custom) != nil {
+		if json.Unmarshal([]byte(strings.Trim(given, "'\"` ")), &custom) != nil {
 			return // the user's own writing, which Ray may understand
 		}
 	}

@@ -30,7 +30,7 @@ func headPorts(c *rayv1.RayCluster) []corev1.ServicePort {
 		ports = map[string]int32{"client": 10001, "gcs-server": 6379, "dashboard": 8265, "serve": 8000}
 	}
 	if _, ok := ports["metrics"]; !ok {
-		ports["metrics"] = 8080
+		ports["metrics"] = metricsPort(c.Spec.HeadGroupSpec.RayStartParams)
 	}
 	var list []corev1.ServicePort
 	for name, port := range ports {
@@ -42,14 +42,14 @@ func headPorts(c *rayv1.RayCluster) []corev1.ServicePort {
 
 func byName(a, b corev1.ServicePort) int { return cmp.Compare(a.Name, b.Name) }
 
-// headService is the name that workers and people find the head by. It is headless and
-// also names a head that is not ready: workers must find it before.
+// headService is the name that workers and people find the head by. Unless it is of a
+// type that needs an address it is headless, and also names a head that is not ready.
 func headService(c *rayv1.RayCluster) *corev1.Service {
-	labels := HeadSelector(c)
-	selector := maps.Clone(labels)
+	selector := HeadSelector(c)
 	if name := c.Spec.HeadGroupSpec.Template.Labels[labelAppName]; name != "" {
 		selector[labelAppName] = name
 	}
+	labels := maps.Clone(selector)
 	if own := c.Spec.HeadGroupSpec.HeadService; own != nil {
 		return customHeadService(c, own.DeepCopy(), labels, selector)
 	}
@@ -57,20 +57,15 @@ func headService(c *rayv1.RayCluster) *corev1.Service {
 		TypeMeta:   serviceType,
 		ObjectMeta: meta(c, HeadServiceName(c), labels),
 		Spec: corev1.ServiceSpec{
-			Type:                     cmp.Or(c.Spec.HeadGroupSpec.ServiceType, corev1.ServiceTypeClusterIP),
-			Selector:                 selector,
-			Ports:                    headPorts(c),
-			PublishNotReadyAddresses: true,
+			Type:     cmp.Or(c.Spec.HeadGroupSpec.ServiceType, corev1.ServiceTypeClusterIP),
+			Selector: selector,
+			Ports:    headPorts(c),
 		},
 	}
 	s.Annotations = maps.Clone(c.Spec.HeadServiceAnnotations)
-	for _, label := range []string{rayv1.LabelOriginName, rayv1.LabelOriginCRD} {
-		if value, ok := c.Labels[label]; ok {
-			s.Labels[label] = value
-		}
-	}
 	if s.Spec.Type == corev1.ServiceTypeClusterIP {
 		s.Spec.ClusterIP = corev1.ClusterIPNone
+		s.Spec.PublishNotReadyAddresses = true
 	}
 	return s
 }
@@ -82,11 +77,11 @@ func customHeadService(c *rayv1.RayCluster, s *corev1.Service, labels, selector 
 		own = map[string]string{}
 	}
 	maps.Copy(own, labels)
-	annotations := maps.Clone(c.Spec.HeadServiceAnnotations)
+	annotations := s.Annotations
 	if annotations == nil {
 		annotations = map[string]string{}
 	}
-	maps.Copy(annotations, s.Annotations)
+	maps.Copy(annotations, c.Spec.HeadServiceAnnotations)
 	s.TypeMeta, s.Status = serviceType, corev1.ServiceStatus{}
 	s.ObjectMeta = meta(c, HeadServiceName(c), own)
 	s.Annotations = annotations

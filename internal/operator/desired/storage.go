@@ -1,6 +1,9 @@
 package desired
 
 import (
+	"cmp"
+	"strconv"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -9,11 +12,6 @@ import (
 )
 
 const gcsStorage = "gcs-storage"
-
-// ftEnabled reports whether Ray's global state outlives the head.
-func ftEnabled(c *rayv1.RayCluster) bool {
-	return c.Spec.GcsFaultToleranceOptions != nil || c.Annotations[rayv1.AnnotationFTEnabled] == "true"
-}
 
 func rocksDB(c *rayv1.RayCluster) bool {
 	o := c.Spec.GcsFaultToleranceOptions
@@ -35,8 +33,12 @@ func redisParams(p map[string]string, c *rayv1.RayCluster, g group) {
 }
 
 // setStorage tells the head where its state is.
-func setStorage(pod *corev1.Pod, ray *corev1.Container, c *rayv1.RayCluster) {
-	annotate(pod, rayv1.AnnotationFTEnabled, "true")
+func setStorage(pod *corev1.Pod, c *rayv1.RayCluster) {
+	annotate(pod, rayv1.AnnotationFTEnabled, strconv.FormatBool(c.KeepsState()))
+	if !c.KeepsState() {
+		return
+	}
+	ray := &pod.Spec.Containers[0]
 	o := c.Spec.GcsFaultToleranceOptions
 	if rocksDB(c) {
 		claim, subPath := c.Name+"-gcs-pvc", ""
@@ -53,20 +55,19 @@ func setStorage(pod *corev1.Pod, ray *corev1.Container, c *rayv1.RayCluster) {
 		ray.VolumeMounts = append(ray.VolumeMounts, corev1.VolumeMount{Name: gcsStorage, MountPath: "/data/gcs", SubPath: subPath})
 		return
 	}
-	name := c.Annotations[rayv1.AnnotationStorageName]
+	name := cmp.Or(c.Annotations[rayv1.AnnotationStorageName], string(c.UID))
+	if o != nil && o.ExternalStorageNamespace != "" {
+		name = o.ExternalStorageNamespace
+	}
+	annotate(pod, rayv1.AnnotationStorageName, name)
+	addEnv(ray, corev1.EnvVar{Name: "RAY_external_storage_namespace", Value: name})
 	if o != nil {
 		setEnv(ray, corev1.EnvVar{Name: "RAY_REDIS_ADDRESS", Value: o.RedisAddress})
 		setCredential(ray, "REDIS_USERNAME", o.RedisUsername)
 		setCredential(ray, "REDIS_PASSWORD", o.RedisPassword)
-		if o.ExternalStorageNamespace != "" {
-			name = o.ExternalStorageNamespace
-		}
+	} else if password, ok := c.Spec.HeadGroupSpec.RayStartParams["redis-password"]; ok {
+		addEnv(ray, corev1.EnvVar{Name: "REDIS_PASSWORD", Value: password}) // read when Redis is cleaned
 	}
-	if name == "" {
-		name = string(c.UID)
-	}
-	annotate(pod, rayv1.AnnotationStorageName, name)
-	addEnv(ray, corev1.EnvVar{Name: "RAY_external_storage_namespace", Value: name})
 }
 
 func setCredential(ray *corev1.Container, name string, credential *rayv1.RedisCredential) {

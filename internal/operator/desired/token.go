@@ -1,6 +1,8 @@
 package desired
 
 import (
+	"slices"
+
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -23,50 +25,50 @@ func TokenSecret(c *rayv1.RayCluster) (name string, made bool) {
 	return objectName(c.Name), true
 }
 
-// addToken gives Ray, and what talks to it in the pod, the token.
+const (
+	tokenVolume = "ray-token"
+	tokenDir    = "/var/run/secrets/ray.io/serviceaccount" // where Ray looks for Kubernetes' tokens
+)
+
+// addToken gives Ray, and what waits for it in the pod, the token. The autoscaler has it.
 func addToken(pod *corev1.Pod, c *rayv1.RayCluster) {
-	o := c.Spec.AuthOptions
-	if o == nil || o.Mode != rayv1.AuthToken {
+	if !asksToken(c) {
 		return
 	}
-	vars := []corev1.EnvVar{{Name: "RAY_AUTH_MODE", Value: "token"}}
-	secret, _ := TokenSecret(c)
-	if secret != "" {
-		vars = append(vars, corev1.EnvVar{Name: "RAY_AUTH_TOKEN", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
-			LocalObjectReference: corev1.LocalObjectReference{Name: secret}, Key: TokenKey,
-		}}})
-	} else {
-		const dir = "/var/run/secrets/ray.io/serviceaccount"
-		vars = append(vars,
-			corev1.EnvVar{Name: "RAY_ENABLE_K8S_TOKEN_AUTH", Value: "true"},
-			corev1.EnvVar{Name: "RAY_AUTH_TOKEN_PATH", Value: dir + "/token"},
-		)
-		addVolume(pod, corev1.Volume{Name: "ray-token", VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
+	if truth(c.Spec.AuthOptions.EnableK8sTokenAuth) {
+		addVolume(pod, corev1.Volume{Name: tokenVolume, VolumeSource: corev1.VolumeSource{Projected: &corev1.ProjectedVolumeSource{
 			Sources: []corev1.VolumeProjection{{ServiceAccountToken: &corev1.ServiceAccountTokenProjection{Path: "token"}}},
 		}}})
-		for _, container := range talkers(pod) {
-			mount(container, "ray-token", dir)
-		}
 	}
-	for _, container := range talkers(pod) {
-		setEnv(container, vars...)
+	tokenFor(&pod.Spec.Containers[0], c)
+	for i := range pod.Spec.InitContainers {
+		if init := &pod.Spec.InitContainers[i]; init.Name == waitForHead {
+			tokenFor(init, c)
+		}
 	}
 }
 
-// talkers are the containers of a pod that talk to Ray.
-func talkers(pod *corev1.Pod) []*corev1.Container {
-	found := []*corev1.Container{&pod.Spec.Containers[0]}
-	for i := range pod.Spec.Containers[1:] {
-		if c := &pod.Spec.Containers[i+1]; c.Name == autoscalerName {
-			found = append(found, c)
-		}
+func asksToken(c *rayv1.RayCluster) bool {
+	return c.Spec.AuthOptions != nil && c.Spec.AuthOptions.Mode == rayv1.AuthToken
+}
+
+// tokenFor has a container show the token, unless it says itself how it is asked.
+func tokenFor(container *corev1.Container, c *rayv1.RayCluster) {
+	if !asksToken(c) {
+		return
 	}
-	for i := range pod.Spec.InitContainers {
-		if c := &pod.Spec.InitContainers[i]; c.Name == waitForHead {
-			found = append(found, c)
+	addEnv(container, corev1.EnvVar{Name: "RAY_AUTH_MODE", Value: "token"})
+	secret, _ := TokenSecret(c)
+	if secret == "" {
+		addEnv(container, corev1.EnvVar{Name: "RAY_ENABLE_K8S_TOKEN_AUTH", Value: "true"})
+		if !slices.ContainsFunc(container.VolumeMounts, func(m corev1.VolumeMount) bool { return m.Name == tokenVolume }) {
+			container.VolumeMounts = append(container.VolumeMounts, corev1.VolumeMount{Name: tokenVolume, MountPath: tokenDir, ReadOnly: true})
 		}
+		return
 	}
-	return found
+	addEnv(container, corev1.EnvVar{Name: "RAY_AUTH_TOKEN", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
+		LocalObjectReference: corev1.LocalObjectReference{Name: secret}, Key: TokenKey,
+	}}})
 }
 
 // Token is the Secret that holds a token for c.

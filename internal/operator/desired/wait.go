@@ -39,6 +39,5 @@ func addWaitForHead(pod *corev1.Pod, c *rayv1.RayCluster, s Settings) {
 		VolumeMounts:    ray.VolumeMounts,
 		Resources:       corev1.ResourceRequirements{Limits: small, Requests: small.DeepCopy()},
 	}
-	addEnv(&init, addressEnv(c, s)...)
 	pod.Spec.InitContainers = append(pod.Spec.InitContainers, init)
 }

@@ -6,6 +6,7 @@ package raycluster
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -18,7 +19,6 @@ import (
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/remora-ray/remora/api/rayv1"
@@ -58,7 +58,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 		return ctrl.Result{}, nil
 	}
 	if c.DeletionTimestamp != nil {
-		return ctrl.Result{}, r.letGo(ctx, &c)
+		return r.letGo(ctx, &c)
 	}
 	found := c.Validate()
 	pods, err := r.pods(ctx, &c)
@@ -69,6 +69,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	var head *corev1.Service
 	var again time.Time
 	if !rayv1.Invalid(found) {
+		if wrote, err := r.keepUntilClean(ctx, &c); wrote || err != nil {
+			return ctrl.Result{RequeueAfter: time.Millisecond}, err
+		}
 		if head, err = r.applyObjects(ctx, &c); err != nil {
 			failures = append(failures, status.Failure{Reason: "FailedApply", Message: err.Error()})
 		}
@@ -169,7 +172,7 @@ func (r *Reconciler) tell(ctx context.Context, c *rayv1.RayCluster, pods []*core
 	}
 	before := c.DeepCopy()
 	c.Status = now
-	if err := r.Status().Patch(ctx, c, client.MergeFrom(before)); err != nil {
+	if err := r.Status().Patch(ctx, c, statusPatch(before)); err != nil {
 		if apierrors.IsNotFound(err) {
 			return false, nil
 		}
@@ -177,6 +180,23 @@ func (r *Reconciler) tell(ctx context.Context, c *rayv1.RayCluster, pods []*core
 	}
 	r.announce(c, before.Status.Conditions, now.Conditions)
 	return suspension(before.Status.Conditions) != suspension(now.Conditions), nil
+}
+
+// statusPatch writes what differs from before; the first time all, as zeros do not differ
+// from what is not there.
+func statusPatch(before *rayv1.RayCluster) client.Patch {
+	if before.Status.LastUpdateTime == nil {
+		return firstStatus{}
+	}
+	return client.MergeFrom(before)
+}
+
+type firstStatus struct{}
+
+func (firstStatus) Type() types.PatchType { return types.MergePatchType }
+
+func (firstStatus) Data(object client.Object) ([]byte, error) {
+	return json.Marshal(map[string]any{"status": object.(*rayv1.RayCluster).Status})
 }
 
 // suspension is how far a cluster is on its way to sleep.
@@ -229,29 +249,4 @@ func brief(s string) string {
 		return s
 	}
 	return s[:longest] + "…"
-}
-
-const redisFinalizer = "ray.io/gcs-ft-redis-cleanup-finalizer"
-
-// letGo lets a cluster be deleted: its pods and objects are collected with it. What a
-// KubeRay before us wanted to clean up in Redis is not, and is told.
-func (r *Reconciler) letGo(ctx context.Context, c *rayv1.RayCluster) error {
-	r.recent.forget(client.ObjectKeyFromObject(c))
-	var kept []string
-	for _, f := range c.Finalizers {
-		if f != redisFinalizer {
-			kept = append(kept, f)
-		}
-	}
-	if len(kept) == len(c.Finalizers) {
-		return nil
-	}
-	before := c.DeepCopy()
-	c.Finalizers = kept
-	if err := r.Patch(ctx, c, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{})); err != nil {
-		return client.IgnoreNotFound(fmt.Errorf("remove the finalizer of %s: %w", c.Name, err))
-	}
-	r.Events.Eventf(c, nil, corev1.EventTypeWarning, "RedisNotCleaned", "Delete", "Ray's state stays in Redis: delete the keys of this cluster's storage namespace")
-	log.FromContext(ctx).Info("finalizer removed, state stays in redis")
-	return nil
 }

@@ -139,7 +139,7 @@ func (t *teller) counts() {
 	}
 	var gpus resource.Quantity
 	for name, amount := range totals {
-		if strings.HasSuffix(string(name), "gpu") {
+		if desired.GPU(name) {
 			gpus.Add(amount)
 		}
 	}
@@ -208,7 +208,7 @@ func (t *teller) head() {
 	}
 	switch {
 	case pod == nil:
-		t.set(rayv1.ConditionHeadPodReady, false, rayv1.ReasonHeadNotFound, "there is no head")
+		t.set(rayv1.ConditionHeadPodReady, false, rayv1.ReasonHeadNotFound, "Head Pod not found")
 	case plan.Ready(pod):
 		t.set(rayv1.ConditionHeadPodReady, true, rayv1.ReasonHeadReady, "")
 	default:
@@ -245,19 +245,22 @@ func unready(pod *corev1.Pod) (reason, message string) {
 }
 
 func (t *teller) suspension() {
+	const gone = "RayCluster has been suspended"
 	asked := t.c.Spec.Suspend != nil && *t.c.Spec.Suspend
 	suspending := meta.IsStatusConditionTrue(t.s.Conditions, rayv1.ConditionSuspending)
 	suspended := meta.IsStatusConditionTrue(t.s.Conditions, rayv1.ConditionSuspended)
 	switch {
 	case suspending && len(t.seen.Pods) == 0:
-		t.set(rayv1.ConditionSuspending, false, "Suspended", "all pods are gone")
-		t.set(rayv1.ConditionSuspended, true, "Suspended", "all pods are gone")
+		t.set(rayv1.ConditionSuspending, false, rayv1.ConditionSuspending, "")
+		t.set(rayv1.ConditionSuspended, true, rayv1.ConditionSuspended, "")
 	case suspending || asked && suspended:
 	case asked:
-		t.set(rayv1.ConditionSuspending, true, "Suspending", "pods are being deleted")
-		t.set(rayv1.ConditionProvisioned, false, rayv1.ReasonProvisioning, "the cluster is suspended")
-	case suspended:
-		t.set(rayv1.ConditionSuspended, false, "Resumed", "")
+		t.set(rayv1.ConditionSuspended, false, rayv1.ConditionSuspended, "")
+		t.set(rayv1.ConditionSuspending, true, rayv1.ConditionSuspending, "")
+		t.set(rayv1.ConditionProvisioned, false, rayv1.ReasonProvisioning, gone)
+	default:
+		t.set(rayv1.ConditionSuspended, false, rayv1.ConditionSuspended, "")
+		t.set(rayv1.ConditionSuspending, false, rayv1.ConditionSuspending, "")
 	}
 }
 
@@ -272,9 +275,9 @@ func (t *teller) provisioned() {
 		return
 	}
 	if t.complete() {
-		t.set(rayv1.ConditionProvisioned, true, rayv1.ReasonAllReadyFirstTime, "")
-	} else if meta.FindStatusCondition(t.s.Conditions, rayv1.ConditionProvisioned) == nil {
-		t.set(rayv1.ConditionProvisioned, false, rayv1.ReasonProvisioning, "")
+		t.set(rayv1.ConditionProvisioned, true, rayv1.ReasonAllReadyFirstTime, "All Ray Pods are ready for the first time")
+	} else if !meta.IsStatusConditionTrue(t.s.Conditions, rayv1.ConditionSuspended) {
+		t.set(rayv1.ConditionProvisioned, false, rayv1.ReasonProvisioning, "RayCluster Pods are being provisioned for first time")
 	}
 }
 
