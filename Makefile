@@ -13,7 +13,7 @@ export CGO_ENABLED := 0
 
 WEB_SOURCES := $(shell find web -type f -not -path 'web/node_modules/*' -not -path 'web/dist/*' -not -path 'web/test-results/*' 2>/dev/null)
 
-.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray e2e-agent e2e-clients e2e-stores e2e-cluster cluster cluster-up cluster-down cluster-kubectl faults loki loki-diff bench bench-agent bench-loki bench-operator fuzz fuzz-long lint fmt clean
+.PHONY: help build web demo test test-go test-web test-page truth e2e e2e-ray e2e-agent e2e-clients e2e-stores e2e-cluster cluster cluster-up cluster-down cluster-kubectl faults loki loki-diff kuberay-diff bench bench-agent bench-loki bench-operator fuzz fuzz-long lint fmt clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,7 @@ test-go: build
 	cd bench/operator && go test ./...
 	cd test/manifests && go test ./...
 	cd test/cluster && go test . ./oci
+	cd test/kuberaydiff && go test .
 
 test-web: web/node_modules/.package-lock.json
 	cd web && npm test
@@ -122,6 +123,11 @@ DIFF_FLAGS ?=
 loki-diff: build $(LOKI_CACHE)/loki-3.7.8 ## ask Loki 3.7.8 and Remora the same questions; DIFF_FLAGS='-seed 2 -n 5000 -run REGEXP'
 	go run ./test/lokidiff -bin bin $(DIFF_FLAGS)
 
+KUBERAY_DIFF_FLAGS ?=
+kuberay-diff: ## give KubeRay 1.6.0 and remora-operator the same RayClusters and compare what they make; KUBERAY_DIFF_FLAGS='-run REGEXP -dump DIR'
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/remora-operator ./cmd/remora-operator
+	cd test/kuberaydiff && go build -o ../../bin/kuberaydiff . && ../../bin/kuberaydiff $(KUBERAY_DIFF_FLAGS)
+
 BENCH_FLAGS ?=
 bench: build ## CPU, memory, disk and query times on 1 GiB, beside a floor program
 	cd bench && go run . -bin ../bin $(BENCH_FLAGS)
@@ -171,12 +177,14 @@ lint: web/node_modules/.package-lock.json ## gofumpt, vet, staticcheck, module t
 	cd bench/operator && go vet ./...
 	cd test/manifests && go vet ./...
 	cd test/cluster && go vet . ./oci ./pause
+	cd test/kuberaydiff && go vet .
 	go tool staticcheck ./...
 	go mod tidy -diff
 	cd bench && go mod tidy -diff
 	cd bench/operator && go mod tidy -diff
 	cd test/manifests && go mod tidy -diff
 	cd test/cluster && go mod tidy -diff
+	cd test/kuberaydiff && go mod tidy -diff
 	cd test/victorialogs && go mod tidy -diff
 	cd web && npm run --silent lint
 

@@ -44,6 +44,7 @@ const (
 	KindProbe             = "ProbeOfNothing" // a probe that passes whatever Ray does
 	KindFSGroup           = "FSGroupOfPod"
 	KindScheduling        = "SchedulingOfNothing" // a selector or toleration that matches nothing
+	KindNetworkPolicy     = "NetworkPolicyAdvice"
 )
 
 // String is what a person reads: field, value, way out.

@@ -296,8 +296,9 @@ const (
 // NetworkPolicyOptions close a cluster's pods but for what Ray needs and rules open.
 type NetworkPolicyOptions struct {
 	// +kubebuilder:default=DenyAll
-	Mode         NetworkPolicyMode             `json:"mode,omitempty"`
-	Head         *NetworkPolicyRules           `json:"head,omitempty"`
+	Mode NetworkPolicyMode   `json:"mode,omitempty"`
+	Head *NetworkPolicyRules `json:"head,omitempty"`
+	// Worker are the rules of all groups but those that workerGroups names.
 	Worker       *NetworkPolicyRules           `json:"worker,omitempty"`
 	WorkerGroups map[string]NetworkPolicyRules `json:"workerGroups,omitempty"`
 }

@@ -93,6 +93,7 @@ func (c *RayCluster) Validate() []Finding {
 	f.faultTolerance(c)
 	f.autoscaler(s)
 	f.auth(s)
+	f.network(s)
 	f.upgrade(c)
 	f.collector(s)
 	f.logs(s.Logs)
@@ -253,14 +254,27 @@ func (f *findings) upgrade(c *RayCluster) {
 	}
 }
 
+// network tells of pods that cannot reach what they need, and of rules for nobody.
+func (f *findings) network(s *RayClusterSpec) {
+	o := s.NetworkPolicy
+	if o == nil {
+		return
+	}
+	if s.Autoscaling() && o.Mode != DenyAllIngress && (o.Head == nil || len(o.Head.EgressRules) == 0) {
+		f.advise(KindNetworkPolicy, "spec.networkPolicy.head.egressRules", "", "Ray's autoscaler runs in the head's pod and cannot reach the API server: open the way to it")
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.WorkerGroups)) {
+		if !slices.ContainsFunc(s.WorkerGroupSpecs, func(g WorkerGroupSpec) bool { return g.GroupName == name }) {
+			f.advise(KindNetworkPolicy, "spec.networkPolicy.workerGroups."+name, "", "there is no group of this name, the rules are nobody's")
+		}
+	}
+}
+
 // unsupported names what is asked for and not there. Where it is about who may reach
 // the cluster, running without it would be worse than not running.
 func (f *findings) unsupported(s *RayClusterSpec) {
 	if s.TLSOptions != nil && s.TLSOptions.Enabled != nil && *s.TLSOptions.Enabled {
 		f.invalid(KindUnsupported, "spec.tlsOptions.enabled", "true", "this operator cannot encrypt between Ray's processes; remove it to run without")
-	}
-	if s.NetworkPolicy != nil {
-		f.invalid(KindUnsupported, "spec.networkPolicy", "", "this operator makes no network policies; remove it and apply one of your own that selects ray.io/cluster")
 	}
 	if s.HistoryServerOptions != nil {
 		f.advise(KindUnsupported, "spec.historyServerOptions", "", "KubeRay's collector is not started; the agent of spec.logs keeps the logs")

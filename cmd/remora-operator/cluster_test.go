@@ -2,9 +2,11 @@ package main
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -55,6 +57,8 @@ func TestOperatorOnAnAPIServer(t *testing.T) {
 		{"what was changed by hand", drift},
 		{"what is not asked for any more", takenAway},
 		{"a cluster that KubeRay was to clean up after", finalized},
+		{"state in Redis", stateInRedis},
+		{"who may reach the pods", networkPolicies},
 		{"the token of agents", handedToken},
 		{"the restricted level of Pod Security", restricted},
 		{"nothing is written when nothing happens", quiet},
@@ -277,6 +281,16 @@ func drift(w *world) {
 		err := w.Get(w.Context(), key, &svc)
 		return err == nil && svc.Spec.Selector[desired.LabelCluster] == "drifts" && svc.Spec.Selector["app"] == ""
 	})
+	w.patch("drifts", `{"spec": {"headGroupSpec": {"serviceType": "NodePort"}}}`)
+	w.until("the head's Service has an address and a port of nodes", func() bool {
+		err := w.Get(w.Context(), key, &svc)
+		return err == nil && svc.Spec.Type == corev1.ServiceTypeNodePort && svc.Spec.ClusterIP != corev1.ClusterIPNone
+	})
+	w.patch("drifts", `{"spec": {"headGroupSpec": {"serviceType": null}}}`)
+	w.until("the head's Service has none", func() bool {
+		err := w.Get(w.Context(), key, &svc)
+		return err == nil && svc.Spec.Type == corev1.ServiceTypeClusterIP && svc.Spec.ClusterIP == corev1.ClusterIPNone
+	})
 	w.patch("drifts", `{"metadata": {"annotations": {"ray.io/enable-serve-service": "true"}}}`)
 	serve := client.ObjectKey{Namespace: "default", Name: "drifts-serve-svc"}
 	w.until("there is a Service for Serve", func() bool { return w.Get(w.Context(), serve, &svc) == nil })
@@ -346,6 +360,58 @@ func finalized(w *world) {
 		w.Fatal(err)
 	}
 	w.until("it is gone", func() bool { return apierrors.IsNotFound(w.Get(w.Context(), inDefault("redis"), &rayv1.RayCluster{})) })
+}
+
+// stateInRedis goes with its cluster, once no head writes to it any more.
+func stateInRedis(w *world) {
+	c := w.object(strings.ReplaceAll(small, "NAME", "kept"))
+	if err := unstructured.SetNestedField(c.Object, map[string]any{"redisAddress": "redis:6379"}, "spec", "gcsFaultToleranceOptions"); err != nil {
+		w.Fatal(err)
+	}
+	w.apply(c)
+	w.ready("kept")
+	if err := w.Delete(w.Context(), w.cluster("kept")); err != nil {
+		w.Fatal(err)
+	}
+	var job batchv1.Job
+	w.until("Redis is being cleaned", func() bool { return w.Get(w.Context(), inDefault("kept-redis-cleanup"), &job) == nil })
+	if n := len(w.pods("kept", "head")) + len(w.pods("kept", "worker")); n != 0 {
+		w.Errorf("%d pods were there when the cleaning began, one of which may write to Redis", n)
+	}
+	w.cluster("kept") // is there until the Job has ended
+	now := metav1.Now()
+	job.Status = batchv1.JobStatus{StartTime: &now, CompletionTime: &now, Succeeded: 1, Conditions: []batchv1.JobCondition{
+		{Type: batchv1.JobSuccessCriteriaMet, Status: corev1.ConditionTrue}, {Type: batchv1.JobComplete, Status: corev1.ConditionTrue},
+	}}
+	if err := w.Status().Update(w.Context(), &job); err != nil {
+		w.Fatal(err)
+	}
+	w.until("it is gone", func() bool { return apierrors.IsNotFound(w.Get(w.Context(), inDefault("kept"), &rayv1.RayCluster{})) })
+}
+
+// networkPolicies are made for the head and each group, and go with them.
+func networkPolicies(w *world) {
+	w.small("walled")
+	w.patch("walled", `{"spec": {"networkPolicy": {"mode": "DenyAll"}}}`)
+	there := func(want ...string) func() bool {
+		return func() bool {
+			var list networkingv1.NetworkPolicyList
+			if err := w.List(w.Context(), &list, client.MatchingLabels{desired.LabelCluster: "walled"}); err != nil {
+				w.Fatal(err)
+			}
+			var names []string
+			for _, policy := range list.Items {
+				names = append(names, policy.Name)
+			}
+			slices.Sort(names)
+			return slices.Equal(names, want)
+		}
+	}
+	w.until("each group has a policy", there("walled-head", "walled-workers-a", "walled-workers-b"))
+	w.patch("walled", `{"spec": {"workerGroupSpecs": [{"groupName": "a", "replicas": 2, "minReplicas": 0, "maxReplicas": 5, "template": {"spec": {"containers": [{"name": "ray", "image": "rayproject/ray:2.60.0"}]}}}]}}`)
+	w.until("the group that is gone has none", there("walled-head", "walled-workers-a"))
+	w.patch("walled", `{"spec": {"networkPolicy": null}}`)
+	w.until("there is none", there())
 }
 
 // handedToken is the one that may write, in each namespace with clusters and no other.

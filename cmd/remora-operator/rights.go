@@ -48,6 +48,8 @@ func (o *options) inEach() []rights {
 		rights{"", "persistentvolumeclaims", "", "get list watch create patch"},
 		rights{"", "secrets", "", "create"},
 		rights{"networking.k8s.io", "ingresses", "", "get list watch create patch delete"},
+		rights{"networking.k8s.io", "networkpolicies", "", "get list watch create patch delete"},
+		rights{"batch", "jobs", "", "get create"},
 		rights{"rbac.authorization.k8s.io", "roles", "", "get list watch create patch delete"},
 		rights{"rbac.authorization.k8s.io", "rolebindings", "", "get list watch create patch delete"},
 		rights{"events.k8s.io", "events", "", "create patch"})

@@ -14,7 +14,7 @@ import (
 // kindsWatched are those that the operator has a cache of.
 var kindsWatched = []string{
 	"ray.io rayclusters", " pods", " nodes", " services", " configmaps", " serviceaccounts", " persistentvolumeclaims",
-	"networking.k8s.io ingresses", "rbac.authorization.k8s.io roles", "rbac.authorization.k8s.io rolebindings",
+	"networking.k8s.io ingresses", "networking.k8s.io networkpolicies", "rbac.authorization.k8s.io roles", "rbac.authorization.k8s.io rolebindings",
 }
 
 // roles are the rights that a manifest gives, by namespace: "group resource verb", with a

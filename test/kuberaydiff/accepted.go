@@ -25,7 +25,13 @@ type entry struct {
 	KubeRay   string `json:"kuberay"`
 	Remora    string `json:"remora"`
 
+	// Same says that nothing else may differ: with Same put by With in Remora's value the
+	// two are equal.
+	Same string `json:"same"`
+	With string `json:"with"`
+
 	patterns []*regexp.Regexp
+	same     *regexp.Regexp
 	matched  int
 }
 
@@ -61,6 +67,11 @@ func (e *entry) compile() error {
 		e.patterns = append(e.patterns, compiled)
 		errs = append(errs, err)
 	}
+	if e.Same != "" {
+		compiled, err := regexp.Compile(e.Same)
+		e.same = compiled
+		errs = append(errs, err)
+	}
 	return errors.Join(errs...)
 }
 
@@ -71,5 +82,5 @@ func (e *entry) names(d *difference) bool {
 			return false
 		}
 	}
-	return true
+	return e.same == nil || e.same.ReplaceAllString(d.ours, e.With) == d.theirs
 }

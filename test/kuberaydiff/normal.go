@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,7 +34,7 @@ func normal(all []unstructured.Unstructured) []object {
 		if numbered, ok := names[name]; ok {
 			name = numbered
 		}
-		simplify(o)
+		simplify(o, names)
 		fields := map[string]string{}
 		flatten(fields, "", replaced(o.Object, names))
 		normals = append(normals, object{kind, name, fields})
@@ -63,14 +64,20 @@ func byPlace(a, b unstructured.Unstructured) int {
 // numbered is what each generated text stands for.
 func numbered(all []unstructured.Unstructured) map[string]string {
 	names, count := map[string]string{}, map[string]int{}
+	gone := !slices.ContainsFunc(all, func(o unstructured.Unstructured) bool { return o.GetKind() == "RayCluster" })
 	for i := range all {
 		o := &all[i]
-		if generated := o.GetGenerateName(); generated != "" {
+		if generated := o.GetGenerateName(); generated != "" && strings.HasPrefix(o.GetName(), generated) {
 			names[o.GetName()] = fmt.Sprintf("%s<%d>", generated, count[generated])
 			count[generated]++
 		}
 		if replica := o.GetLabels()[labelReplicaName]; replica != "" {
 			names[replica] = replica[:max(0, len(replica)-5)] + "<replica " + o.GetLabels()[labelReplica] + ">"
+		}
+		for _, owner := range o.GetOwnerReferences() {
+			if gone {
+				names[string(owner.UID)] = "<uid of " + owner.Kind + ">"
+			}
 		}
 		if uid := string(o.GetUID()); uid != "" {
 			names[uid] = "<uid of " + o.GetKind() + ">"
@@ -85,10 +92,12 @@ func numbered(all []unstructured.Unstructured) map[string]string {
 	return names
 }
 
+var generatedHead = regexp.MustCompile(`-head-[a-z0-9]{5}$`)
+
 const firstNodePort = 30000 // of those that the API server allocates
 
 // simplify takes from an object what is of no meaning.
-func simplify(o *unstructured.Unstructured) {
+func simplify(o *unstructured.Unstructured, names map[string]string) {
 	kind := o.GetKind()
 	if metadata, ok := o.Object["metadata"].(map[string]any); ok {
 		generation := metadata["generation"]
@@ -109,6 +118,10 @@ func simplify(o *unstructured.Unstructured) {
 	case "Pod":
 		delete(o.Object, "status") // it is played
 	case "RayCluster":
+		head, _, _ := unstructured.NestedString(o.Object, "status", "head", "podName")
+		if gone := generatedHead.FindString(head); gone != "" && names[head] == "" {
+			_ = unstructured.SetNestedField(o.Object, strings.TrimSuffix(head, gone)+"-head-<gone>", "status", "head", "podName")
+		}
 		endpoints, _, _ := unstructured.NestedStringMap(o.Object, "status", "endpoints")
 		for name, port := range endpoints {
 			if n, err := strconv.Atoi(port); err == nil && n >= firstNodePort {
@@ -156,6 +169,8 @@ func replaced(value any, names map[string]string) any {
 		out := map[string]any{}
 		for key, inner := range v {
 			switch {
+			case key == "env":
+				out[key] = replaced(lastOfEach(inner), names)
 			case slices.Contains(times, key) && inner != nil:
 				out[key] = "<time>"
 			case key == "stateTransitionTimes":
@@ -184,6 +199,29 @@ func replaced(value any, names map[string]string) any {
 	return value
 }
 
+// lastOfEach drops variables that a later one of the same name takes the place of.
+func lastOfEach(env any) any {
+	list, ok := env.([]any)
+	if !ok {
+		return env
+	}
+	keys := keysOf(list)
+	var kept []any
+	for i := range list {
+		if !slices.ContainsFunc(keys[i+1:], func(later string) bool {
+			name, _, _ := strings.Cut(later, " again ")
+			mine, _, _ := strings.Cut(keys[i], " again ")
+			return name == mine
+		}) {
+			kept = append(kept, list[i])
+		}
+	}
+	return kept
+}
+
+// unordered are lists whose order means nothing.
+var unordered = []string{"conditions", "ports"}
+
 // flatten writes a value's fields. Elements of a list are known by their name, where
 // all have one, and the list's order is a field of its own, [order].
 func flatten(to map[string]string, path string, value any) {
@@ -197,7 +235,8 @@ func flatten(to map[string]string, path string, value any) {
 		for i, inner := range v {
 			flatten(to, path+"["+keys[i]+"]", inner)
 		}
-		if len(v) > 1 && keys[0] != "0" {
+		last := path[strings.LastIndexByte(path, '.')+1:]
+		if len(v) > 1 && keys[0] != "0" && !slices.Contains(unordered, last) {
 			to[path+"[order]"] = strings.Join(keys, " ")
 		}
 	case nil:

@@ -44,6 +44,9 @@ func RedisCleanup(c *rayv1.RayCluster, s Settings) *batchv1.Job {
 	c.Spec.Logs = &rayv1.LogsSpec{Enabled: &off}
 	pod := HeadPod(c, s)
 	pod.Labels[LabelNodeType] = redisCleanup
+	if pod.Labels[LabelApp] == "ray-"+Head { // by which people find heads
+		delete(pod.Labels, LabelApp)
+	}
 	pod.Spec.Containers = pod.Spec.Containers[:1]
 	ray := &pod.Spec.Containers[0]
 	ray.Command, ray.Args = []string{"/bin/bash", "-c", "--"}, []string{cleaning}

@@ -42,6 +42,7 @@ type Objects struct {
 	RoleBinding     *rbacv1.RoleBinding
 	AgentConfig     *corev1.ConfigMap
 	Volume          *corev1.PersistentVolumeClaim
+	NetworkPolicies []*networkingv1.NetworkPolicy
 }
 
 // Of builds all objects of a cluster but its pods.
@@ -53,6 +54,7 @@ func Of(c *rayv1.RayCluster, s Settings) Objects {
 		Ingress:         ingress(c),
 		AgentConfig:     AgentConfig(c, s),
 		Volume:          gcsVolume(c),
+		NetworkPolicies: networkPolicies(c, s),
 	}
 	if c.Spec.Autoscaling() {
 		o.ServiceAccount, o.Role, o.RoleBinding = serviceAccount(c), role(c), roleBinding(c)

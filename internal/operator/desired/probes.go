@@ -51,7 +51,7 @@ func healthHandler(c *rayv1.RayCluster, g group, params map[string]string, servi
 		asks = append(asks, ask(10, dashboard, "api/gcs_healthz"))
 	}
 	if serving {
-		asks = append(asks, ask(2, servePort(&g.template.Spec.Containers[0]), "-/healthz"))
+		asks = append(asks, ask(10, servePort(&g.template.Spec.Containers[0]), "-/healthz"))
 	}
 	return corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"bash", "-c", strings.Join(asks, " && ")}}}
 }

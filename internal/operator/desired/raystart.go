@@ -175,9 +175,9 @@ func startCommand(nodeType string, params map[string]string) string {
 		value := params[name]
 		own := slices.Contains(valued, name)
 		switch {
-		case value == "true" && !own:
+		case strings.EqualFold(value, "true") && !own:
 			b.WriteString(" --" + name + " ")
-		case value == "false" && !own:
+		case strings.EqualFold(value, "false") && !own:
 		default:
 			b.WriteString(" --" + name + "=" + value + " ")
 		}

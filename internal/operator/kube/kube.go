@@ -7,8 +7,10 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -72,7 +74,30 @@ func Ensure(ctx context.Context, cache client.Client, live client.Reader, owner 
 	if within(wanted, there) {
 		return nil
 	}
+	if err = apply(ctx, cache, object); !aboutAddress(err) {
+		return err
+	}
+	uid := have.GetUID()
+	if err := cache.Delete(ctx, have, client.Preconditions{UID: &uid}); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("delete %s, which is to have another kind of address: %w", name, err)
+	}
 	return apply(ctx, cache, object)
+}
+
+// aboutAddress reports whether a Service was refused for its address and nothing else: one
+// with an address cannot become one without, nor the other way round.
+func aboutAddress(err error) bool {
+	var told apierrors.APIStatus
+	if !apierrors.IsInvalid(err) || !errors.As(err, &told) || told.Status().Details == nil || told.Status().Details.Kind != "Service" {
+		return false
+	}
+	causes := told.Status().Details.Causes
+	for _, cause := range causes {
+		if !strings.HasPrefix(cause.Field, "spec.clusterIP") {
+			return false
+		}
+	}
+	return len(causes) > 0
 }
 
 // prepare makes of want what is applied: with the operator's mark, and without what

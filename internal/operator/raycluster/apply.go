@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -45,12 +46,33 @@ func (r *Reconciler) applyObjects(ctx context.Context, c *rayv1.RayCluster) (*co
 			errs = append(errs, kube.Remove(ctx, r.Client, c, p.kind, p.name))
 		}
 	}
-	errs = append(errs, r.ensureToken(ctx, c))
+	errs = append(errs, r.applyPolicies(ctx, c, want.NetworkPolicies), r.ensureToken(ctx, c))
 	var head corev1.Service
 	if err := r.Get(ctx, client.ObjectKeyFromObject(want.HeadService), &head); err != nil {
 		return nil, errors.Join(append(errs, client.IgnoreNotFound(err))...) // the cache will tell
 	}
 	return &head, errors.Join(errs...)
+}
+
+// applyPolicies brings network policies to what is desired, and removes those of groups
+// that are gone.
+func (r *Reconciler) applyPolicies(ctx context.Context, c *rayv1.RayCluster, want []*networkingv1.NetworkPolicy) error {
+	var errs []error
+	wanted := map[string]bool{}
+	for _, policy := range want {
+		wanted[policy.Name] = true
+		errs = append(errs, kube.Ensure(ctx, r.Client, r.Live, c, policy))
+	}
+	var there networkingv1.NetworkPolicyList
+	if err := r.List(ctx, &there, client.InNamespace(c.Namespace), client.MatchingLabels{kube.LabelCluster: c.Name}); err != nil {
+		return errors.Join(append(errs, fmt.Errorf("list network policies of %s: %w", c.Name, err))...)
+	}
+	for _, policy := range there.Items {
+		if !wanted[policy.Name] {
+			errs = append(errs, kube.Remove(ctx, r.Client, c, &networkingv1.NetworkPolicy{}, policy.Name))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // part is an object that should be there, or the name of one that should not.
