@@ -188,13 +188,13 @@ func startCommand(nodeType string, params map[string]string) string {
 // setCommand has the container start Ray behind the user's own command. Where that
 // starts Ray itself, or an annotation says that it does, it stays as it is.
 func setCommand(c *corev1.Container, start string, annotated bool) {
-	own := strings.TrimSpace(strings.Join(c.Command, " ") + " " + strings.Join(c.Args, " "))
-	if annotated || strings.Contains(own, "ray start") {
+	own := slices.Concat(c.Command, c.Args)
+	if annotated || strings.Contains(strings.Join(own, " "), "ray start") {
 		return
 	}
 	line := "ulimit -n ${RAY_START_ULIMIT_OPEN_FILES:-65536}; " + start
-	if own != "" {
-		line = own + " && " + line
+	if len(own) > 0 {
+		line = " " + strings.Join(own, "  ") + "  && " + line // blanks as KubeRay has them
 	}
 	c.Command = []string{"/bin/bash", "-c", "--"}
 	c.Args = []string{line}
