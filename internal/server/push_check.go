@@ -110,7 +110,7 @@ func (c *pushCheck) stream(s *loki.Stream) (keep bool, marked []bool, err error)
 }
 
 // maxShown is how many bytes of a stream's labels, or of one of them, a reason shows.
-const maxShown = 4096
+const maxShown = 8 << 10
 
 // theStream stands for a stream in a reason until the reason is told.
 const theStream = "\x00stream"
@@ -193,12 +193,16 @@ func (c *pushCheck) entry(s *loki.Stream, e *logs.Entry) string {
 		return fmt.Sprintf("max entry size '%d' bytes exceeded for stream '%s' while adding an entry with length '%d' bytes",
 			c.lineBytes, theStream, len(e.Line))
 	}
-	if meta, changed := cleanMetadata(e.Metadata); changed {
-		e.Metadata = meta
-		c.changed = true
-	}
+	// As it was sent, so that clients learn the size that they know.
 	if fault := metadataFault(e.Metadata, c.limits.MetadataCount, c.limits.MetadataBytes); fault != "" {
 		return fault
+	}
+	if meta, changed := cleanMetadata(e.Metadata); changed {
+		if fault := metadataFault(meta, c.limits.MetadataCount, 3*c.limits.MetadataBytes); fault != "" {
+			return fault // a name can get longer
+		}
+		e.Metadata = meta
+		c.changed = true
 	}
 	c.addLevel(s, e)
 	return ""

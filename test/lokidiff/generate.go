@@ -125,6 +125,9 @@ func (g *generator) metricRange(query string) *question {
 }
 
 func (g *generator) instant(query string) *question {
+	if g.IntN(16) == 0 {
+		query = "approx_topk(" + g.pick("1", "2", "5", "100") + ", sum by (" + g.one(g.app.stored) + ") (" + g.counted() + "))"
+	}
 	q := g.ask("instant query", "/loki/api/v1/query")
 	q.params.Set("query", query)
 	q.params.Set("time", fmt.Sprint(g.base.Add(time.Duration(g.IntN(110))*time.Minute).UnixNano()))

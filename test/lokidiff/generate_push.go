@@ -83,7 +83,7 @@ func (g *generator) edgeValue(app string) []any {
 	text := g.pick("plain", "level=warn msg=x", `{"level":"error","n":1}`, "", " ", "用户 登录", "\x00", "tab\t", "ERROR here", "a\u2028b", strings.Repeat("long ", 52_429), strings.Repeat("x", 262_144))
 	meta := map[string]any{"n": strings.TrimPrefix(app, "edge")}
 	for range g.IntN(4) {
-		meta[g.pick("user", "a.b", "level", "severity_number", "trace-id", "9x", "app", "user", "__x__", "a__b", "ключ", "e", strings.Repeat("m", 100))] = g.pick("ann", "", "17", "WARN", "ü", strings.Repeat("v", 3000), "a\"b")
+		meta[g.pick("user", "a.b", "level", "severity_number", "trace-id", "9x", "app", "user", "__x__", "a__b", "ö-x", "e", strings.Repeat("m", 100))] = g.pick("ann", "", "17", "WARN", "ü", strings.Repeat("v", 3000), "a\"b")
 	}
 	if g.IntN(12) == 0 {
 		for i := range 120 + g.IntN(12) {
@@ -118,7 +118,7 @@ func (g *generator) edgeOTLP(app string) *question {
 		case 5:
 			return map[string]any{"bytesValue": "aGk="}
 		}
-		return text(g.pick("x", "", "ü", "a\"b", "level=error", "{\"a\":1}"))
+		return text(g.pick("x", "y z", "ü", "a\"b", "level=error", "{\"a\":1}"))
 	}
 	attributes := func(names ...string) (list []any) {
 		for range g.IntN(4) {

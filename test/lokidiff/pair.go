@@ -17,7 +17,8 @@ import (
 	"github.com/remora-ray/remora/test/loopback"
 )
 
-// lokiConfig is a Loki of one process with its default limits but for the rates.
+// lokiConfig is a Loki of one process with its default limits but for the rates, and
+// with approx_topk, for which its parts must speak protobuf to each other.
 const lokiConfig = `auth_enabled: true
 server:
   http_listen_address: 127.0.0.1
@@ -42,8 +43,10 @@ pattern_ingester: {enabled: true}
 compactor: {working_directory: %[3]s/compactor, retention_enabled: true, delete_request_store: filesystem}
 query_range: {cache_results: false}
 analytics: {reporting_enabled: false}
+frontend: {encoding: protobuf}
 limits_config:
   volume_enabled: true
+  shard_aggregations: [approx_topk]
   ingestion_rate_mb: 1000
   ingestion_burst_size_mb: 1000
   per_stream_rate_limit: 1GB

@@ -72,6 +72,7 @@ func questions(base time.Time, seed int64, n int) ([]*question, error) {
 		return nil, err
 	}
 	list = append(list, pushes(&generator{Rand: rand.New(rand.NewPCG(uint64(seed), 7)), base: base}, max(n/25, 4))...)
+	list = append(list, followed(&generator{Rand: rand.New(rand.NewPCG(uint64(seed), 8)), base: base}, n/100)...)
 	return append(list, generate(base, seed, n)...), nil
 }
 

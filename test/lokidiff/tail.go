@@ -141,10 +141,8 @@ func (t *tailed) add(frame []byte) error {
 	return nil
 }
 
+// sorted puts the streams in order; the lines of each are in that in which they came.
 func (t *tailed) sorted() *tailed {
 	slices.SortFunc(t.Streams, func(a, b tailStream) int { return cmp.Compare(text(a.Stream), text(b.Stream)) })
-	for _, s := range t.Streams {
-		slices.SortStableFunc(s.Values, func(a, b []any) int { return cmp.Compare(text(a), text(b)) })
-	}
 	return t
 }
