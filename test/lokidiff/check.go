@@ -31,6 +31,7 @@ func init() {
 	checks = map[string]check{
 		"such a line fails": (*pair).failsSo,
 		"equal series":      (*pair).chosenOfEqual,
+		"lines are so":      (*pair).linesAreSo,
 	}
 }
 
@@ -202,4 +203,37 @@ func pointsOf(v any) map[string]string {
 		}
 	}
 	return out
+}
+
+// linesAreSo reports whether Remora's patterns fit as many lines, by a filter of the
+// language, as they were counted, and tell their counts in order of time.
+func (p *pair) linesAreSo(ctx context.Context, c *compared) bool {
+	v, ok := decode(c.remora.body)
+	if !ok {
+		return false
+	}
+	patterns, _ := at(v, "data").([]any)
+	for _, told := range patterns[:min(len(patterns), 10)] {
+		pattern, _ := at(told, "pattern").(string)
+		samples, _ := at(told, "samples").([]any)
+		counted, last := 0, -1
+		for _, s := range samples {
+			point, _ := s.([]any)
+			if len(point) != 2 {
+				return false
+			}
+			when, _ := strconv.Atoi(fmt.Sprint(point[0]))
+			n, _ := strconv.Atoi(fmt.Sprint(point[1]))
+			if when <= last {
+				return false
+			}
+			counted, last = counted+n, when
+		}
+		lines := c.q.asLines(c.q.params.Get("query") + " |> " + strconv.Quote(pattern))
+		answer, ok := decode(p.ask(ctx, p.remora, lines).body)
+		if found := len(linesOf(answer)); !ok || counted == 0 || found < min(counted, 5000) {
+			return false
+		}
+	}
+	return true
 }

@@ -161,11 +161,15 @@ func (g *generator) broken() *question {
 func (g *generator) other() *question {
 	selector := g.selector()
 	var q *question
-	switch g.IntN(9) {
+	switch g.IntN(10) {
 	case 6:
 		q = g.ask("detected_field values", "/loki/api/v1/detected_field/"+g.pick("level", "status", "a", "app", "user", "msg", "detected_level", "pod")+"/values")
 		q.params.Set("query", g.logQuery())
 		q.params.Set("line_limit", "1000")
+	case 9:
+		q = g.ask("patterns", "/loki/api/v1/patterns")
+		q.params.Set("query", selector)
+		q.params.Set("step", g.pick("60", "600", "1h", "13"))
 	case 7:
 		q = g.ask("series", "/loki/api/v1/series")
 		q.params["match[]"] = []string{selector, g.selector(), "{" + g.pick(`env="prod"`, `app=~".*o.*", pod=""`, `service_name!~"j.*", app!=""`) + "}"}
