@@ -14,7 +14,7 @@ import (
 func (a *agent) split(f *follower, i int) *generation {
 	g := f.gens[i]
 	next := &generation{
-		of: f, key: g.key, name: g.name, path: g.path, rotation: g.rotation, fd: g.fd, links: g.links,
+		of: f, key: g.key, name: g.name, path: g.path, rotation: g.rotation, fd: g.fd,
 		grew: wall.Mono(), link: g.link, moment: g.moment,
 	}
 	if next.fd >= 0 {

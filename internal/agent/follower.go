@@ -90,7 +90,6 @@ type generation struct {
 	over       int64 // since when, by wall.Mono, if in this run
 	fd         int   // -1 when not open
 	link       bool  // kept by a name of our own
-	links      uint32
 	grew       int64 // when it was last seen to have grown
 	used       int64 // when it was last read
 	notBefore  int64 // when to try again after it could not be read

@@ -127,11 +127,7 @@ func (a *agent) budget() {
 	var sum int64
 	for f := range a.all {
 		for _, g := range f.gens {
-			names := g.links
-			if g.link && names > 0 {
-				names--
-			}
-			if g.path == "" && names == 0 && !g.acked && (g.fd >= 0 || g.link) {
+			if g.path == "" && !g.acked && (g.fd >= 0 || g.link) && a.deleted(g) {
 				all = append(all, held{f, g})
 				sum += g.size
 			}
@@ -148,6 +144,22 @@ func (a *agent) budget() {
 			sum -= h.g.size
 		}
 	}
+}
+
+// deleted reports whether a file that is held has no name but ours.
+func (a *agent) deleted(g *generation) bool {
+	var st tail.Stat
+	var err error
+	if g.fd >= 0 {
+		st, err = tail.StatFD(g.fd)
+	} else {
+		st, err = tail.StatPath(a.linkPath(g))
+	}
+	names := st.Links
+	if g.link && names > 0 {
+		names--
+	}
+	return err == nil && names == 0
 }
 
 // letGo gives up a deleted generation. What was read of it already and waits for

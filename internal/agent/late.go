@@ -36,7 +36,7 @@ func (a *agent) follow(f *follower, g *generation, st tail.Stat) {
 	s := a.newFollower(f.session.key, f.file)
 	rest := &generation{
 		of: s, key: g.key, head: g.head, print: g.print, name: g.name, path: g.path, rotation: g.rotation, begun: true,
-		size: st.Size, fd: g.fd, link: g.link, links: st.Links, grew: wall.Mono(), used: wall.Mono(),
+		size: st.Size, fd: g.fd, link: g.link, grew: wall.Mono(), used: wall.Mono(),
 		moment: moment{written: st.Written},
 	}
 	g.fd, g.link = -1, false

@@ -217,6 +217,7 @@ func TestStateLostAfterThePlaceWasNotFound(t *testing.T) {
 	w.mkdir()
 	w.start()
 	want := w.generations("worker-a.out", 0, 3, 2)
+	w.until("the last one is let go", func() bool { return links(w.path("worker-a.out.1")) == 1 })
 	w.drain()
 	w.loseState()
 	for gen := range 3 {

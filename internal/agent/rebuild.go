@@ -76,7 +76,7 @@ func (a *agent) renew(f *follower, g *generation) bool {
 		return false
 	}
 	*g = generation{
-		of: f, key: g.key, name: g.name, path: g.path, rotation: g.rotation, namelessAt: g.namelessAt, fd: g.fd, link: g.link, links: g.links,
+		of: f, key: g.key, name: g.name, path: g.path, rotation: g.rotation, namelessAt: g.namelessAt, fd: g.fd, link: g.link,
 		packed: g.packed, begins: g.begins, unpack: g.unpack, head: g.head, size: g.size, grew: g.grew, used: g.used,
 	}
 	if head := a.headOf(g); head != nil && !g.packed {

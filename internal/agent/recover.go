@@ -100,7 +100,7 @@ func (a *agent) firstScan() {
 		st, err := tail.StatPath(a.linkPath(g))
 		// A copy that was written over an older one is another file by now, with that one's inode.
 		if err == nil && st.Key.Birth == g.key.Birth && st.Key.Ino == g.key.Ino && a.byKey[st.Key] == nil {
-			g.link, g.links, g.key, g.size = true, st.Links, st.Key, st.Size
+			g.link, g.key, g.size = true, st.Key, st.Size
 		}
 		if a.byKey[g.key] == nil { // a name that leads to it may yet turn up
 			a.byKey[g.key] = g

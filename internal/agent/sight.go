@@ -43,7 +43,7 @@ func (a *agent) sight(f *follower, n *discover.Name, met map[*generation]bool) (
 	}
 	if old := a.known(tail.Stat{Key: g.key, Size: g.size, Written: g.written}, rot, path); old != nil {
 		a.closeFD(g) // renamed between the two looks at it
-		a.rename(old, n, path, rot, tail.Stat{Size: g.size, Links: g.links}, met)
+		a.rename(old, n, path, rot, tail.Stat{Size: g.size}, met)
 		return tail.Sighting{}, nil
 	}
 	g.name = n
@@ -127,7 +127,7 @@ func (a *agent) rename(g *generation, n *discover.Name, path string, rot int, st
 		return // met by an older name already
 	}
 	met[g] = true
-	g.name, g.path, g.rotation, g.links = n, path, rot, st.Links
+	g.name, g.path, g.rotation = n, path, rot
 	switch {
 	case g.done && st.Size > g.size:
 		a.late(g, st.Size)
@@ -169,7 +169,7 @@ func (a *agent) hold(f *follower, path string, rot int) (*generation, []byte, er
 	now := wall.Mono()
 	g := &generation{
 		of: f, key: st.Key, head: tail.HeadOf(head), path: path, rotation: rot,
-		size: st.Size, fd: fd, links: st.Links, grew: now, used: now,
+		size: st.Size, fd: fd, grew: now, used: now,
 	}
 	g.print, g.written = tail.Print(g.key, g.head), st.Written
 	a.opened(g)

@@ -157,7 +157,6 @@ func (a *agent) observe(f *follower, g *generation, now time.Time) (tail.Stat, t
 		a.closeFD(g)
 		return a.observe(f, g, now)
 	}
-	g.links = st.Links
 	if g.written != 0 && g.written != st.Written && st.Size == f.cursor.Offset {
 		g.changed = g.changed || !f.endsAsRead(g)
 	}

@@ -113,7 +113,7 @@ func (a *agent) lookInto(f *follower, path string, rot int) (*generation, error)
 	now := wall.Mono()
 	g := &generation{
 		of: f, key: st.Key, head: tail.HeadOf(head), path: path, rotation: rot, packed: true, begins: head,
-		size: max(size, 1), fd: -1, links: st.Links, grew: now, used: now,
+		size: max(size, 1), fd: -1, grew: now, used: now,
 	}
 	g.print = tail.Print(g.key, g.head)
 	return g, nil
