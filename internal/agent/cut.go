@@ -96,7 +96,7 @@ func (a *agent) cutWhileAway(f *follower, seen []tail.Sighting, held []*generati
 	}
 	if oldest < 0 {
 		a.cutOff(held[newest], f, i, met)
-		g.cut, g.size = true, max(g.size, needed)
+		g.cut, g.size, g.changedAt = true, max(g.size, needed), wall.Mono()
 		return seen, held
 	}
 	a.goOnIn(held[oldest], held[newest], f, i, met)
@@ -256,6 +256,23 @@ func (a *agent) cut(f *follower, g *generation) {
 	g.done, g.cut = true, true
 	a.noteGap(f, "truncated", g.base+uint64(g.size), 0)
 	f.next()
+}
+
+// cutShort ends a file that was cut and of which no copy was found. Word of one may come
+// a moment later: until then it reports false.
+func (a *agent) cutShort(f *follower, g *generation) bool {
+	if !a.closing && time.Duration(wall.Mono()-g.changedAt) < quietRenamed {
+		a.settle(f)
+		return false
+	}
+	sent := min(g.size, int64(f.emit)-int64(g.base)) // by an earlier run
+	g.size = max(f.cursor.Offset, sent)
+	g.done = true
+	if !f.passed() {
+		a.noteGap(f, "truncated", g.base+uint64(g.size), 0)
+	}
+	f.next()
+	return true
 }
 
 // cutUnread reports whether a file was cut before anything of it was read: it has other

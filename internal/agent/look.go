@@ -356,6 +356,11 @@ func (a *agent) copied(f *follower, orig, g *generation) {
 		orig.copy, g.copies = g, orig
 		return
 	}
+	if i := slices.Index(f.gens, orig); !orig.done && i+1 < len(f.gens) && !f.gens[i+1].begun {
+		orig.cut = false
+		a.takeCopy(orig, g)
+		return
+	}
 	at := uint64(orig.size)
 	s := a.newFollower(f.session.key, f.file)
 	s.stray, s.gens, g.of = true, []*generation{g}, s

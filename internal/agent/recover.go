@@ -116,7 +116,7 @@ func (a *agent) firstScan() {
 			if g.acked {
 				a.conf.Spent(g.key.Ino)
 			}
-			if !g.link && !g.acked { // though it has lost its name since it was met a moment ago
+			if !g.link && !g.acked && a.byKey[g.key] == g { // though it has lost its name since it was met a moment ago
 				if st, err := tail.StatPath(a.linkPath(g)); err == nil && st.Key == g.key {
 					g.link = true
 				}

@@ -50,6 +50,12 @@ func (a *agent) step(f *follower, now time.Time) {
 		if g.packed && (next == tail.Open || next == tail.Read || next == tail.Flush) && !a.mayUnpack(f, g) {
 			return
 		}
+		if g.cut && (next == tail.Abandon || next == tail.Advance && f.gap == "") {
+			if !a.cutShort(f, g) {
+				return
+			}
+			continue
+		}
 		switch next {
 		case tail.Wait:
 			a.settleEnded(f, g)
@@ -65,10 +71,6 @@ func (a *agent) step(f *follower, now time.Time) {
 		case tail.Read, tail.Flush:
 			a.read(f, g, st, s.Ended)
 		case tail.Advance:
-			if g.cut && f.gap == "" { // what it held behind that was cut off unseen
-				a.abandon(f, g, "truncated")
-				continue
-			}
 			a.advance(f, g)
 		case tail.Restart:
 			if !a.cutForGood(f, g) {
@@ -77,11 +79,7 @@ func (a *agent) step(f *follower, now time.Time) {
 			}
 			a.cut(f, g)
 		case tail.Abandon:
-			why := "deleted-unread"
-			if g.cut {
-				why = "truncated"
-			}
-			a.abandon(f, g, why)
+			a.abandon(f, g, "deleted-unread")
 		}
 	}
 }
