@@ -26,11 +26,11 @@ import (
 )
 
 type options struct {
-	bin, loki, corpus   string
-	seed                int64
-	n                   int
-	run                 *regexp.Regexp
-	verbose, keep, bare bool
+	bin, loki, corpus           string
+	seed                        int64
+	n                           int
+	run                         *regexp.Regexp
+	verbose, keep, bare, approx bool
 }
 
 func main() {
@@ -45,6 +45,7 @@ func main() {
 	flag.BoolVar(&o.verbose, "v", false, "print named differences in full, and where each question is equal")
 	flag.BoolVar(&o.keep, "keep", false, "leave both servers running until interrupted")
 	flag.BoolVar(&o.bare, "bare", false, "Loki adds neither service_name nor detected_level")
+	flag.BoolVar(&o.approx, "approx", false, "Loki has approx_topk switched on; ask with -run approx_topk, as it then hangs on numbers alone")
 	flag.Parse()
 	var err error
 	if o.run, err = regexp.Compile(run); err != nil {

@@ -17,8 +17,7 @@ import (
 	"github.com/remora-ray/remora/test/loopback"
 )
 
-// lokiConfig is a Loki of one process with its default limits but for the rates, and
-// with approx_topk, for which its parts must speak protobuf to each other.
+// lokiConfig is a Loki of one process with its default limits but for the rates.
 const lokiConfig = `auth_enabled: true
 server:
   http_listen_address: 127.0.0.1
@@ -43,10 +42,8 @@ pattern_ingester: {enabled: true}
 compactor: {working_directory: %[3]s/compactor, retention_enabled: true, delete_request_store: filesystem}
 query_range: {cache_results: false}
 analytics: {reporting_enabled: false}
-frontend: {encoding: protobuf}
 limits_config:
   volume_enabled: true
-  shard_aggregations: [approx_topk]
   ingestion_rate_mb: 1000
   ingestion_burst_size_mb: 1000
   per_stream_rate_limit: 1GB
@@ -90,6 +87,9 @@ func startPair(ctx context.Context, o *options) (*pair, error) {
 	text := fmt.Appendf(nil, lokiConfig, ports[0], ports[1], filepath.Join(dir, "loki"), ports[2])
 	if o.bare {
 		text = append(text, "  discover_service_name: []\n  discover_log_levels: false\n"...)
+	}
+	if o.approx {
+		text = append(text, "  shard_aggregations: [approx_topk]\nfrontend: {encoding: protobuf}\n"...)
 	}
 	if err := os.WriteFile(config, text, 0o600); err != nil {
 		return nil, err
