@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -310,18 +311,19 @@ func quiet(w *world) {
 		w.patch(c.Name, `{"metadata": {"labels": {"note": "look"}}}`)
 	}
 	w.small("last")
-	pods := 0
+	made := map[string]int{}
 	for _, write := range w.writes.take() {
+		kind, isMade := strings.CutPrefix(write, "POST /api/v1/namespaces/default/")
 		switch {
-		case write == "POST /api/v1/namespaces/default/pods":
-			pods++
+		case isMade:
+			made[kind]++
 		case strings.Contains(write, "/last"), strings.Contains(write, "/leases/"), strings.HasPrefix(write, "POST /apis/events.k8s.io/"), strings.Contains(write, "/settles"):
 		default:
 			w.Errorf("%s, though nothing happened", write)
 		}
 	}
-	if pods != 4 {
-		w.Errorf("%d pods were made, the last cluster has 4", pods)
+	if want := map[string]int{"pods": 4, "services": 1, "configmaps": 1}; !maps.Equal(made, want) {
+		w.Errorf("%v were made, the last cluster has %v", made, want)
 	}
 }
 
@@ -341,6 +343,27 @@ func takenAway(w *world) {
 	w.patch("sheds", `{"spec": {"enableInTreeAutoscaling": true, "headGroupSpec": {"enableIngress": true}}}`)
 	for _, o := range all {
 		w.until(o.name+" is there", func() bool { return w.Get(w.Context(), inDefault(o.name), o.kind) == nil })
+	}
+	var claims corev1.PersistentVolumeClaimList
+	if err := w.List(w.Context(), &claims, client.InNamespace("default")); err != nil || len(claims.Items) == 0 {
+		w.Fatalf("no claim of any cluster: %v", err)
+	}
+	kept := &claims.Items[0]
+	for _, o := range append(all, struct {
+		name string
+		kind client.Object
+	}{kept.Name, kept}) {
+		const mark = "remora.dev/applied"
+		before := o.kind.GetAnnotations()[mark]
+		w.merge(o.kind, `{"metadata": {"annotations": {"`+mark+`": null}}}`)
+		w.until(o.name+" is as it was", func() bool {
+			return w.Get(w.Context(), inDefault(o.name), o.kind) == nil && o.kind.GetAnnotations()[mark] == before
+		})
+		for _, fields := range o.kind.GetManagedFields() {
+			if fields.Manager == "remora-operator" && fields.Operation != metav1.ManagedFieldsOperationApply {
+				w.Errorf("%s has fields that no later apply takes away", o.name)
+			}
+		}
 	}
 	w.patch("sheds", `{"spec": {"enableInTreeAutoscaling": false, "headGroupSpec": {"enableIngress": false}, "logs": {"enabled": false}}}`)
 	for _, o := range all {

@@ -19,6 +19,9 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/csaupgrade"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -42,8 +45,8 @@ func Ours() labels.Selector {
 // taken away.
 const annotationApplied = "remora.dev/applied"
 
-// Ensure brings want, an object of owner, to the API server: by server-side apply, and
-// only where something differs. cache may know none but objects with [LabelCluster].
+// Ensure brings want, an object of owner, to the API server: makes it, or applies it
+// where something differs. cache may know none but objects with [LabelCluster].
 // An object of that name that belongs to another is left alone, with an error.
 func Ensure(ctx context.Context, cache client.Client, live client.Reader, owner client.Object, want client.Object) error {
 	object, err := prepare(owner, want)
@@ -54,9 +57,10 @@ func Ensure(ctx context.Context, cache client.Client, live client.Reader, owner 
 	have := want.DeepCopyObject().(client.Object)
 	err = cache.Get(ctx, client.ObjectKeyFromObject(want), have)
 	if apierrors.IsNotFound(err) {
-		if err = live.Get(ctx, client.ObjectKeyFromObject(want), have); apierrors.IsNotFound(err) {
-			return apply(ctx, cache, object)
+		if err = create(ctx, cache, object); !apierrors.IsAlreadyExists(err) {
+			return err
 		}
+		err = live.Get(ctx, client.ObjectKeyFromObject(want), have)
 	}
 	if err != nil {
 		return fmt.Errorf("get %s: %w", name, err)
@@ -73,6 +77,9 @@ func Ensure(ctx context.Context, cache client.Client, live client.Reader, owner 
 	delete(wanted, "kind")
 	if within(wanted, there) {
 		return nil
+	}
+	if err := disown(ctx, cache, live, have); err != nil {
+		return err
 	}
 	if err = apply(ctx, cache, object); !aboutAddress(err) {
 		return err
@@ -98,6 +105,33 @@ func aboutAddress(err error) bool {
 		}
 	}
 	return len(causes) > 0
+}
+
+// create makes an object: one request where most often there is none of its name.
+func create(ctx context.Context, c client.Client, object *unstructured.Unstructured) error {
+	err := c.Create(ctx, object.DeepCopy(), client.FieldOwner(FieldManager))
+	if err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("create %s %s: %w", object.GetKind(), object.GetName(), err)
+	}
+	return err
+}
+
+// disown has fields that [create] wrote count as applied, so that those that are not
+// desired any more go when others are applied.
+func disown(ctx context.Context, c client.Client, live client.Reader, object client.Object) error {
+	now := object.DeepCopyObject().(client.Object)
+	name := client.ObjectKeyFromObject(object)
+	if err := live.Get(ctx, name, now); err != nil {
+		return client.IgnoreNotFound(fmt.Errorf("get %s: %w", name, err))
+	}
+	patch, err := csaupgrade.UpgradeManagedFieldsPatch(now, sets.New(FieldManager), FieldManager)
+	if err != nil || len(patch) == 0 {
+		return err
+	}
+	if err := c.Patch(ctx, now, client.RawPatch(types.JSONPatchType, patch)); err != nil && !apierrors.IsNotFound(err) {
+		return fmt.Errorf("patch %s: %w", name, err)
+	}
+	return nil
 }
 
 // prepare makes of want what is applied: with the operator's mark, and without what

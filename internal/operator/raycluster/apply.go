@@ -6,11 +6,15 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/remora-ray/remora/api/rayv1"
@@ -138,15 +142,17 @@ func (r *Reconciler) applyPods(ctx context.Context, c *rayv1.RayCluster, changes
 		try("FailedDelete"+kindOf(d.Pod), func() error { return r.deletePod(ctx, c, d) })
 	}
 	wg.Wait() // what goes leaves room for what comes
+	var made creations
 	if changes.Head {
-		try("FailedCreateHeadPod", func() error { return r.createPod(ctx, c, desired.HeadPod(c, r.Settings)) })
+		try("FailedCreateHeadPod", func() error { return r.createPod(ctx, c, desired.HeadPod(c, r.Settings), &made) })
 	}
 	for _, w := range changes.Workers {
 		try("FailedCreateWorkerPod", func() error {
-			return r.createPod(ctx, c, desired.WorkerPod(c, w.Group, w.Replica, r.Settings))
+			return r.createPod(ctx, c, desired.WorkerPod(c, w.Group, w.Replica, r.Settings), &made)
 		})
 	}
 	wg.Wait()
+	made.announce(r.Events, c)
 	return failures
 }
 
@@ -157,13 +163,46 @@ func kindOf(pod *corev1.Pod) string {
 	return "WorkerPod"
 }
 
-func (r *Reconciler) createPod(ctx context.Context, c *rayv1.RayCluster, pod *corev1.Pod) error {
+// creations are pods that were made in a pass, by group.
+type creations struct {
+	mu   sync.Mutex
+	pods map[string][]*corev1.Pod
+}
+
+func (m *creations) add(pod *corev1.Pod) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.pods == nil {
+		m.pods = map[string][]*corev1.Pod{}
+	}
+	group := pod.Labels[desired.LabelGroup]
+	m.pods[group] = append(m.pods[group], pod)
+}
+
+// announce has an event for each group, and not for each of its pods.
+func (m *creations) announce(to events.EventRecorder, c *rayv1.RayCluster) {
+	for _, group := range slices.Sorted(maps.Keys(m.pods)) {
+		pods := m.pods[group]
+		var names []string
+		for _, pod := range pods {
+			names = append(names, pod.Name)
+		}
+		slices.Sort(names)
+		note := "Created pod " + names[0]
+		if len(names) > 1 {
+			note = fmt.Sprintf("Created %d pods of group %s: %s", len(names), group, strings.Join(names, ", "))
+		}
+		to.Eventf(c, pods[0], corev1.EventTypeNormal, "Created"+kindOf(pods[0]), "Create", "%s", brief(note))
+	}
+}
+
+func (r *Reconciler) createPod(ctx context.Context, c *rayv1.RayCluster, pod *corev1.Pod, made *creations) error {
 	if err := r.Create(ctx, pod); err != nil {
 		return fmt.Errorf("create pod %s: %w", pod.GenerateName, err)
 	}
 	r.recent.create(client.ObjectKeyFromObject(c), pod, r.now())
 	r.Metrics.created.WithLabelValues(pod.Labels[desired.LabelNodeType]).Inc()
-	r.Events.Eventf(c, pod, corev1.EventTypeNormal, "Created"+kindOf(pod), "Create", "Created pod %s", pod.Name)
+	made.add(pod)
 	return nil
 }
 

@@ -117,7 +117,7 @@ func (r *Reconciler) rules() plan.Rules {
 // now that it does not have yet.
 func (r *Reconciler) pods(ctx context.Context, c *rayv1.RayCluster) ([]*corev1.Pod, error) {
 	var list corev1.PodList
-	err := r.List(ctx, &list, client.InNamespace(c.Namespace), client.MatchingLabels{desired.LabelCluster: c.Name}, client.UnsafeDisableDeepCopy)
+	err := r.List(ctx, &list, client.InNamespace(c.Namespace), client.MatchingFields{podCluster: c.Name}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("list pods of %s: %w", c.Name, err)
 	}

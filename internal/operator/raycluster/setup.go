@@ -26,8 +26,11 @@ import (
 	"github.com/remora-ray/remora/internal/operator/kube"
 )
 
-// podNode indexes pods by the node that they are on.
-const podNode = "spec.nodeName"
+// Indexes of pods: by the node that they are on, and by their cluster.
+const (
+	podNode    = "spec.nodeName"
+	podCluster = "cluster"
+)
 
 // children are the kinds that the operator makes, beside pods.
 func children() []client.Object {
@@ -44,7 +47,7 @@ func CacheOptions() cache.Options {
 		DefaultTransform: cache.TransformStripManagedFields(),
 		ByObject:         map[client.Object]cache.ByObject{},
 	}
-	options.ByObject[&corev1.Pod{}] = cache.ByObject{Label: having(desired.LabelCluster)}
+	options.ByObject[&corev1.Pod{}] = cache.ByObject{Label: having(desired.LabelCluster), Transform: stripPod}
 	options.ByObject[&corev1.Node{}] = cache.ByObject{Transform: stripNode}
 	for _, child := range children() {
 		options.ByObject[child] = cache.ByObject{Label: kube.Ours()}
@@ -58,6 +61,22 @@ func having(label string) labels.Selector {
 		panic(fmt.Sprintf("label %s: %v", label, err)) // constants of ours
 	}
 	return labels.NewSelector().Add(*has)
+}
+
+// stripPod keeps of a pod what is looked at: most of its specification is not, and of
+// many pods that is most of what they take.
+func stripPod(object any) (any, error) {
+	pod, ok := object.(*corev1.Pod)
+	if !ok {
+		return object, nil
+	}
+	pod.ManagedFields = nil
+	kept := corev1.PodSpec{NodeName: pod.Spec.NodeName, RestartPolicy: pod.Spec.RestartPolicy}
+	for _, c := range pod.Spec.Containers {
+		kept.Containers = append(kept.Containers, corev1.Container{Name: c.Name, Image: c.Image})
+	}
+	pod.Spec = kept
+	return pod, nil
 }
 
 // stripNode keeps of a node whether it is heard of.
@@ -81,6 +100,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, concurrency int) error {
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency})
 	for _, child := range children() {
 		b = b.Watches(child, handler.EnqueueRequestsFromMapFunc(byLabel(kube.LabelCluster)))
+	}
+	err := mgr.GetFieldIndexer().IndexField(context.Background(), &corev1.Pod{}, podCluster, func(o client.Object) []string {
+		return []string{o.GetLabels()[desired.LabelCluster]}
+	})
+	if err != nil {
+		return fmt.Errorf("index pods by cluster: %w", err)
 	}
 	if r.Nodes {
 		err := mgr.GetFieldIndexer().IndexField(context.Background(), &corev1.Pod{}, podNode, func(o client.Object) []string {
