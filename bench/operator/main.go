@@ -32,6 +32,7 @@ const (
 type options struct {
 	kubernetes  string // directory of etcd and kube-apiserver
 	ours, crds  string // program and definitions
+	args        string // more flags of ours
 	kuberay     string
 	kuberayCRDs string
 	sizes       []int // numbers of clusters
@@ -58,7 +59,7 @@ func (o *options) contenders() []contender {
 	all := []contender{
 		kuberay("kuberay"),
 		kuberay("kuberay-10", "--reconcile-concurrency=10"),
-		{ours, o.ours, o.crds, []string{"--agent-image=remora-agent", "--logs-url=http://remora:3100"}},
+		{ours, o.ours, o.crds, append([]string{"--agent-image=remora-agent", "--logs-url=http://remora:3100"}, strings.Fields(o.args)...)},
 	}
 	var chosen []contender
 	for _, c := range all {
@@ -80,6 +81,7 @@ func parse(args []string) (*options, error) {
 	f := flag.NewFlagSet("operator", flag.ContinueOnError)
 	f.StringVar(&o.kubernetes, "kubernetes", filepath.Join(cache, "kubernetes-1.34.3"), "`DIRECTORY` of etcd and kube-apiserver")
 	f.StringVar(&o.ours, "operator", "../../bin/remora-operator", "`FILE` of remora-operator")
+	f.StringVar(&o.args, "operator-args", "", "more `FLAGS` of remora-operator, such as '--qps=500 --burst=1000'")
 	f.StringVar(&o.crds, "crds", "../../deploy/kubernetes/crds", "`DIRECTORY` of its definitions")
 	f.StringVar(&o.kuberay, "kuberay", filepath.Join(cache, "kuberay-1.6.0"), "`FILE` of KubeRay's operator")
 	f.StringVar(&o.kuberayCRDs, "kuberay-crds", "", "`DIRECTORY` of its definitions")

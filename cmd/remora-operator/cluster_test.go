@@ -339,8 +339,9 @@ func takenAway(w *world) {
 		{"sheds", &rbacv1.Role{}},
 		{"sheds", &rbacv1.RoleBinding{}},
 		{"sheds-logs", &corev1.ConfigMap{}},
+		{"sheds-head", &networkingv1.NetworkPolicy{}},
 	}
-	w.patch("sheds", `{"spec": {"enableInTreeAutoscaling": true, "headGroupSpec": {"enableIngress": true}}}`)
+	w.patch("sheds", `{"spec": {"enableInTreeAutoscaling": true, "networkPolicy": {"mode": "DenyAll"}, "headGroupSpec": {"enableIngress": true}}}`)
 	for _, o := range all {
 		w.until(o.name+" is there", func() bool { return w.Get(w.Context(), inDefault(o.name), o.kind) == nil })
 	}
@@ -365,7 +366,7 @@ func takenAway(w *world) {
 			}
 		}
 	}
-	w.patch("sheds", `{"spec": {"enableInTreeAutoscaling": false, "headGroupSpec": {"enableIngress": false}, "logs": {"enabled": false}}}`)
+	w.patch("sheds", `{"spec": {"enableInTreeAutoscaling": false, "networkPolicy": null, "headGroupSpec": {"enableIngress": false}, "logs": {"enabled": false}}}`)
 	for _, o := range all {
 		w.until(o.name+" is gone", func() bool { return apierrors.IsNotFound(w.Get(w.Context(), inDefault(o.name), o.kind)) })
 	}
