@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	utilrand "k8s.io/apimachinery/pkg/util/rand"
@@ -13,11 +14,13 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 	"sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/remora-ray/remora/api/rayv1"
+	"github.com/remora-ray/remora/internal/operator/backlog"
 	"github.com/remora-ray/remora/internal/operator/desired"
 	"github.com/remora-ray/remora/internal/operator/raycluster"
 	"github.com/remora-ray/remora/internal/operator/tokens"
@@ -25,6 +28,9 @@ import (
 
 // lease is KubeRay's own, so that of both operators one works.
 const lease = "ray-operator-leader"
+
+// askAgents is how often agents are asked how far behind they are.
+const askAgents = 30 * time.Second
 
 // knownKinds are the kinds of objects of Kubernetes itself and of ray.io.
 func knownKinds() (*runtime.Scheme, error) {
@@ -73,6 +79,7 @@ func run(ctx context.Context, config *rest.Config, o *options) error {
 		Nodes:     nodes,
 		NewName:   func(group string) string { return group + "-" + utilrand.String(5) },
 		Metrics:   raycluster.NewMetrics(metrics.Registry),
+		Backlog:   &backlog.Watch{Reader: mgr.GetClient(), Every: askAgents, Port: desired.AgentPort, Changed: make(chan event.GenericEvent)},
 	}
 	if err := r.SetupWithManager(mgr, o.concurrency); err != nil {
 		return err

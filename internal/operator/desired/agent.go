@@ -29,7 +29,7 @@ const (
 	statePath   = "/var/lib/remora-agent"
 	confPath    = "/etc/remora"
 	tokenPath   = "/var/run/secrets/remora"
-	agentPort   = 9081
+	AgentPort   = 9081
 	rayUser     = 1000 // of Ray's images
 	rayGroup    = 100
 	usualGrace  = 30 // seconds that Kubernetes gives a pod to end
@@ -190,7 +190,7 @@ func agentContainer(pod *corev1.Pod, l *rayv1.LogsSpec) corev1.Container {
 			fromField("REMORA_GROUP", labelPath(LabelGroup)),
 			{Name: "REMORA_CONTAINER", Value: ray.Name},
 		},
-		Ports: []corev1.ContainerPort{{Name: "agent-metrics", ContainerPort: agentPort}},
+		Ports: []corev1.ContainerPort{{Name: "agent-metrics", ContainerPort: AgentPort}},
 		LivenessProbe: &corev1.Probe{
 			ProbeHandler:  corev1.ProbeHandler{HTTPGet: &corev1.HTTPGetAction{Path: "/healthz", Port: intstr.FromString("agent-metrics")}},
 			PeriodSeconds: 20, TimeoutSeconds: 5, FailureThreshold: 6,

@@ -22,12 +22,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/remora-ray/remora/api/rayv1"
+	"github.com/remora-ray/remora/internal/operator/backlog"
 	"github.com/remora-ray/remora/internal/operator/desired"
 	"github.com/remora-ray/remora/internal/operator/plan"
 	"github.com/remora-ray/remora/internal/operator/status"
 )
 
-// Reconciler looks after RayClusters. All fields but Nodes and Now must be set.
+// Reconciler looks after RayClusters. All fields but Nodes, Now and Backlog must be set.
 type Reconciler struct {
 	client.Client               // reads come from its cache
 	Live          client.Reader // reads that must be of this moment
@@ -38,6 +39,7 @@ type Reconciler struct {
 	Now           func() time.Time
 	NewName       func(group string) string
 	Metrics       *Metrics
+	Backlog       *backlog.Watch // nil: no agent is asked how far behind it is
 
 	recent  recent
 	endings endings
@@ -166,7 +168,11 @@ func (r *Reconciler) tell(ctx context.Context, c *rayv1.RayCluster, pods []*core
 	if !rayv1.Invalid(found) {
 		logs.On, logs.Reason, logs.Message = desired.Logs(c, r.Settings)
 	}
-	now, differs := status.Of(c, status.Seen{Pods: own, Head: head, Found: found, Failures: failures, Logs: logs, Unsent: r.endings.of(client.ObjectKeyFromObject(c)), Now: r.now()})
+	behind := ""
+	if r.Backlog != nil {
+		behind = r.Backlog.Of(client.ObjectKeyFromObject(c))
+	}
+	now, differs := status.Of(c, status.Seen{Pods: own, Head: head, Found: found, Failures: failures, Logs: logs, Unsent: r.endings.of(client.ObjectKeyFromObject(c)), Behind: behind, Now: r.now()})
 	if !differs {
 		return false, nil
 	}

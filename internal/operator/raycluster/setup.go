@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"github.com/remora-ray/remora/api/rayv1"
 	"github.com/remora-ray/remora/internal/operator/desired"
@@ -115,6 +116,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager, concurrency int) error {
 			return fmt.Errorf("index pods by node: %w", err)
 		}
 		b = b.Watches(&corev1.Node{}, handler.EnqueueRequestsFromMapFunc(r.onNode), builder.WithPredicates(heardOf()))
+	}
+	if r.Backlog != nil {
+		if err := mgr.Add(r.Backlog); err != nil {
+			return fmt.Errorf("ask agents how far behind they are: %w", err)
+		}
+		b = b.WatchesRawSource(source.Channel(r.Backlog.Changed, &handler.EnqueueRequestForObject{}))
 	}
 	if err := b.Complete(r); err != nil {
 		return fmt.Errorf("set up the controller of RayClusters: %w", err)

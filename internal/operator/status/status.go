@@ -27,6 +27,7 @@ type Seen struct {
 	Found    []rayv1.Finding
 	Failures []Failure // of what was tried just now
 	Logs     Logs
+	Behind   string   // what agents are nearly too far behind with; empty: nothing
 	Unsent   []string // of pods that ended before their agent had delivered everything
 	Now      time.Time
 }
@@ -59,6 +60,7 @@ func Of(c *rayv1.RayCluster, seen Seen) (rayv1.RayClusterStatus, bool) {
 	t.failures()
 	t.troubles()
 	t.unsent()
+	t.behind()
 	t.state()
 	if equality.Semantic.DeepEqual(s, c.Status) {
 		return s, false
@@ -289,6 +291,17 @@ func (t *teller) unsent() {
 	if len(t.seen.Unsent) > 0 {
 		t.set(LogsIncomplete, true, "PodEnded", strings.Join(slices.Sorted(slices.Values(t.seen.Unsent)), "; "))
 	}
+}
+
+// LogsBehind tells that lines are about to be rotated away before they are delivered.
+const LogsBehind = "LogsBehind"
+
+func (t *teller) behind() {
+	if t.seen.Behind == "" {
+		meta.RemoveStatusCondition(&t.s.Conditions, LogsBehind)
+		return
+	}
+	t.set(LogsBehind, true, "PodsFail", t.seen.Behind)
 }
 
 func (t *teller) failures() {
