@@ -168,6 +168,10 @@ func TestHashTellsPodsApart(t *testing.T) {
 	if desired.SpecHash(&c.Spec) != before {
 		t.Error("scaling changes the hash: every pod would be made anew")
 	}
+	c.Spec.NetworkPolicy = &rayv1.NetworkPolicyOptions{}
+	if desired.SpecHash(&c.Spec) != before {
+		t.Error("a network policy changes the hash: every pod would be made anew")
+	}
 	c.Spec.HeadGroupSpec.Template.Spec.Containers[0].Image = "rayproject/ray:2.60.0"
 	if desired.SpecHash(&c.Spec) == before {
 		t.Error("another image does not change the hash: Recreate would do nothing")

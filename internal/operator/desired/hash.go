@@ -11,7 +11,7 @@ import (
 )
 
 // SpecHash tells specifications apart whose pods differ. How many workers there are,
-// where they may run and how they are upgraded does not count.
+// where they may run, who reaches them and how they are upgraded does not count.
 func SpecHash(spec *rayv1.RayClusterSpec) string {
 	s := spec.DeepCopy()
 	forget(&s.HeadGroupSpec.Template)
@@ -23,6 +23,7 @@ func SpecHash(spec *rayv1.RayClusterSpec) string {
 	}
 	s.UpgradeStrategy = nil
 	s.Suspend = nil
+	s.NetworkPolicy = nil
 	text, err := json.Marshal(s)
 	if err != nil { // a decoded specification encodes
 		return ""

@@ -126,19 +126,20 @@ func (r *Reconciler) clean(ctx context.Context, c *rayv1.RayCluster) (done bool,
 	if err != nil {
 		return false, "", fmt.Errorf("get Job %s: %w", desired.CleanupName(c), err)
 	}
-	return ended(&job)
+	done, left = ended(&job)
+	return done, left, nil
 }
 
 // ended reports whether a Job has done its work, or else why it never will.
-func ended(job *batchv1.Job) (done bool, left string, err error) {
+func ended(job *batchv1.Job) (done bool, left string) {
 	for _, condition := range job.Status.Conditions {
 		switch {
 		case condition.Status != corev1.ConditionTrue:
 		case condition.Type == batchv1.JobComplete:
-			return true, "", nil
+			return true, ""
 		case condition.Type == batchv1.JobFailed:
-			return false, "Job " + job.Name + " failed: " + condition.Message, nil
+			return false, "Job " + job.Name + " failed: " + condition.Message
 		}
 	}
-	return false, "", nil
+	return false, ""
 }
