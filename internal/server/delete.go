@@ -143,7 +143,7 @@ func (s *Server) deletedTime(r *request) (start, end int64, err error) {
 	}
 	if text := r.Form.Get("max_interval"); text != "" {
 		// Loki splits requests by it; here one does it all.
-		if _, err := loki.ParseDuration(text); err != nil {
+		if _, err := time.ParseDuration(text); err != nil {
 			return 0, 0, failf(http.StatusBadRequest, "invalid max_interval: valid time units are 's', 'm', 'h'")
 		}
 	}

@@ -20,8 +20,28 @@ func textDiffers(a, b string) string {
 	if failure.MatchString(a) && failure.MatchString(b) {
 		return "text, the line that failed"
 	}
+	if x, y := faultsOf(a), faultsOf(b); len(x) > 1 && slices.Equal(x, y) {
+		return "order of faults"
+	}
 	return "text"
 }
+
+// faultsOf are the faults that an answer to a push lists, sorted.
+func faultsOf(text string) []string {
+	at := faults.FindStringIndex(text)
+	if at == nil {
+		return nil
+	}
+	counts, list := faults.FindAllString(text, -1), faults.Split(text[at[0]:], -1)[1:]
+	for i := range list {
+		list[i] = counts[i] + strings.Trim(list[i], "; ")
+	}
+	slices.Sort(list)
+	return list
+}
+
+// faults begin so.
+var faults = regexp.MustCompile(`\d+ errors like: `)
 
 // severalComparisons reports whether a log query has a parser and several comparisons
 // behind it that a line can fail.
