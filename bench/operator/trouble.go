@@ -35,7 +35,8 @@ func (o *options) trouble(ctx context.Context, c contender) (_ *troubled, err er
 	t := &troubled{name: c.name}
 	for round := range o.rounds {
 		for _, with := range []bool{round%2 == 0, round%2 != 0} { // in turn, as the machine changes
-			p99, err := s.round(ctx, o.others, with)
+			// Names of their own, so that nothing of a round is in the way of the next.
+			p99, err := s.round(ctx, fmt.Sprintf("%d-%v", round, with), o.others, with)
 			if err != nil {
 				return nil, err
 			}
@@ -51,12 +52,12 @@ func (o *options) trouble(ctx context.Context, c contender) (_ *troubled, err er
 
 // round makes clusters one after the other and tells how long the slowest but a
 // hundredth of them took.
-func (s *stage) round(ctx context.Context, n int, with bool) (time.Duration, error) {
+func (s *stage) round(ctx context.Context, name string, n int, with bool) (time.Duration, error) {
 	var bad []string
 	changing, stop := context.WithCancel(ctx)
 	changed := make(chan error, 1)
 	if with {
-		wrong, dead := namesOf("wrong", inTrouble), namesOf(neverReady, inTrouble)
+		wrong, dead := namesOf("wrong-"+name, inTrouble), namesOf(neverReady+"-"+name, inTrouble)
 		bad = append(wrong, dead...)
 		if err := errors.Join(s.make(ctx, wrong, 1, 2), s.make(ctx, dead, workersOf, 0)); err != nil {
 			stop()
@@ -64,7 +65,7 @@ func (s *stage) round(ctx context.Context, n int, with bool) (time.Duration, err
 		}
 	}
 	go func() { changed <- s.change(changing, bad) }()
-	p99, err := s.oneByOne(ctx, namesOf("other", n))
+	p99, err := s.oneByOne(ctx, namesOf("other-"+name, n))
 	stop()
 	return p99, errors.Join(err, <-changed, s.remove(ctx, bad))
 }
