@@ -63,11 +63,30 @@ func (s *stage) round(ctx context.Context, name string, n int, with bool) (time.
 			stop()
 			return 0, err
 		}
+		if err := s.untilPods(ctx, dead, 1+workersOf); err != nil { // making them is no trouble
+			stop()
+			return 0, err
+		}
 	}
 	go func() { changed <- s.change(changing, bad) }()
 	p99, err := s.oneByOne(ctx, namesOf("other-"+name, n))
 	stop()
 	return p99, errors.Join(err, <-changed, s.remove(ctx, bad))
+}
+
+// untilPods waits until each of the clusters has so many pods.
+func (s *stage) untilPods(ctx context.Context, names []string, each int) error {
+	return until(ctx, "clusters in trouble have their pods", func() (bool, error) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		have := 0
+		for _, of := range s.there {
+			if slices.Contains(names, of) {
+				have++
+			}
+		}
+		return have == len(names)*each, s.failed
+	})
 }
 
 func (s *stage) oneByOne(ctx context.Context, names []string) (time.Duration, error) {
