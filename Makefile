@@ -68,8 +68,10 @@ e2e-ray: build ## a real Ray from PyPI, with agent and server killed on the way
 	go run ./test/e2e/ray -bin bin $(E2E_FLAGS)
 
 E2E_AGENT_FLAGS ?=
-e2e-agent: ## deploy/agent on the Kubernetes of kubectl: E2E_AGENT_FLAGS='-kubectl K -agent IMAGE -server IMAGE'
-	go run ./test/e2e/agent $(E2E_AGENT_FLAGS)
+e2e-agent: CLUSTER_FLAGS += -images busybox,remora
+e2e-agent: cluster-up ## deploy/agent on it: pods are deleted while they write, the DaemonSet is rolled over
+	go build -o bin/e2e-agent ./test/e2e/agent
+	bin/cluster exec bin/e2e-agent $(E2E_AGENT_FLAGS)
 
 CLIENTS_FLAGS ?=
 e2e-clients: build ## logcli, promtail, an OpenTelemetry collector and recorded pushes of Fluent Bit
