@@ -49,6 +49,7 @@ func (b *agentBench) rows() []row {
 			"agent: from write to durable at our server", fmt.Sprintf("%.0f ms (half of all: %.0f ms, the most: %.0f ms)", ms(l.p99), ms(l.half), ms(l.most)),
 			"99 % of lines", "1 s",
 		},
+		row{"the same of the first lines of a session", fmt.Sprintf("%.0f ms, the agent's own start included", ms(l.first)), "the last of them", ""},
 		b.confinedRow(),
 	)
 }
