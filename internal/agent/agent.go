@@ -90,6 +90,7 @@ type agent struct {
 	blind    bool        // something may have happened of which inotify did not tell
 	era      int         // in which inotify told of everything that happened; see moment
 	doubted  []*follower // to be asked about again in a while
+	heardAt  int64       // when the server first answered, by wall.Mono
 	adopting int         // for how many sweeps kept files are yet to be looked at again
 	scanned  bool        // everything that is there was looked at once
 	awake    int64       // since when nothing was missed, Unix nanoseconds of the file systems' clock

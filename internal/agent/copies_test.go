@@ -173,3 +173,55 @@ func TestCutTwiceAndCopiedOnce(t *testing.T) {
 		})
 	}
 }
+
+// What a killed agent sent last is taken by the server after it told the next one where
+// it stands, and that one finds the file cut: what the file holds now comes behind it.
+func TestCutWhileTheLastPushIsOnItsWay(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		lose func(w *world)
+	}{
+		{"emptied", func(w *world) { w.empty("raylet.out") }},
+		{"deleted", func(w *world) { w.remove("raylet.out"); w.forgetLinks() }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.mkdir()
+			w.start()
+			w.write("raylet.out", "one\ntwo\n")
+			w.arrived(2)
+			release := w.srv.hold()
+			defer release()
+			w.write("raylet.out", "three\n")
+			w.until("it is on its way", func() bool { return w.srv.held() == 1 })
+			w.crash()
+			c.lose(w)
+			w.write("raylet.out", "4\n5\n")
+			asked := w.srv.questions()
+			w.start()
+			w.until("the server is asked", func() bool { return w.srv.questions() > asked })
+			release()
+			w.arrived(5)
+			w.drain()
+			w.want("raylet.out", []string{"one", "two", "three", "4", "5"})
+			if g := w.srv.gaps(); len(g) != 1 {
+				t.Errorf("gaps are %q, want one", g)
+			}
+		})
+	}
+}
+
+func (w *world) empty(name string) {
+	w.t.Helper()
+	if err := os.Truncate(w.path(name), 0); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// forgetLinks removes what agents keep of deleted files.
+func (w *world) forgetLinks() {
+	w.t.Helper()
+	if err := os.RemoveAll(filepath.Join(w.root, ".remora")); err != nil {
+		w.t.Fatal(err)
+	}
+}

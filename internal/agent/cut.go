@@ -250,8 +250,8 @@ func (a *agent) cut(f *follower, g *generation) {
 		return
 	}
 	g.size = f.cursor.Offset
-	if f.cur+2 == len(f.gens) && f.emit > g.base { // more of it was sent than the state knows
-		g.size = max(g.size, int64(f.emit-g.base))
+	if f.cur+2 == len(f.gens) {
+		g.size = max(g.size, f.sentOf(g))
 	}
 	g.done, g.cut = true, true
 	a.noteGap(f, "truncated", g.base+uint64(g.size), 0)
@@ -265,14 +265,22 @@ func (a *agent) cutShort(f *follower, g *generation) bool {
 		a.settle(f)
 		return false
 	}
-	sent := min(g.size, int64(f.emit)-int64(g.base)) // by an earlier run
-	g.size = max(f.cursor.Offset, sent)
+	g.size = max(f.cursor.Offset, f.sentOf(g))
 	g.done = true
 	if !f.passed() {
 		a.noteGap(f, "truncated", g.base+uint64(g.size), 0)
 	}
 	f.next()
 	return true
+}
+
+// sentOf is how much of the file being read an earlier run may have sent that the state
+// does not know of, 0 if the server has a later one.
+func (f *follower) sentOf(g *generation) int64 {
+	if f.emit < g.base || f.passed() {
+		return 0
+	}
+	return int64(f.emit - g.base)
 }
 
 // cutUnread reports whether a file was cut before anything of it was read: it has other

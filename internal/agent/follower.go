@@ -63,6 +63,7 @@ type follower struct {
 	rewind  *uint64 // go on from there once the reader has given the stream back
 	stray   bool
 	doubted bool        // the server was asked again, as it may have been cut just now
+	heard   bool        // it was, as bytes are gone of which it may have been sent some
 	covered bool        // a stray of which all is there by the stream it belongs to
 	saved   loki.FileID // what the state has it by; zero if it has not
 }

@@ -61,12 +61,12 @@ const inFlight = time.Second
 // know: the agent before this one may have sent it just now, and with the state it
 // is forgotten that it did.
 func (a *agent) doubtful(f *follower) bool {
-	return a.missing && f.session.follows && f.gens[0].key.Birth <= a.born && wall.Mono()-a.began < int64(a.conf.inFlight)
+	return a.missing && f.session.follows && f.gens[0].key.Birth <= a.born && wall.Mono()-a.heardAt < int64(a.conf.inFlight)
 }
 
 // askAgain asks about streams of which the first answer was not to be relied on.
 func (a *agent) askAgain() {
-	if len(a.doubted) > 0 && wall.Mono()-a.began >= int64(a.conf.inFlight) {
+	if len(a.doubted) > 0 && wall.Mono()-a.heardAt >= int64(a.conf.inFlight) {
 		a.toAsk = append(a.toAsk, a.doubted...)
 		a.doubted = nil
 	}
@@ -265,7 +265,7 @@ func (a *agent) answered(x answers) {
 		a.health.delivered() // there is nothing that it might not take
 	}
 	if !a.wired {
-		a.wired, a.wire = true, x.wire
+		a.wired, a.wire, a.heardAt = true, x.wire, wall.Mono()
 		a.deaf = x.wire == parse.Remora && x.found.Files == nil
 		a.log.Info("the server answers", "kind", a.kind())
 	}

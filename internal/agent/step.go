@@ -50,6 +50,9 @@ func (a *agent) step(f *follower, now time.Time) {
 		if g.packed && (next == tail.Open || next == tail.Read || next == tail.Flush) && !a.mayUnpack(f, g) {
 			return
 		}
+		if (next == tail.Restart || next == tail.Abandon || s.Lost && next == tail.Advance) && a.unheard(f) {
+			return
+		}
 		if g.cut && (next == tail.Abandon || next == tail.Advance && f.gap == "") {
 			if !a.cutShort(f, g) {
 				return
@@ -71,6 +74,9 @@ func (a *agent) step(f *follower, now time.Time) {
 		case tail.Read, tail.Flush:
 			a.read(f, g, st, s.Ended)
 		case tail.Advance:
+			if s.Lost {
+				f.cursor.Offset = max(f.cursor.Offset, f.sentOf(g))
+			}
 			a.advance(f, g)
 		case tail.Restart:
 			if !a.cutForGood(f, g) {
@@ -82,6 +88,18 @@ func (a *agent) step(f *follower, now time.Time) {
 			a.abandon(f, g, "deleted-unread")
 		}
 	}
+}
+
+// unheard has the server asked once more about a stream of which bytes that were not sent
+// by this run are gone: what comes next begins where those end that the agent before this
+// one sent last, and the server may have taken them since it was asked.
+func (a *agent) unheard(f *follower) bool {
+	if f.heard || f.sent || !f.known || a.wire != parse.Remora || a.deaf {
+		return false
+	}
+	f.heard, f.asked = true, false
+	a.doubted = append(a.doubted, f)
+	return true
 }
 
 // begin starts a generation behind the one before it, or behind a gap.
@@ -498,6 +516,7 @@ func (a *agent) advance(f *follower, g *generation) {
 // abandon gives up what cannot be had of a generation and notes the gap.
 func (a *agent) abandon(f *follower, g *generation, why string) {
 	missing := g.size - f.cursor.Offset
+	g.size = max(g.size, f.sentOf(g))
 	if end := g.base + uint64(max(g.size, f.cursor.Offset)); end > f.emit && !f.passed() { // else the server has it
 		a.noteGap(f, why, end, missing)
 	}
