@@ -305,6 +305,10 @@ func (w *world) lastWords(ctx context.Context) error {
 	if err := w.catchUp(ctx, r); err != nil {
 		return err
 	}
+	if w.ray != nil { // as in a pod: an agent reads on for as long as anybody writes
+		w.ray.end()
+		w.ray = nil
+	}
 	if err := w.agent.end(syscall.SIGTERM, 30*time.Second); err != nil {
 		return err
 	}
