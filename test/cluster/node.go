@@ -36,6 +36,8 @@ func (n node) path(names ...string) string {
 var ours = map[string]string{
 	"run": "/run", "log": "/var/log", "kubelet": "/var/lib/kubelet",
 	"containerd": "/var/lib/containerd", "lib-cni": "/var/lib/cni", "etc-cni": "/etc/cni",
+	// What pods are given of their node, by the manifests of deploy/agent and its test.
+	"agent": "/var/lib/remora-agent", "ray": "/var/ray", "tmp-ray": "/tmp/ray", "e2e": "/var/remora-e2e",
 }
 
 // startNode has a node's first process run, which starts all others. The kernel ends
