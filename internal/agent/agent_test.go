@@ -63,6 +63,12 @@ func (w testWriter) Write(p []byte) (int, error) {
 // start runs an agent. crash ends it as a kill would: at once, nothing saved.
 func (w *world) start() {
 	w.t.Helper()
+	w.run(w.open())
+}
+
+// open makes an agent that does not run yet.
+func (w *world) open() *agent {
+	w.t.Helper()
 	if err := w.conf.validate(); err != nil {
 		w.t.Fatal(err)
 	}
@@ -70,7 +76,7 @@ func (w *world) start() {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	w.run(a)
+	return a
 }
 
 func (w *world) run(a *agent) {

@@ -21,13 +21,7 @@ func TestOlderFilesTurnUpBeforeTheAnswer(t *testing.T) {
 	w.mkdir()
 	w.write("raylet.out.1", "older\n")
 	w.write("raylet.out", "newer\n")
-	if err := w.conf.validate(); err != nil {
-		t.Fatal(err)
-	}
-	a, err := open(w.conf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := w.open()
 	defer a.close()
 	f := a.newFollower(testSession, ray.ParsePath("raylet.out"))
 	hold := func(name string, rotation int) *generation {
@@ -59,13 +53,7 @@ func TestAnUnreadableFileIsTriedAgainAfterAWhile(t *testing.T) {
 	w := newWorld(t)
 	w.mkdir()
 	w.write("raylet.out", "x\n")
-	if err := w.conf.validate(); err != nil {
-		t.Fatal(err)
-	}
-	a, err := open(w.conf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := w.open()
 	defer a.close()
 	f := a.newFollower(testSession, ray.ParsePath("raylet.out"))
 	g, _, err := a.hold(f, w.path("raylet.out"), 0)
@@ -113,13 +101,7 @@ func TestAFileEmptiedWhileItIsLookedAt(t *testing.T) {
 	w := newWorld(t)
 	w.mkdir()
 	w.write("raylet.out", "")
-	if err := w.conf.validate(); err != nil {
-		t.Fatal(err)
-	}
-	a, err := open(w.conf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := w.open()
 	defer a.close()
 	f := a.newFollower(testSession, ray.ParsePath("raylet.out"))
 	g, _, err := a.hold(f, w.path("raylet.out"), 0)
@@ -144,10 +126,7 @@ func TestAFileDeletedDuringTheFirstScanIsReadOn(t *testing.T) {
 	w.crash()
 	text, lines := numbered("unread", 0, 10)
 	w.write("worker-a.out", text)
-	a, err := open(w.conf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := w.open()
 	n := a.conf.Source.Name(w.path("worker-a.out"))
 	f := a.followerOf(n)
 	f.names = append(f.names, n)
@@ -183,10 +162,7 @@ func TestAFileRenamedDuringTheFirstScanIsKnown(t *testing.T) {
 	w.arrived(len(want))
 	w.crash()
 	w.conf.ScanEvery = time.Millisecond // what is gone is forgotten at once
-	a, err := open(w.conf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := w.open()
 	n := a.conf.Source.Name(w.path("worker-a.out"))
 	f := a.followerOf(n)
 	f.names = append(f.names, n, a.conf.Source.Name(w.path("worker-a.out.1")))

@@ -245,13 +245,7 @@ func TestWhenAFileWasDeletedIsKnownWithoutIt(t *testing.T) {
 	w.mkdir()
 	text, _ := numbered("first", 0, 10)
 	w.write("worker-a.out", text)
-	if err := w.conf.validate(); err != nil {
-		t.Fatal(err)
-	}
-	a, err := open(w.conf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := w.open()
 	defer a.close()
 	n := a.conf.Source.Name(w.path("worker-a.out"))
 	f := a.followerOf(n)

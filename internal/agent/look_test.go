@@ -20,13 +20,7 @@ func TestOutOfDescriptorsTheOlderFileIsTakenFirst(t *testing.T) {
 	w.write("worker-a.out", "old\n")
 	w.rotate("worker-a.out", 2)
 	w.write("worker-a.out", "new\n")
-	if err := w.conf.validate(); err != nil {
-		t.Fatal(err)
-	}
-	a, err := open(w.conf)
-	if err != nil {
-		t.Fatal(err)
-	}
+	a := w.open()
 	defer a.close()
 	f := a.followerOf(a.conf.Source.Name(w.path("worker-a.out")))
 	for _, name := range []string{"worker-a.out", "worker-a.out.1"} {
@@ -88,13 +82,7 @@ func TestACopyThatIsCopiedOverAfterItWasSent(t *testing.T) {
 		w := newWorld(t)
 		w.mkdir()
 		w.write("worker-a.out", "a\n")
-		if err := w.conf.validate(); err != nil {
-			t.Fatal(err)
-		}
-		a, err := open(w.conf)
-		if err != nil {
-			t.Fatal(err)
-		}
+		a := w.open()
 		defer a.close()
 		f := a.followerOf(a.conf.Source.Name(w.path("worker-a.out")))
 		g := &generation{of: f, fd: -1, begun: true, copied: 100}
@@ -114,13 +102,7 @@ func TestNamesOfWhichWordIsOnItsWay(t *testing.T) {
 		t.Run(strings.Join(told, " "), func(t *testing.T) {
 			w := newWorld(t)
 			w.mkdir()
-			if err := w.conf.validate(); err != nil {
-				t.Fatal(err)
-			}
-			a, err := open(w.conf)
-			if err != nil {
-				t.Fatal(err)
-			}
+			a := w.open()
 			defer a.close()
 			name := func(s string) *discover.Name { return a.conf.Source.Name(w.path(s)) }
 			w.write("worker-a.out", "oldest\n")
