@@ -60,7 +60,7 @@ func (w testWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// start runs an agent. crash ends it as a kill would: at once, nothing saved.
+// start runs an agent.
 func (w *world) start() {
 	w.t.Helper()
 	w.run(w.open())
@@ -90,6 +90,7 @@ func (w *world) run(a *agent) {
 	}()
 }
 
+// crash ends the agent as a kill would: at once, nothing saved.
 func (w *world) crash() {
 	w.kill()
 	<-w.done

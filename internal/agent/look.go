@@ -202,7 +202,6 @@ func (a *agent) untold(f *follower) []*discover.Name {
 	if err != nil {
 		return nil // what was told of must do
 	}
-	base, _, _ = strings.Cut(base, ".") // the number is behind that
 	return a.namesAmong(f, dir, base, entries)
 }
 
@@ -225,9 +224,10 @@ func (a *agent) lookAmong(f *follower, g *generation, entries []os.DirEntry) {
 	f.names = told // of the others the watcher will tell
 }
 
-// namesAmong are names of the stream, of which nobody has told, among the entries of a
-// directory that begin so.
-func (a *agent) namesAmong(f *follower, dir, begins string, entries []os.DirEntry) (names []*discover.Name) {
+// namesAmong are names of the stream, of which nobody has told, among the entries of the
+// directory in which base is one of its names.
+func (a *agent) namesAmong(f *follower, dir, base string, entries []os.DirEntry) (names []*discover.Name) {
+	begins, _, _ := strings.Cut(base, ".") // the number is behind that
 	for _, e := range entries {
 		if !strings.HasPrefix(e.Name(), begins) || !e.Type().IsRegular() {
 			continue
